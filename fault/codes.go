@@ -1,0 +1,164 @@
+package fault
+
+import "sort"
+
+// Codes by group: 1xxx configuration and command line, 2xxx source, 3xxx schemas, 4xxx binlog decoding, 5xxx sinks, 6xxx checkpoint,
+// 7xxx pipeline, 8xxx transforms and formats. Numbers are for ever: add, never renumber.
+const (
+	ConfigSyntax   Code = 1001
+	ConfigInvalid  Code = 1002
+	ConfigSecret   Code = 1003
+	UsageInvalid   Code = 1004
+	ControlSocket  Code = 1005
+	ConfigNotFound Code = 1006
+
+	SourceUnreachable     Code = 2001
+	SourceAccessDenied    Code = 2002
+	SourceTLSRequired     Code = 2003
+	SourceTLSVerify       Code = 2004
+	SourceGrantMissing    Code = 2005
+	SourceLogBinOff       Code = 2006
+	SourceStatementFormat Code = 2007
+	SourcePurged          Code = 2008
+	SourcePhantom         Code = 2009
+	SourceAhead           Code = 2010
+	SourceOtherServer     Code = 2011
+	SourceServerIDClash   Code = 2012
+	SourceLost            Code = 2013
+	SourceProtocol        Code = 2014
+	SourceIncident        Code = 2015
+	SourceSplitLost       Code = 2016
+	SourceGTIDMode        Code = 2017
+	SourcePositionUnknown Code = 2018
+	SourceDomainMissing   Code = 2019
+	SourceAuthPlugin      Code = 2020
+	SourceRowFormat       Code = 2021
+
+	SchemaUnknown     Code = 3001
+	SchemaDDL         Code = 3002
+	SchemaMismatch    Code = 3003
+	SchemaFence       Code = 3004
+	SchemaDumpInvalid Code = 3005
+
+	BinlogTruncated    Code = 4001
+	BinlogChecksum     Code = 4002
+	BinlogMalformed    Code = 4003
+	BinlogUnknownEvent Code = 4004
+	BinlogPayloadLimit Code = 4005
+	BinlogRowLimit     Code = 4006
+	BinlogEncrypted    Code = 4007
+	BinlogNotABinlog   Code = 4008
+	BinlogXASpool      Code = 4009
+	BinlogCharset      Code = 4010
+
+	SinkWrite      Code = 5001
+	SinkDiskFull   Code = 5002
+	SinkConflict   Code = 5003
+	SinkIntent     Code = 5004
+	SinkPathTooBig Code = 5005
+	SinkClosed     Code = 5006
+
+	CheckpointLocked   Code = 6001
+	CheckpointCorrupt  Code = 6002
+	CheckpointDiskFull Code = 6003
+	CheckpointVersion  Code = 6004
+	CheckpointStream   Code = 6005
+	CheckpointMissing  Code = 6006
+	CheckpointIO       Code = 6007
+
+	PipelineMemory   Code = 7001
+	PipelineInternal Code = 7002
+
+	FormatValue    Code = 8001
+	TransformError Code = 8002
+)
+
+// Description is a line of the error reference.
+type Description struct {
+	Code    Code
+	Class   Class
+	Summary string // what it means
+	Cure    string // what to do next, in general; Error.Next may know better
+}
+
+// Describe gives the reference line of a code.
+func Describe(c Code) (Description, bool) {
+	i := sort.Search(len(descriptions), func(i int) bool { return descriptions[i].Code >= c })
+	if i < len(descriptions) && descriptions[i].Code == c {
+		return descriptions[i], true
+	}
+	return Description{Code: c}, false
+}
+
+// All gives every description in the order of the codes. The caller must not change it.
+func All() []Description { return descriptions[:] }
+
+// descriptions is sorted by code (a test sees to it) and never changes at run time.
+var descriptions = [...]Description{
+	{ConfigSyntax, Fatal, "the configuration is not valid YAML, or has an unknown or mistyped field", "mend the lines named; `cdc config check FILE` lists all faults, `cdc config schema` prints a JSON Schema for editors"},
+	{ConfigInvalid, Fatal, "a setting has a value that cannot work", "mend the settings named and run `cdc config check FILE` again"},
+	{ConfigSecret, Fatal, "a password or key could not be read from its file or environment variable", "check the path or the variable named, and that this user may read it"},
+	{UsageInvalid, Fatal, "the command line is wrong", "see `cdc help COMMAND` for its flags and an example"},
+	{ControlSocket, Fatal, "the control socket of a running pipeline could not be used", "check that the pipeline runs and that you are the same user"},
+	{ConfigNotFound, Fatal, "the configuration file cannot be read", "check the path and that this user may read it"},
+
+	{SourceUnreachable, Retry, "the source does not answer", "check address, port, firewall, and that the server runs"},
+	{SourceAccessDenied, Fatal, "the source refused user or password", "check user and password; the account must exist for the host that cdc connects from"},
+	{SourceTLSRequired, Fatal, "TLS was asked for and the server does not offer it", "turn TLS on at the server, or set tls.mode: disabled if the network is trusted"},
+	{SourceTLSVerify, Fatal, "the server's certificate could not be verified", "set tls.ca to the authority that signed it; tls.mode: verify-ca leaves the host name unchecked"},
+	{SourceGrantMissing, Fatal, "the account lacks a privilege", "grant it as the message shows"},
+	{SourceLogBinOff, Fatal, "the source writes no binlog", "start the server with log_bin, and binlog_format=ROW"},
+	{SourceStatementFormat, Fatal, "a change of a captured table was logged as a statement, so its rows are unknown", "SET GLOBAL binlog_format=ROW and reconnect all sessions; then take the table anew or step over the transaction"},
+	{SourcePurged, Fatal, "the source has purged binlogs that are needed to go on", "use another server that still has them, or start the stream anew with a snapshot; nothing is skipped by itself"},
+	{SourcePhantom, Fatal, "the checkpoint holds transactions that this source never had", "they were lost in a failover: find them in the old primary, then reset the checkpoint by `cdc checkpoint set`"},
+	{SourceAhead, Fatal, "the checkpoint is ahead of the source: the server lost commits", "the server was restored or crashed without sync_binlog=1; compare the data, then reset the checkpoint by `cdc checkpoint set`"},
+	{SourceOtherServer, Fatal, "another server answers at this address and the position cannot be carried over to it", "check the address; without GTIDs a file and position are of one server only"},
+	{SourceServerIDClash, Fatal, "another replica uses the same server id", "set source.mysql.server_id to a number that no replica and no server of this topology uses"},
+	{SourceLost, Retry, "the connection to the source broke", "none: cdc reconnects by itself; check the network if it happens often"},
+	{SourceProtocol, Fatal, "the source sent something that the replication protocol does not allow", "check that address is a MySQL or MariaDB server and that no proxy changes the traffic"},
+	{SourceIncident, Fatal, "the source logged an incident event: its binlog has a gap", "the server lost events; take the tables anew, then set the checkpoint behind the incident"},
+	{SourceSplitLost, Fatal, "a transaction that was handed over in part is no longer on the source", "the sinks drop the half; find out what happened to the source's binlog"},
+	{SourceGTIDMode, Fatal, "GTIDs are needed here and the source's gtid_mode is not ON", "turn gtid_mode ON, or start from a file and position"},
+	{SourcePositionUnknown, Fatal, "the source does not know the position asked for", "look at SHOW BINARY LOGS on the source"},
+	{SourceDomainMissing, Fatal, "the checkpoint says nothing about a GTID domain that the source has", "add the domain's position by `cdc checkpoint set`, or all of that domain would be sent again"},
+	{SourceAuthPlugin, Fatal, "the server asks for a way of logging in that is not safe or not known", "use caching_sha2_password, ed25519 or mysql_native_password, and TLS for a clear-text one"},
+	{SourceRowFormat, Fatal, "the source does not write row format", "SET GLOBAL binlog_format=ROW (SET PERSIST on MySQL 8.0 and later)"},
+
+	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or give a dump by --schema-dump, or `cdc schema set TABLE`"},
+	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set TABLE --at GTID` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
+	{SchemaMismatch, Fatal, "the row does not fit the columns known for the table", "compare `cdc schema show TABLE` with the table; `cdc schema set TABLE --at GTID` puts it right"},
+	{SchemaFence, Retry, "the tables changed while they were being read", "none: it is read again"},
+	{SchemaDumpInvalid, Fatal, "the schema dump holds a statement that is not understood", "use mysqldump --no-data --skip-triggers output, or only CREATE TABLE statements"},
+
+	{BinlogTruncated, Fatal, "a binlog file ends in the middle of an event", "copy the file again; a file that is still being written can be followed from the live server"},
+	{BinlogChecksum, Fatal, "the checksum of an event does not match: the bytes were damaged", "check disk and network; read the file from another replica"},
+	{BinlogMalformed, Fatal, "an event is malformed", "check that the file is whole (mysqlbinlog --verify-binlog-checksum); if it is, report it with the event"},
+	{BinlogUnknownEvent, Fatal, "an event of an unknown type that may not be ignored", "this server version writes something new: upgrade cdc"},
+	{BinlogPayloadLimit, Fatal, "a compressed payload is larger than the limit or than it declares", "raise source.max_payload if the transaction is real"},
+	{BinlogRowLimit, Data, "a single row is larger than max_row", "raise max_row, or leave the table or its large columns out"},
+	{BinlogEncrypted, Fatal, "the binlog file is encrypted", "read it from the live server, which decrypts it"},
+	{BinlogNotABinlog, Fatal, "the file is not a binlog", "give a binlog file as named by SHOW BINARY LOGS"},
+	{BinlogXASpool, Fatal, "the rows of a prepared XA transaction are not in the spool", "restore the spool folder beside the checkpoint, or take the tables anew"},
+	{BinlogCharset, Data, "a text value is not valid in its column's character set", "the value is kept as raw bytes where the format allows; repair the row on the source"},
+
+	{SinkWrite, Retry, "the sink could not write", "see the cause"},
+	{SinkDiskFull, Retry, "no space is left where the files are written", "free space: writing goes on by itself and nothing is lost"},
+	{SinkConflict, Fatal, "a file that should be published exists already with other contents", "another process writes to the same place, or files were put there by hand: use a folder of its own for each stream"},
+	{SinkIntent, Fatal, "the intent of an unfinished publication cannot be read or does not match the files", "do not delete files by hand; restore the folder, or start the stream in a new one"},
+	{SinkPathTooBig, Fatal, "a path made from table names is too long for the file system", "shorten the output folder"},
+	{SinkClosed, Fatal, "the sink was closed", "none: it follows another error"},
+
+	{CheckpointLocked, Fatal, "another process uses this checkpoint folder", "stop it, or give each pipeline a folder of its own"},
+	{CheckpointCorrupt, Fatal, "the checkpoint is damaged and no whole copy of it is left", "restore the folder from a backup, or set the position by `cdc checkpoint set`; cdc never starts from now by itself"},
+	{CheckpointDiskFull, Retry, "too little free space for the checkpoint", "free space on that file system; reading goes on by itself"},
+	{CheckpointVersion, Fatal, "the checkpoint was written by a newer version", "use that version, or restore an older copy"},
+	{CheckpointStream, Fatal, "the checkpoint belongs to another source or another choice of tables", "use another checkpoint folder, or accept the change by `cdc checkpoint set`"},
+	{CheckpointMissing, Fatal, "there is no checkpoint for this stream", "run the stream once, or `cdc checkpoint set`"},
+	{CheckpointIO, Fatal, "the checkpoint could not be read or written", "see the cause"},
+
+	{PipelineMemory, Fatal, "one row needs more memory than the budget", "raise memory, or lower max_row"},
+	{PipelineInternal, Fatal, "an invariant does not hold", "report it with the log; the checkpoint was not moved"},
+
+	{FormatValue, Data, "a value cannot be said in this format without changing it", "choose another mode of the format, as named in its page"},
+	{TransformError, Data, "a transform failed on a row", "mend the transform; on_error says where such rows go"},
+}

@@ -1,0 +1,92 @@
+package schemas
+
+import (
+	"context"
+
+	"cdc/gtid"
+)
+
+// EntryKind says what an Entry does to the catalog.
+type EntryKind uint8
+
+const (
+	PutTable     EntryKind = iota + 1 // Table is the table's definition from here on
+	DropTable                         // the table is gone
+	ForgetTable                       // the table is there but what it looks like is no longer known; Statement says why
+	PutDatabase                       // the database exists and has these defaults
+	DropDatabase                      // the database and all its tables are gone
+)
+
+// Entry is one step of the history of all tables of one stream. Entries are immutable and numbered from 1 without a hole.
+type Entry struct {
+	Seq       uint64    `json:"seq"`
+	Kind      EntryKind `json:"kind"`
+	Name      Name      `json:"name"` // Table is empty for the database kinds
+	Table     *Table    `json:"table,omitempty"`
+	Charset   string    `json:"charset,omitempty"` // of PutDatabase
+	Collation string    `json:"collation,omitempty"`
+	GTID      gtid.GTID `json:"gtid"`                // of the transaction from which it holds; zero at a start and without GTIDs
+	File      string    `json:"file,omitempty"`      // binlog file and offset from which it holds
+	Offset    uint64    `json:"offset,omitempty"`    //
+	Time      int64     `json:"time,omitempty"`      // commit time, microseconds since 1970
+	Statement string    `json:"statement,omitempty"` // the DDL that caused it, at most 4 KiB of it
+}
+
+// Statement is a DDL statement with everything that its meaning depends on.
+type Statement struct {
+	Text     string // converted to UTF-8
+	Database string // default database, may be empty
+	SQLMode  uint64 // bits of sql_mode as in the query event
+
+	// Collations by id, 0 where the event did not say: of the client, of the connection, of the server, and of the default database.
+	ClientCollation, ConnectionCollation, ServerCollation, DatabaseCollation uint16
+	// DefaultUTF8MB4 is default_collation_for_utf8mb4 (MySQL 8.0.11 and later), 0 where the event did not say.
+	DefaultUTF8MB4 uint16
+
+	TimeZone string
+	// Explicit defaults for TIMESTAMP columns: 0 not said, 1 off, 2 on (status variable Q_EXPLICIT_DEFAULTS_FOR_TIMESTAMP).
+	ExplicitTimestamp uint8
+
+	Flavor  gtid.Flavor
+	Version uint32 // of the server that wrote the binlog, as 80036 or 101106
+}
+
+// DDLKind is the class of a DDL statement.
+type DDLKind uint8
+
+const (
+	OtherDDL DDLKind = iota // touches no table's columns, keys or charsets: users, routines, triggers, views, ANALYZE, ...
+	CreateTable
+	AlterTable
+	DropTables
+	RenameTables
+	TruncateTable
+	CreateDatabase
+	AlterDatabase
+	DropDatabases
+	CreateIndex
+	DropIndex
+	Unparsed // not understood; Names holds what could be made out
+)
+
+// DDL is a statement and what it did.
+type DDL struct {
+	Statement
+	Kind DDLKind
+	// Names holds the tables that the statement names as its objects (both names of a rename), fully qualified, without the sources of
+	// LIKE and SELECT. Database-wide statements have an empty Table.
+	Names []Name
+	// Entries are the steps of the history that it caused, without numbers: who adds them to the history numbers them.
+	Entries []Entry
+	// Temporary is set where only temporary tables were touched: nothing that is captured changed.
+	Temporary bool
+}
+
+// History keeps the entries of each stream. The checkpoint's record names the last entry that holds at its place.
+type History interface {
+	// Append adds entries, numbered on from the last. They are durable when it returns. An entry whose number is taken already is an error.
+	Append(ctx context.Context, stream string, entries []Entry) error
+	// Rewind forgets the entries behind seq, which a run before a crash had seen beyond the place where reading starts again, and calls yield
+	// with each one up to it, in order.
+	Rewind(ctx context.Context, stream string, seq uint64, yield func(*Entry) error) error
+}
