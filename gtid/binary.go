@@ -163,7 +163,7 @@ func (r *reader) tag(n uint64) string {
 		return ""
 	}
 	t := string(r.bytes(int(n)))
-	if t != "" && (!isTag(t) || hasUpper(t)) {
+	if !isStoredTag(t) {
 		r.fail(errMalformed)
 		return ""
 	}

@@ -53,8 +53,7 @@ func (g GTID) IsZero() bool { return g.Seq == 0 }
 func (g GTID) Valid() bool {
 	switch g.Flavor {
 	case MySQL:
-		return g.Seq >= 1 && g.Seq <= MaxSeq && g.Domain == 0 && g.Server == 0 &&
-			(g.Tag == "" || isTag(g.Tag) && !hasUpper(g.Tag))
+		return g.Seq >= 1 && g.Seq <= MaxSeq && g.Domain == 0 && g.Server == 0 && isStoredTag(g.Tag)
 	case MariaDB:
 		return g.Seq >= 1 && g.UUID.IsZero() && g.Tag == ""
 	}
@@ -132,11 +131,13 @@ func isTagByte(c byte) bool {
 	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-func hasUpper(s string) bool {
+// isStoredTag reports whether s is a tag as GTIDs and sets hold it: in lower case,
+// or empty for none.
+func isStoredTag(s string) bool {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {
-			return true
+			return false
 		}
 	}
-	return false
+	return s == "" || isTag(s)
 }

@@ -154,10 +154,10 @@ func (s *Set) Equal(o *Set) bool {
 		})
 }
 
-// Add adds g to s. An anonymous GTID changes nothing, nor does a number out of the
-// range of the server (see GTID.Valid). A GTID of MariaDB moves its domain to g,
-// unless the domain is at that number already or beyond it. Add panics if s holds
-// GTIDs of the other flavor.
+// Add adds g to s. What names no transaction of any server (an anonymous GTID, a
+// number or a tag that is not Valid) changes nothing. A GTID of MariaDB moves its
+// domain to g, unless the domain is at that number already or beyond it. Add
+// panics if s holds GTIDs of the other flavor.
 func (s *Set) Add(g GTID) {
 	if g.Seq == 0 {
 		return
@@ -184,8 +184,8 @@ func (s *Set) Add(g GTID) {
 
 // AddRange adds the numbers from first to last, both included, of a UUID and a tag
 // (which is empty for none, else in lower case) to a set of MySQL. Numbers outside
-// 1 to MaxSeq are left out; nothing is added if last is below first. It panics if
-// s holds GTIDs of MariaDB.
+// 1 to MaxSeq are left out; nothing is added if last is below first or the tag is
+// not one. It panics if s holds GTIDs of MariaDB.
 func (s *Set) AddRange(uuid UUID, tag string, first, last uint64) {
 	first, last = max(first, 1), min(last, MaxSeq)
 	if first > last {
@@ -200,6 +200,9 @@ func (s *Set) AddRange(uuid UUID, tag string, first, last uint64) {
 	}
 	if !ok {
 		if i, ok = s.findOrigin(uuid, tag); !ok {
+			if !isStoredTag(tag) {
+				return
+			}
 			// The tag may lie in memory of a reader: a copy keeps that from living on.
 			s.origins = slices.Insert(s.origins, i, origin{uuid: uuid, tag: strings.Clone(tag)})
 		}

@@ -155,16 +155,20 @@ func (p *parser) end() {
 
 func (p *parser) uuid() UUID {
 	p.peek()
+	if p.err != nil {
+		return UUID{}
+	}
 	end := p.at
 	for end < len(p.s) && p.s[end] != ':' && p.s[end] != ',' && !isSpace(p.s[end]) {
 		end++
 	}
 	u, ok := parseUUID(p.s[p.at:end])
 	if !ok {
-		if p.err == nil && p.at < len(p.s) {
-			p.err = syntaxError(p.what, p.at, p.s[p.at:max(end, p.at+1)], errUUID)
+		if end > p.at {
+			p.err = syntaxError(p.what, p.at, p.s[p.at:end], errUUID) // with its dashes
+		} else {
+			p.fail(p.at, errUUID)
 		}
-		p.fail(p.at, errUUID)
 		return UUID{}
 	}
 	p.at = end
@@ -185,7 +189,7 @@ func (p *parser) tag() string {
 		p.at++
 	}
 	t := p.s[start:p.at]
-	if !isTag(t) {
+	if !isTag(t) || p.at < len(p.s) && !isSeparator(p.s[p.at]) {
 		p.fail(start, errTag)
 		return ""
 	}
@@ -287,7 +291,7 @@ func (p *parser) origins() []origin {
 func joinOrigins(list []origin) []origin {
 	byOrigin := func(a, b origin) int { return a.compare(b.uuid, b.tag) }
 	if !slices.IsSortedFunc(list, byOrigin) {
-		slices.SortStableFunc(list, byOrigin)
+		slices.SortFunc(list, byOrigin)
 	}
 	out := list[:0]
 	for _, o := range list {
