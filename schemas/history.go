@@ -30,6 +30,26 @@ type Entry struct {
 	Offset    uint64    `json:"offset,omitempty"`    //
 	Time      int64     `json:"time,omitempty"`      // commit time, microseconds since 1970
 	Statement string    `json:"statement,omitempty"` // the DDL that caused it, at most 4 KiB of it
+	Reason    string    `json:"reason,omitempty"`    // of ForgetTable: what was not understood
+	// Partial is set with PutDatabase where tables of the database may exist that the history does not name. A CREATE TABLE IF NOT EXISTS of
+	// such a table says nothing about its columns.
+	Partial bool `json:"partial,omitempty"`
+}
+
+// MaxStatement is how much of a statement an Entry keeps, in bytes.
+const MaxStatement = 4 << 10
+
+// Number numbers entries on from last, each with the table version it makes, and gives the last number. It is called once, before anybody
+// else sees the entries.
+func Number(entries []Entry, last uint64) uint64 {
+	for i := range entries {
+		last++
+		entries[i].Seq = last
+		if entries[i].Table != nil {
+			entries[i].Table.Seq = last
+		}
+	}
+	return last
 }
 
 // Statement is a DDL statement with everything that its meaning depends on.
@@ -43,9 +63,15 @@ type Statement struct {
 	// DefaultUTF8MB4 is default_collation_for_utf8mb4 (MySQL 8.0.11 and later), 0 where the event did not say.
 	DefaultUTF8MB4 uint16
 
+	// CharsetCollations are pairs of collation ids, a character set's own default and the one that is its default in this session: MariaDB's
+	// character_set_collations (11.2 and later, status variable Q_CHARACTER_SET_COLLATIONS).
+	CharsetCollations [][2]uint16
+
 	TimeZone string
 	// Explicit defaults for TIMESTAMP columns: 0 not said, 1 off, 2 on (status variable Q_EXPLICIT_DEFAULTS_FOR_TIMESTAMP).
 	ExplicitTimestamp uint8
+	// ThreadSpecific is LOG_EVENT_THREAD_SPECIFIC_F of the event: the statement used a temporary table of its session.
+	ThreadSpecific bool
 
 	Flavor  gtid.Flavor
 	Version uint32 // of the server that wrote the binlog, as 80036 or 101106

@@ -110,8 +110,8 @@ type Column struct {
 	Width     uint8        `json:"width,omitempty"`     // declared display width of an integer, as in TINYINT(1); 0 where none is known
 	Precision uint8        `json:"precision,omitempty"` // DECIMAL, and FLOAT and DOUBLE with (M,D)
 	Scale     uint8        `json:"scale,omitempty"`
-	Fsp       uint8        `json:"fsp,omitempty"` // digits of a second, 0 to 6
-	Charset   string       `json:"charset,omitempty"`
+	Fsp       uint8        `json:"fsp,omitempty"`     // digits of a second, 0 to 6
+	Charset   string       `json:"charset,omitempty"` // of a text type; always utf8mb3, never utf8; empty where it is not known
 	Collation string       `json:"collation,omitempty"`
 	Members   []string     `json:"members,omitempty"` // of ENUM and SET, in UTF-8
 	Geometry  GeometryKind `json:"geometry,omitempty"`
@@ -119,6 +119,9 @@ type Column struct {
 	Generated Generated    `json:"generated,omitempty"`
 	Invisible bool         `json:"invisible,omitempty"`
 	Auto      bool         `json:"auto,omitempty"` // AUTO_INCREMENT
+	// Hidden columns were made by the server for itself and are not in information_schema, but rows carry them: the row start and row end of
+	// a system-versioned table of MariaDB that names none of its own, the hash of a long unique key.
+	Hidden bool `json:"hidden,omitempty"`
 
 	// Default is the literal default as information_schema.COLUMN_DEFAULT gives it; meaningful where HasDefault is set. Expressions and
 	// CURRENT_TIMESTAMP are not kept. No row is ever filled from it.
@@ -190,10 +193,12 @@ type KeyPart struct {
 	Prefix uint32 `json:"prefix,omitempty"` // length of the prefix in characters (bytes for binary types); 0 for the whole value
 }
 
-// Key is a unique key.
+// Key is a key: a unique one but for those in Table.Plain.
 type Key struct {
 	Name  string    `json:"name"`
 	Parts []KeyPart `json:"parts"`
+	// Implicit is set for a key that the server made for a foreign key. It goes away by itself when another key covers it.
+	Implicit bool `json:"implicit,omitempty"`
 }
 
 // Origin says how a table version became known.
@@ -223,7 +228,9 @@ type Table struct {
 	Name       string   `json:"name"`
 	Columns    []Column `json:"columns"`
 	PrimaryKey []int    `json:"primary_key,omitempty"` // ordinals of the key's columns, in key order; empty without a primary key
-	Unique     []Key    `json:"unique,omitempty"`      // all unique keys, PRIMARY first; known only from DDL and information_schema
+	Unique     []Key    `json:"unique,omitempty"`      // all unique keys, PRIMARY first, then by name; known only from DDL and information_schema
+	Plain      []Key    `json:"plain,omitempty"`       // keys that are not unique, by name: what a statement to come may rename, or collide with
+	Versioned  bool     `json:"versioned,omitempty"`   // WITH SYSTEM VERSIONING (MariaDB)
 	Charset    string   `json:"charset,omitempty"`     // of columns to come
 	Collation  string   `json:"collation,omitempty"`
 	Origin     Origin   `json:"origin,omitempty"`
