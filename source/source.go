@@ -29,4 +29,6 @@ type Committer interface {
 type Lag interface {
 	// ClockOffset is the server's clock minus ours, in microseconds; ok is false while it is not known.
 	ClockOffset() (micros int64, ok bool)
+	// AtHead reports that everything the server had to send was handed over.
+	AtHead() bool
 }

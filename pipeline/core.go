@@ -1,0 +1,208 @@
+package pipeline
+
+import (
+	"cdc/checkpoint"
+	"cdc/event"
+	"cdc/fault"
+	"cdc/gtid"
+	"cdc/schemas"
+	"cdc/sinks"
+	"cdc/transform"
+)
+
+// core is the pure part of a pipeline. It is not safe for concurrent use: the shell locks.
+type core struct {
+	rec     checkpoint.Record // of everything that was taken from the window
+	win     window
+	seq     uint64
+	skip    *skipper
+	bound   []binder
+	builder *event.Builder
+	err     error // the first failed acknowledgement
+
+	skipped uint64 // changes that the sink held already
+}
+
+func newCore(rec checkpoint.Record, steps []transform.Transform, place sinks.Place, placed bool, limit int) *core {
+	c := &core{rec: rec, win: window{limit: limit}}
+	if rec.GTIDs != nil {
+		c.rec.GTIDs = rec.GTIDs.Clone()
+	}
+	if placed {
+		c.skip = newSkipper(place, &rec)
+	}
+	for _, t := range steps {
+		c.bound = append(c.bound, binder{step: t, tables: map[*schemas.Table]*binding{}})
+	}
+	return c
+}
+
+// offer takes a batch that was just read: it numbers it, drops what the sink has, transforms the rest, and puts it in the window.
+func (c *core) offer(b *event.Batch) (*slot, error) {
+	c.seq++
+	b.Seq = c.seq
+	if c.skip != nil {
+		var n int
+		c.builder, n = c.skip.apply(b, c.builder)
+		c.skipped += uint64(n)
+	}
+	for i := range c.bound {
+		var err error
+		if c.builder, err = c.bound[i].apply(b, c.builder); err != nil {
+			return nil, err
+		}
+	}
+	return c.win.add(b), nil
+}
+
+// acked notes that one batch of a slot is durable, or failed for good.
+func (c *core) acked(s *slot, err error) {
+	if err != nil {
+		if c.err == nil {
+			c.err = err
+		}
+		return // its slot stays pending: the record never moves past it
+	}
+	s.pending--
+}
+
+// progress is what may be saved: first the history, then the record, then what is no longer needed may go.
+type progress struct {
+	history []schemas.Entry
+	rec     checkpoint.Record
+	last    uint64     // sequence number of the last batch behind it
+	done    []event.XA // prepared transactions that ended before the record
+	pos     []event.Position
+}
+
+// collect folds the acknowledged prefix into the record. ok is false where nothing moved.
+func (c *core) collect() (p progress, ok bool) {
+	slots := c.win.take()
+	if len(slots) == 0 {
+		return p, false
+	}
+	for _, s := range slots {
+		c.fold(s)
+		p.history = append(p.history, s.history...)
+		for _, x := range s.xa {
+			if x.Done {
+				p.done = append(p.done, x)
+			}
+		}
+		p.last = s.last
+		p.pos = append(p.pos, s.pos)
+	}
+	if c.skip != nil && c.skip.done(&c.rec) {
+		c.skip = nil
+	}
+	p.rec = c.rec
+	p.rec.GTIDs = c.rec.GTIDs.Clone()
+	p.rec.XA = append([]event.XA(nil), c.rec.XA...)
+	return p, true
+}
+
+func (c *core) fold(s *slot) {
+	r := &c.rec
+	if s.pos.Server != nil {
+		r.Server = *s.pos.Server
+	}
+	if s.pos.GTIDs != nil {
+		if r.GTIDs == nil {
+			r.GTIDs = gtid.NewSet(s.pos.GTIDs.Flavor())
+		}
+		r.GTIDs.AddSet(s.pos.GTIDs)
+	}
+	if s.pos.File != "" {
+		r.File, r.Offset = s.pos.File, s.pos.Offset
+	}
+	if s.pos.Time != 0 {
+		r.Time = s.pos.Time
+	}
+	if n := len(s.history); n > 0 {
+		r.SchemaSeq = s.history[n-1].Seq
+	}
+	for _, x := range s.xa {
+		if !x.Done {
+			r.XA = append(r.XA, x)
+			continue
+		}
+		kept := r.XA[:0:0]
+		for _, y := range r.XA {
+			if y.ID != x.ID {
+				kept = append(kept, y)
+			}
+		}
+		r.XA = kept
+	}
+	r.Rows += s.rows
+	r.Txns += s.txns
+}
+
+// binder runs one transform.
+type binder struct {
+	step   transform.Transform
+	tables map[*schemas.Table]*binding
+	index  []*binding // of the present batch, by table
+	out    [][]uint16
+}
+
+type binding struct {
+	tables []*schemas.Table
+	fn     transform.Func
+}
+
+func (d *binder) apply(b *event.Batch, scratch *event.Builder) (*event.Builder, error) {
+	if len(b.Changes) == 0 {
+		return scratch, nil
+	}
+	d.index, d.out = d.index[:0], d.out[:0]
+	work := false
+	for _, t := range b.Tables {
+		g := d.tables[t]
+		if g == nil {
+			tables, fn, err := d.step.Bind(t)
+			if err != nil {
+				return scratch, err
+			}
+			g = &binding{tables: tables, fn: fn}
+			d.tables[t] = g
+		}
+		work = work || g.fn != nil
+		d.index = append(d.index, g)
+	}
+	if !work {
+		return scratch, nil
+	}
+	w := event.NewBuilder(b, scratch)
+	for i, g := range d.index {
+		var out []uint16
+		if g.fn == nil {
+			out = append(out, w.Table(b.Tables[i]))
+		}
+		for _, t := range g.tables {
+			if g.fn != nil {
+				out = append(out, w.Table(t))
+			}
+		}
+		d.out = append(d.out, out)
+	}
+	for i := range b.Changes {
+		t := b.Changes[i].Table
+		w.Next(i)
+		g := d.index[t]
+		if g.fn == nil {
+			w.Keep(d.out[t][0])
+			continue
+		}
+		if err := g.fn(b, i, d.out[t], w); err != nil {
+			if _, ok := fault.As(err); ok {
+				return w, err
+			}
+			return w, fault.New(fault.TransformError, "%w", err).At(fault.Where{
+				Table: b.Tables[t].FullName(), GTID: b.Txn(&b.Changes[i]).GTID.String(),
+			})
+		}
+	}
+	w.Finish()
+	return w, nil
+}

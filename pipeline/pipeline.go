@@ -1,0 +1,242 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"cdc/checkpoint"
+	"cdc/event"
+	"cdc/schemas"
+	"cdc/sinks"
+	"cdc/source"
+	"cdc/transform"
+)
+
+// Options of a pipeline. Source, Sink, Store and History are opened and closed by the caller, who gives them to one pipeline at a time.
+type Options struct {
+	Stream     string // name of the stream, the key of its checkpoint
+	Source     source.Source
+	Transforms []transform.Transform
+	Sink       sinks.Sink
+	Store      checkpoint.Store
+	History    schemas.History
+	Budget     *event.Budget     // of the pool that the source takes its batches from
+	Record     checkpoint.Record // where the source starts to read
+	Spool      SpoolRemover      // nil where there are no XA transactions
+	Log        *slog.Logger
+
+	Window    int           // places under way before reading pauses; 4096 where 0
+	SaveEvery time.Duration // how often the checkpoint is saved; a second where 0
+}
+
+// SpoolRemover drops the rows of prepared transactions that ended.
+type SpoolRemover interface {
+	Remove(name string) error
+}
+
+// Pipeline runs one stream. Make it with New, Run it once.
+type Pipeline struct {
+	opt  Options
+	stop chan struct{}
+	once sync.Once
+
+	mu      sync.Mutex // guards core, stats and held
+	core    *core
+	stats   stats
+	held    bool          // the checkpoint could not be saved: reading waits
+	moved   chan struct{} // closed and renewed when an acknowledgement or a save may let reading go on
+	flushed chan struct{} // holds a token while a flush runs
+
+	commitMu sync.Mutex // one commit at a time
+	pending  *progress  // collected and not saved yet
+}
+
+// New prepares a pipeline: it asks the sink for its place, so as to drop what it holds already.
+func New(ctx context.Context, opt Options) (*Pipeline, error) {
+	if opt.Window <= 0 {
+		opt.Window = 4096
+	}
+	if opt.SaveEvery <= 0 {
+		opt.SaveEvery = time.Second
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	var place sinks.Place
+	var placed bool
+	if s, ok := opt.Sink.(sinks.Positioner); ok {
+		var err error
+		if place, placed, err = s.Position(ctx); err != nil {
+			return nil, err
+		}
+	}
+	p := &Pipeline{
+		opt: opt, stop: make(chan struct{}), moved: make(chan struct{}), flushed: make(chan struct{}, 1),
+		core: newCore(opt.Record, opt.Transforms, place, placed, opt.Window),
+	}
+	p.stats.tables = map[schemas.Name]*TableCount{}
+	return p, nil
+}
+
+// Stop asks Run to end cleanly: nothing more is read, what was read is made durable, the checkpoint is saved.
+func (p *Pipeline) Stop() { p.once.Do(func() { close(p.stop) }) }
+
+// Run carries changes until the source ends (nil), Stop is called (nil), the context ends (its error), or something fails.
+func (p *Pipeline) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-p.stop:
+			stopReading()
+		case <-reading.Done():
+		}
+	})
+	wg.Go(func() { p.commitLoop(ctx, cancel) })
+
+	p.state("running")
+	err := p.read(ctx, reading, cancel, &wg)
+	if err == nil {
+		p.state("stopping")
+		err = p.drain(ctx)
+	}
+	if cause := context.Cause(ctx); cause != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = cause
+	}
+	cancel(err)
+	wg.Wait()
+
+	// What was acknowledged is saved also after a failure: it spares the next run work. The context is gone by then.
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer done()
+	if serr := p.commit(last); err == nil {
+		err = serr
+	}
+	p.finish(err)
+	return err
+}
+
+// read is the read loop. It gives nil when the source ended or reading was stopped.
+func (p *Pipeline) read(ctx, reading context.Context, cancel context.CancelCauseFunc, wg *sync.WaitGroup) error {
+	for {
+		if err := p.room(reading, wg); err != nil {
+			return stopped(ctx, err)
+		}
+		b, err := p.opt.Source.Read(reading)
+		if err != nil {
+			return stopped(ctx, err)
+		}
+		b.Charge()
+		p.mu.Lock()
+		p.stats.read(b)
+		s, err := p.core.offer(b)
+		p.mu.Unlock()
+		if err != nil {
+			b.Release()
+			return err
+		}
+		if err := p.opt.Sink.Write(ctx, b, func(err error) { p.ack(s, err, cancel) }); err != nil {
+			return err
+		}
+	}
+}
+
+// stopped turns the end of the source, and of reading alone, into nil.
+func stopped(ctx context.Context, err error) error {
+	if errors.Is(err, io.EOF) && ctx.Err() == nil {
+		return nil
+	}
+	if ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// room waits until the window and the memory have room for another batch, and sees to it that they get it.
+func (p *Pipeline) room(ctx context.Context, wg *sync.WaitGroup) error {
+	for {
+		p.mu.Lock()
+		full, high, moved := p.core.win.full() || p.held, p.core.win.high(), p.moved
+		p.mu.Unlock()
+		if high || p.opt.Budget != nil && p.opt.Budget.Short() {
+			p.flush(ctx, wg)
+		}
+		if !full {
+			break
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if p.opt.Budget == nil {
+		return ctx.Err()
+	}
+	return p.opt.Budget.Wait(ctx)
+}
+
+// flush starts a flush of the sink unless one runs. Its error comes back through the acknowledgements.
+func (p *Pipeline) flush(ctx context.Context, wg *sync.WaitGroup) {
+	select {
+	case p.flushed <- struct{}{}:
+	default:
+		return
+	}
+	wg.Go(func() {
+		defer func() { <-p.flushed }()
+		if err := p.opt.Sink.Flush(ctx); err != nil && ctx.Err() == nil {
+			p.opt.Log.Debug("flush", "stream", p.opt.Stream, "error", err)
+		}
+	})
+}
+
+func (p *Pipeline) ack(s *slot, err error, cancel context.CancelCauseFunc) {
+	p.mu.Lock()
+	p.core.acked(s, err)
+	p.wake()
+	p.mu.Unlock()
+	if err != nil {
+		cancel(err)
+	}
+}
+
+// wake lets the reader look again; the caller holds mu.
+func (p *Pipeline) wake() {
+	close(p.moved)
+	p.moved = make(chan struct{})
+}
+
+// drain makes durable what was read, up to the last complete transaction.
+func (p *Pipeline) drain(ctx context.Context) error {
+	if err := p.opt.Sink.Flush(ctx); err != nil {
+		return err
+	}
+	for {
+		p.mu.Lock()
+		err, moved := p.core.err, p.moved
+		drained := true
+		for _, s := range p.core.win.slots {
+			if s.closed && s.pending > 0 {
+				drained = false
+			}
+		}
+		p.mu.Unlock()
+		if err != nil || drained {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

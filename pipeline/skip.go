@@ -1,0 +1,88 @@
+package pipeline
+
+import (
+	"strconv"
+	"strings"
+
+	"cdc/checkpoint"
+	"cdc/event"
+	"cdc/sinks"
+)
+
+// skipper drops the transactions that the sink holds already: its place, kept with the data, is ahead of the checkpoint after a crash between
+// the two. With GTIDs it goes by membership only; numbers of different servers cannot be compared. Without GTIDs both places are files and
+// offsets of the one server that the checkpoint names.
+type skipper struct {
+	place sinks.Place
+}
+
+// newSkipper gives nil where the sink holds nothing beyond the record.
+func newSkipper(place sinks.Place, rec *checkpoint.Record) *skipper {
+	if !place.GTIDs.Empty() {
+		if rec.GTIDs.ContainsSet(place.GTIDs) {
+			return nil
+		}
+		return &skipper{place: place}
+	}
+	if place.File == "" || !before(rec.File, rec.Offset, place.File, place.Offset) {
+		return nil
+	}
+	return &skipper{place: place}
+}
+
+func (s *skipper) has(t *event.Txn) bool {
+	if !t.GTID.IsZero() {
+		return s.place.GTIDs.Contains(t.GTID)
+	}
+	return s.place.File != "" && before(t.File, t.Off, s.place.File, s.place.Offset)
+}
+
+// apply drops what the sink has from b, and gives how many changes that were.
+func (s *skipper) apply(b *event.Batch, scratch *event.Builder) (*event.Builder, int) {
+	drop := false
+	for i := range b.Txns {
+		drop = drop || s.has(&b.Txns[i])
+	}
+	if !drop {
+		return scratch, 0
+	}
+	if len(b.Txns) == 1 {
+		b.DDL = nil
+	}
+	n := len(b.Changes)
+	w := event.NewBuilder(b, scratch)
+	for i := range b.Changes {
+		w.Next(i)
+		c := &b.Changes[i]
+		if !s.has(b.Txn(c)) {
+			w.Keep(w.Table(b.Tables[c.Table]))
+		}
+	}
+	w.Finish()
+	return w, n - len(b.Changes)
+}
+
+// done reports that the record has caught up with the sink's place.
+func (s *skipper) done(rec *checkpoint.Record) bool {
+	if !s.place.GTIDs.Empty() {
+		return rec.GTIDs.ContainsSet(s.place.GTIDs)
+	}
+	return !before(rec.File, rec.Offset, s.place.File, s.place.Offset)
+}
+
+// before orders places of one server: binlog files are numbered by their last part.
+func before(file string, off uint64, file2 string, off2 uint64) bool {
+	if file == file2 {
+		return off < off2
+	}
+	a, b := fileNumber(file), fileNumber(file2)
+	if a != b {
+		return a < b
+	}
+	return file < file2
+}
+
+func fileNumber(file string) uint64 {
+	n, _ := strconv.ParseUint(file[strings.LastIndexByte(file, '.')+1:], 10, 64)
+	return n
+}

@@ -1,0 +1,95 @@
+package pipeline
+
+import (
+	"cdc/event"
+	"cdc/schemas"
+)
+
+// slot is a run of batches that ends in a place: the parts of a split transaction share one slot, so that a transaction of any size takes one
+// place in the window.
+type slot struct {
+	first, last uint64 // sequence numbers of its batches
+	pending     int    // batches that were not acknowledged
+	closed      bool   // a place follows: no more batches join
+	pos         event.Position
+	history     []schemas.Entry
+	xa          []event.XA
+	rows, txns  uint64
+	oldest      int64 // commit time of its first transaction, microseconds since 1970; 0 without one
+}
+
+// window is the queue of slots that were not committed, oldest first.
+type window struct {
+	slots []*slot
+	limit int // slots at which no more is read
+}
+
+// add puts a batch into the window and gives the slot it is in.
+func (w *window) add(b *event.Batch) *slot {
+	var s *slot
+	if n := len(w.slots); n > 0 && !w.slots[n-1].closed {
+		s = w.slots[n-1]
+	} else {
+		s = &slot{first: b.Seq}
+		w.slots = append(w.slots, s)
+	}
+	s.last = b.Seq
+	s.pending++
+	s.history = append(s.history, b.History...)
+	s.xa = append(s.xa, b.XA...)
+	s.rows += uint64(len(b.Changes))
+	for i := range b.Txns {
+		if s.oldest == 0 {
+			s.oldest = b.Txns[i].Commit
+		}
+		if b.Txns[i].End {
+			s.txns++
+		}
+	}
+	if !b.Pos.IsZero() {
+		s.pos = b.Pos
+		s.closed = true
+	}
+	return s
+}
+
+// take removes and gives the longest prefix of slots that end in a place and were acknowledged whole.
+func (w *window) take() []*slot {
+	n := 0
+	for n < len(w.slots) && w.slots[n].closed && w.slots[n].pending == 0 {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	done := make([]*slot, n)
+	copy(done, w.slots)
+	rest := copy(w.slots, w.slots[n:])
+	clear(w.slots[rest:])
+	w.slots = w.slots[:rest]
+	return done
+}
+
+// full reports that no more may be read before something is acknowledged. The open slot does not count: reading on is what closes it.
+func (w *window) full() bool { return w.closed() >= w.limit }
+
+// high reports that it is time to flush.
+func (w *window) high() bool { return w.closed() >= w.limit-w.limit/4 }
+
+func (w *window) closed() int {
+	n := len(w.slots)
+	if n > 0 && !w.slots[n-1].closed {
+		n--
+	}
+	return n
+}
+
+// drained reports that every place was acknowledged; an open slot is a transaction whose end was not read.
+func (w *window) drained() bool {
+	for _, s := range w.slots {
+		if s.closed {
+			return false
+		}
+	}
+	return true
+}
