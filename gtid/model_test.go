@@ -24,7 +24,7 @@ var (
 	worldTags  = []string{"", "a", "b_1"}
 )
 
-const worldSeqs = 14
+const worldSeqs = 24
 
 func world() []GTID {
 	var all []GTID
