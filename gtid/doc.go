@@ -27,7 +27,8 @@
 // ID"). A Set of this flavor is a replication position as in gtid_slave_pos and
 // gtid_binlog_pos: per domain the last GTID. It contains every GTID of the domain
 // whose sequence number is not above the one of the last, whoever wrote it. A
-// domain that is not in the position is at its very beginning.
+// domain that is not in the position is at its very beginning; the server can also
+// print such a domain, as 0-1-0, which is read as its absence.
 //
 // That membership holds where sequence numbers grow within a domain, which is
 // what gtid_strict_mode=ON guarantees and what a domain with one writer at a time

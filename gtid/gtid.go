@@ -103,6 +103,9 @@ func ParseGTID(f Flavor, s string) (GTID, error) {
 		g.Seq = p.seq()
 	case MariaDB:
 		at := p.position()
+		if at.seq == 0 {
+			p.fail(p.at-1, errZero)
+		}
 		g.Domain, g.Server, g.Seq = at.domain, at.server, at.seq
 	default:
 		return GTID{}, fmt.Errorf("gtid: unknown %s", f)

@@ -201,7 +201,8 @@ func previousGTIDs(t *testing.T, s *testbed.Server) []byte {
 	return nil
 }
 
-// gtid_slave_pos takes and prints what we take and print.
+// gtid_slave_pos takes and prints what we take and print; a domain at number 0,
+// which it prints, is read as nothing.
 func TestServerPosition(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, k testbed.Kind) {
 		if !k.MariaDB() {
@@ -210,7 +211,7 @@ func TestServerPosition(t *testing.T) {
 		server := newAsker(t, testbed.Start(t, k, testbed.Options{}))
 		for _, text := range []string{
 			"", "0-1-5", "7-2-9,0-1-5", "4294967295-4294967295-18446744073709551615", "3-1-7,2-1-8,1-1-9,0-2-1",
-			"0-1-5,0-2-6", "0-1-5,", ",0-1-5", "0-1", "0-1-5-6", "x", "4294967296-1-1", "0-4294967296-1", "0-1-5;1-1-1",
+			"0-1-5,0-2-6", "0-1-0,0-1-5", "0-1-5,", ",0-1-5", "0-1", "0-1-5-6", "x", "4294967296-1-1", "0-4294967296-1", "0-1-5;1-1-1",
 		} {
 			_, serverErr := server.ask(t, "SET GLOBAL gtid_slave_pos=%s", quote(text))
 			ours, err := Parse(MariaDB, text)
@@ -224,6 +225,13 @@ func TestServerPosition(t *testing.T) {
 			if theirs, err := server.ask(t, "SELECT @@GLOBAL.gtid_slave_pos"); err != nil || theirs != ours.String() {
 				t.Errorf("%q: the server says %q, %v; ours %q", text, theirs, err, ours)
 			}
+		}
+		theirs, err := server.ask(t, "SET GLOBAL gtid_slave_pos='0-1-0'")
+		if err == nil {
+			theirs, err = server.ask(t, "SELECT @@GLOBAL.gtid_slave_pos")
+		}
+		if ours, parseErr := Parse(MariaDB, theirs); err != nil || theirs != "0-1-0" || parseErr != nil || !ours.Empty() {
+			t.Errorf("the beginning: the server says %q, %v; ours %q, %v", theirs, err, ours, parseErr)
 		}
 	})
 }

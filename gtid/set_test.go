@@ -237,6 +237,15 @@ func TestNoSharing(t *testing.T) {
 	if large.String() != want {
 		t.Error("AddSet shares memory")
 	}
+	gaps := large.Only(u) // many intervals of one origin go in whole
+	want = gaps.String()
+	var one Set
+	one.AddSet(gaps)
+	one.AddRange(u, "", 2, 2)
+	one.AddRange(u, "", 1, 1000)
+	if gaps.String() != want {
+		t.Error("AddSet shares intervals")
+	}
 	m := parse(t, MariaDB, "0-1-5")
 	c := m.Clone()
 	c.Add(GTID{Flavor: MariaDB, Server: 1, Seq: 6})

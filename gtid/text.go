@@ -308,22 +308,17 @@ func joinOrigins(list []origin) []origin {
 	return out
 }
 
-// position returns a GTID of MariaDB.
+// position returns a position in a domain of MariaDB; number 0 is its beginning.
 func (p *parser) position() position {
 	d := p.number(1<<32 - 1)
 	p.expect('-')
 	s := p.number(1<<32 - 1)
 	p.expect('-')
-	p.peek()
-	start := p.at
-	n := p.number(1<<64 - 1)
-	if n == 0 {
-		p.fail(start, errZero)
-	}
-	return position{uint32(d), uint32(s), n}
+	return position{uint32(d), uint32(s), p.number(1<<64 - 1)}
 }
 
-// positions reads the text of a position of MariaDB.
+// positions reads the text of a position of MariaDB. A domain at number 0 is one
+// that is not there, but two of them are still given twice.
 func (p *parser) positions() []position {
 	type mention struct {
 		position
@@ -354,7 +349,9 @@ func (p *parser) positions() []position {
 		if i > 0 && list[i-1].domain == m.domain && p.err == nil {
 			p.err = fmt.Errorf("%s: offset %d: %q: %w", p.what, m.offset, m.append(nil), errDomain)
 		}
-		out = append(out, m.position)
+		if m.seq > 0 {
+			out = append(out, m.position)
+		}
 	}
 	return out
 }

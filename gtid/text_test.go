@@ -39,6 +39,8 @@ func TestParse(t *testing.T) {
 		{"no dashes, upper case", MySQL, strings.ToUpper(strings.ReplaceAll(textA, "-", "")) + ":1", "A:1", 1},
 		{"empty position", MariaDB, " ", "", 0},
 		{"position", MariaDB, "0-1-5,1-2-9", "0-1-5,1-2-9", 14},
+		{"position at the beginning", MariaDB, "0-1-0", "", 0},
+		{"domain at the beginning", MariaDB, "0-1-0,1-1-5", "1-1-5", 5},
 		{"position unsorted", MariaDB, " 7-2-9 ,\n0 - 1 - 5 ", "0-1-5,7-2-9", 14},
 		{"position, more than can be counted", MariaDB, "0-1-18446744073709551615,1-1-1", "0-1-18446744073709551615,1-1-1", math.MaxUint64},
 	} {
@@ -101,7 +103,7 @@ func TestParseErrors(t *testing.T) {
 		{MariaDB, "0-1-5,", `gtid set: offset 6: unexpected end`},
 		{MariaDB, ",0-1-5", `gtid set: offset 0: ",0": not a number`},
 		{MariaDB, "0-1-5 1-1-1", `gtid set: offset 6: "1": expected ','`},
-		{MariaDB, "0-1-0", `gtid set: offset 4: "0": numbers start at 1`},
+		{MariaDB, "0-1-0,0-1-5", `gtid set: offset 6: "0-1-5": domain given twice`},
 		{MariaDB, "0-1-5,4294967296-1-1", `gtid set: offset 6: "4294967296": number out of range`},
 		{MariaDB, "0-1-5,1-1-1,0-2-6", `gtid set: offset 12: "0-2-6": domain given twice`},
 		{MariaDB, "\x00", `gtid set: offset 0: "\x00": not a number`},
