@@ -114,8 +114,15 @@ func TestAnonymous(t *testing.T) {
 
 func TestValid(t *testing.T) {
 	for _, g := range []GTID{
-		{Seq: MaxSeq + 1}, {Seq: 1, Tag: "Tag"}, {Seq: 1, Tag: "1"}, {Seq: 1, Tag: strings.Repeat("a", 33)}, {Seq: 1, Domain: 1}, {Seq: 1, Server: 1},
-		{Flavor: MariaDB, Seq: 1, Tag: "a"}, {Flavor: MariaDB, Seq: 1, UUID: UUID{1}}, {Flavor: 2, Seq: 1},
+		{Seq: MaxSeq + 1},
+		{Seq: 1, Tag: "Tag"},
+		{Seq: 1, Tag: "1"},
+		{Seq: 1, Tag: strings.Repeat("a", 33)},
+		{Seq: 1, Domain: 1},
+		{Seq: 1, Server: 1},
+		{Flavor: MariaDB, Seq: 1, Tag: "a"},
+		{Flavor: MariaDB, Seq: 1, UUID: UUID{1}},
+		{Flavor: 2, Seq: 1},
 	} {
 		if g.Valid() {
 			t.Errorf("%+v is valid", g)
