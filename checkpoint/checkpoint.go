@@ -1,5 +1,3 @@
-// Package checkpoint defines what survives a restart: for each stream the place behind which everything was acknowledged, with everything that
-// must not contradict it.
 package checkpoint
 
 import (

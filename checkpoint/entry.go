@@ -1,0 +1,184 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"cdc/fault"
+	"cdc/gtid"
+	"cdc/schemas"
+)
+
+// Layout of an encoded history entry: checksum (4 bytes, CRC32C of the stream's name, a zero byte and everything behind the checksum, little
+// endian), version (1 byte), JSON text. The name is part of the sum so that an entry found under another stream's key is not taken for whole.
+const (
+	entryVersion = 1
+	entryHeader  = 4 + 1
+)
+
+// entryJSON is an Entry as it is kept. Fields whose Go types belong to other packages are said here in words of our own: what is on disk
+// must not change when those types do.
+type entryJSON struct {
+	*entryFields
+	GTID     string `json:"gtid,omitempty"`
+	Database string `json:"database"`
+	Name     string `json:"name,omitempty"` // the table's
+	// Bytes says that the entry has text that is not UTF-8. JSON would replace such bytes in silence, so then each byte of every string is
+	// kept as the code point of its number.
+	Bytes bool `json:"bytes,omitempty"`
+}
+
+type entryFields schemas.Entry
+
+func entryCRC(stream string, b []byte) uint32 {
+	sum := crc32.Update(0, castagnoli, []byte(stream))
+	sum = crc32.Update(sum, castagnoli, []byte{0})
+	return crc32.Update(sum, castagnoli, b)
+}
+
+// EncodeEntry gives the form in which an entry of a stream's history is kept.
+func EncodeEntry(stream string, e *schemas.Entry) ([]byte, error) {
+	text, err := MarshalEntry(e)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, entryHeader, entryHeader+len(text))
+	b[entryHeader-1] = entryVersion
+	b = append(b, text...)
+	binary.LittleEndian.PutUint32(b, entryCRC(stream, b[entryHeader-1:]))
+	return b, nil
+}
+
+// CheckEntry says whether b is a whole encoded entry of this stream, without the cost of reading its text. The errors are those of Decode.
+func CheckEntry(stream string, b []byte) error {
+	if len(b) < entryHeader {
+		return fault.New(fault.CheckpointCorrupt, "a schema entry of %d bytes", len(b))
+	}
+	if binary.LittleEndian.Uint32(b) != entryCRC(stream, b[entryHeader-1:]) {
+		return fault.New(fault.CheckpointCorrupt, "the checksum of a schema entry does not match")
+	}
+	if v := b[entryHeader-1]; v != entryVersion {
+		return fault.New(fault.CheckpointVersion, "a schema entry of version %d, known is %d", v, entryVersion)
+	}
+	return nil
+}
+
+// DecodeEntry reads what EncodeEntry wrote. The errors are those of Decode.
+func DecodeEntry(stream string, b []byte) (*schemas.Entry, error) {
+	if err := CheckEntry(stream, b); err != nil {
+		return nil, err
+	}
+	e, err := UnmarshalEntry(b[entryHeader:])
+	if err != nil {
+		return nil, fault.New(fault.CheckpointCorrupt, "schema entry: %w", err)
+	}
+	return e, nil
+}
+
+// MarshalEntry gives the JSON text of an entry.
+func MarshalEntry(e *schemas.Entry) ([]byte, error) {
+	j := entryJSON{entryFields: (*entryFields)(e), GTID: e.GTID.String(), Database: e.Name.Database, Name: e.Name.Table}
+	if !validText(e) {
+		wide := mapText(e, widen)
+		j.entryFields, j.Database, j.Name, j.Bytes = (*entryFields)(wide), wide.Name.Database, wide.Name.Table, true
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return nil, fmt.Errorf("encode schema entry %d: %w", e.Seq, err)
+	}
+	return text, nil
+}
+
+// UnmarshalEntry reads what MarshalEntry wrote.
+func UnmarshalEntry(text []byte) (*schemas.Entry, error) {
+	j := entryJSON{entryFields: new(entryFields)}
+	if err := json.Unmarshal(text, &j); err != nil {
+		return nil, err
+	}
+	e := (*schemas.Entry)(j.entryFields)
+	e.Name = schemas.Name{Database: j.Database, Table: j.Name}
+	if j.GTID != "" {
+		f := gtid.MariaDB
+		if strings.Contains(j.GTID, ":") { // only MySQL's have colons
+			f = gtid.MySQL
+		}
+		g, err := gtid.ParseGTID(f, j.GTID)
+		if err != nil {
+			return nil, err
+		}
+		e.GTID = g
+	}
+	if j.Bytes {
+		e = mapText(e, narrow)
+	}
+	return e, nil
+}
+
+// validText reports that all text of an entry is UTF-8.
+func validText(e *schemas.Entry) bool {
+	ok := true
+	eachText(e, func(s *string) { ok = ok && utf8.ValidString(*s) })
+	return ok
+}
+
+// mapText gives a copy of e with f applied to each of its strings. Tables are immutable and shared, so nothing of e itself is changed.
+func mapText(e *schemas.Entry, f func(string) string) *schemas.Entry {
+	c := *e
+	if c.Table != nil {
+		t := *c.Table
+		t.Columns = slices.Clone(t.Columns)
+		for i := range t.Columns {
+			t.Columns[i].Members = slices.Clone(t.Columns[i].Members)
+		}
+		t.Unique = slices.Clone(t.Unique)
+		c.Table = &t
+	}
+	eachText(&c, func(s *string) { *s = f(*s) })
+	return &c
+}
+
+func eachText(e *schemas.Entry, f func(*string)) {
+	for _, s := range []*string{&e.Name.Database, &e.Name.Table, &e.Charset, &e.Collation, &e.File, &e.Statement} {
+		f(s)
+	}
+	t := e.Table
+	if t == nil {
+		return
+	}
+	for _, s := range []*string{&t.Database, &t.Name, &t.Charset, &t.Collation} {
+		f(s)
+	}
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		for _, s := range []*string{&c.Name, &c.Charset, &c.Collation, &c.Default} {
+			f(s)
+		}
+		for k := range c.Members {
+			f(&c.Members[k])
+		}
+	}
+	for i := range t.Unique {
+		f(&t.Unique[i].Name)
+	}
+}
+
+func widen(s string) string {
+	r := make([]rune, len(s))
+	for i := range len(s) {
+		r[i] = rune(s[i])
+	}
+	return string(r)
+}
+
+func narrow(s string) string {
+	b := make([]byte, 0, len(s))
+	for _, r := range s {
+		b = append(b, byte(r))
+	}
+	return string(b)
+}
