@@ -57,6 +57,8 @@ const (
 	SinkIntent     Code = 5004
 	SinkPathTooBig Code = 5005
 	SinkClosed     Code = 5006
+	SinkLocked     Code = 5007
+	SinkBehind     Code = 5008
 
 	CheckpointLocked   Code = 6001
 	CheckpointCorrupt  Code = 6002
@@ -147,6 +149,8 @@ var descriptions = [...]Description{
 	{SinkIntent, Fatal, "the intent of an unfinished publication cannot be read or does not match the files", "do not delete files by hand; restore the folder, or start the stream in a new one"},
 	{SinkPathTooBig, Fatal, "a path made from table names is too long for the file system", "shorten the output folder"},
 	{SinkClosed, Fatal, "the sink was closed", "none: it follows another error"},
+	{SinkLocked, Fatal, "another process writes to the same place", "stop it, or give each stream a folder of its own"},
+	{SinkBehind, Fatal, "the checkpoint is ahead of what the sink holds", "the folder is an older copy or another one: restore it, or set the checkpoint back by `cdc checkpoint set`, or start in a new folder"},
 
 	{CheckpointLocked, Fatal, "another process uses this checkpoint folder", "stop it, or give each pipeline a folder of its own"},
 	{CheckpointCorrupt, Fatal, "the checkpoint is damaged and no whole copy of it is left", "restore the folder from a backup, or set the position by `cdc checkpoint set`; cdc never starts from now by itself"},

@@ -17,6 +17,8 @@ type Sink interface {
 	// good. A sink may hold the acks of a transaction until its last batch (Txn.End) is durable; it must not hold its memory. Batches without
 	// changes are acked too, in their order among the others. After an error from Write or ack the sink is finished but for Close.
 	//
+	// Where Write returns an error, b was not taken in: the sink releases it all the same and does not call its ack.
+	//
 	// Write is called by one goroutine at a time.
 	Write(ctx context.Context, b *event.Batch, ack func(error)) error
 	// Flush makes everything that was written durable as soon as it can be, that is up to the last transaction that is complete, and returns
@@ -27,18 +29,31 @@ type Sink interface {
 	Close() error
 }
 
-// Place is a place in the source's stream: everything up to it is in the sink.
+// Place is a place in the source's stream: everything up to it is in the sink. Without GTIDs it means something only together with Server,
+// since a file and an offset are of one server.
 type Place struct {
 	GTIDs  *gtid.Set // nil without GTIDs
 	File   string
 	Offset uint64
+	Server *event.Server // nil where it was never said
 }
+
+// IsZero reports a place that says nothing.
+func (p Place) IsZero() bool { return p.GTIDs.Empty() && p.File == "" }
 
 // Positioner is implemented by sinks that keep the place together with the data, and so know after a crash what they hold. The pipeline starts
 // reading at the checkpoint all the same, and drops the transactions that the sink holds already.
 type Positioner interface {
 	// Position gives the sink's place; ok is false where it holds nothing yet.
 	Position(ctx context.Context) (p Place, ok bool, err error)
+}
+
+// Starter is implemented by sinks that fold the positions of the batches into a place of their own, and so need to know where the stream
+// starts.
+type Starter interface {
+	// Start tells the place from which the stream is read, before the first Write. What lies before it is counted as delivered: a sink that
+	// holds a place already answers with fault.SinkBehind where base is ahead of it, since the changes between were acked by another target.
+	Start(ctx context.Context, base Place) error
 }
 
 // Resumer is implemented by sinks that keep something in the checkpoint.
