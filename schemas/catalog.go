@@ -104,6 +104,12 @@ func (c *Catalog) whole(db string) bool {
 	return ok && !d.partial
 }
 
+// everything reports whether a database that the catalog does not know does not exist.
+func (c *Catalog) everything() bool {
+	_, ok := c.databases[""]
+	return ok
+}
+
 // Len gives the number of tables, forgotten ones included.
 func (c *Catalog) Len() int { return len(c.tables) }
 
@@ -118,7 +124,9 @@ func (c *Catalog) Names() []Name {
 }
 
 // Databases lists the databases in order.
-func (c *Catalog) Databases() []string { return slices.Sorted(maps.Keys(c.databases)) }
+func (c *Catalog) Databases() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(c.databases)), func(s string) bool { return s == "" })
+}
 
 func compareNames(a, b Name) int {
 	if d := strings.Compare(a.Database, b.Database); d != 0 {

@@ -13,7 +13,7 @@ const (
 	PutTable     EntryKind = iota + 1 // Table is the table's definition from here on
 	DropTable                         // the table is gone
 	ForgetTable                       // the table is there but what it looks like is no longer known; Statement says why
-	PutDatabase                       // the database exists and has these defaults
+	PutDatabase                       // the database exists and has these defaults; with an empty name, the history names all databases there are
 	DropDatabase                      // the database and all its tables are gone
 )
 

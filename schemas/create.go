@@ -1,0 +1,490 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+)
+
+var errNothing = errors.New("no statement to interpret, or no catalog")
+
+// create reads what follows CREATE.
+func (x *interpreter) create() {
+	replace := x.accept("OR", "REPLACE")
+	temporary := x.accept("TEMPORARY")
+	x.acceptAny("ONLINE", "OFFLINE")
+	switch {
+	case x.accept("TABLE"):
+		x.ddl.Kind, x.ddl.Temporary = CreateTable, temporary
+		x.createTable(replace)
+	case x.accept("SEQUENCE"):
+		x.ddl.Kind, x.ddl.Temporary = CreateTable, temporary
+		x.createSequence(replace)
+	case x.acceptAny("DATABASE", "SCHEMA"):
+		x.ddl.Kind = CreateDatabase
+		x.createDatabase(replace)
+	case x.accept("UNIQUE", "INDEX"), x.accept("UNIQUE", "KEY"):
+		x.createIndex(uniqueKey, replace)
+	case x.accept("FULLTEXT", "INDEX"), x.accept("SPATIAL", "INDEX"), x.accept("VECTOR", "INDEX"), x.accept("FULLTEXT", "KEY"), x.accept("SPATIAL", "KEY"),
+		x.acceptAny("INDEX", "KEY"):
+		x.createIndex(plainKey, replace)
+	}
+}
+
+// tableOptions is what is said behind the columns of a table.
+type tableOptions struct {
+	charset, collation string
+	said               bool // CHARACTER SET or COLLATE
+	versioned          bool
+	transaction        bool // START TRANSACTION: a CREATE .. SELECT whose rows follow as rows events
+	query              bool // a SELECT, whose columns are not known
+	like               bool
+}
+
+func (x *interpreter) createTable(replace bool) {
+	quiet := x.ifNotExists()
+	target := x.name(x.ddl.Database)
+	if x.err != nil {
+		x.ddl.Kind = Unparsed
+		return
+	}
+	target = x.named(target)
+	if x.ddl.Temporary {
+		return
+	}
+	_, state := x.catalog.Table(target.Database, target.Table)
+	if quiet && !replace && state != Unknown {
+		return // it exists: nothing happened
+	}
+	if quiet && !replace && !x.catalog.whole(target.Database) {
+		x.forget(target, "CREATE TABLE IF NOT EXISTS of a table that may have existed before, with other columns")
+		return
+	}
+	t, reason := x.tableBody(target)
+	if reason == "" {
+		x.end()
+		if x.err != nil {
+			reason = x.err.Error()
+		}
+	} else if x.err != nil {
+		reason = x.err.Error()
+	}
+	if reason != "" {
+		if x.err != nil {
+			x.ddl.Kind = Unparsed
+		}
+		x.forget(target, reason)
+		return
+	}
+	x.step(Entry{Kind: PutTable, Table: t})
+}
+
+// tableBody reads what follows the name of a new table, up to its end.
+func (x *interpreter) tableBody(target Name) (*Table, string) {
+	if x.accept("LIKE") {
+		return x.like(target, x.name(x.ddl.Database))
+	}
+	if m := x.mark(); x.punct('(') {
+		if x.accept("LIKE") {
+			source := x.name(x.ddl.Database)
+			x.expectPunct(')')
+			return x.like(target, source)
+		}
+		if x.isAny("SELECT", "WITH", "VALUES", "TABLE") || x.isPunct('(') {
+			x.reset(m)
+			return nil, "its columns come from a query"
+		}
+		x.reset(m)
+	}
+	var cols []*colSpec
+	var keys []*keySpec
+	if x.isPunct('(') {
+		cols, keys = x.definitions()
+	}
+	var opt tableOptions
+	x.options(&opt)
+	if x.err != nil {
+		return nil, x.err.Error()
+	}
+	if opt.query {
+		return nil, "some of its columns come from a query"
+	}
+	if len(cols) == 0 {
+		return nil, "no columns are named"
+	}
+	t := &Table{Database: target.Database, Name: target.Table, Origin: FromDDL}
+	pair := x.tableCharset(&opt, target.Database)
+	t.Charset, t.Collation = pair.charset, pair.collation
+	for _, c := range cols {
+		if reason := c.settle(&x.charsets, pair); reason != "" {
+			return nil, reason
+		}
+	}
+	t.Versioned = opt.versioned
+	cols = versionColumns(cols, t.Versioned)
+	return t, finish(t, cols, keys)
+}
+
+// finish puts the columns and keys of a statement into the table.
+func finish(t *Table, cols []*colSpec, keys []*keySpec) string {
+	if len(cols) > maxColumns {
+		return "more columns than a table can have"
+	}
+	if reason := settleKeys(t, cols, keys); reason != "" {
+		return reason
+	}
+	t.Columns = make([]Column, len(cols))
+	for i, c := range cols {
+		t.Columns[i] = c.Column
+		for _, other := range cols[:i] {
+			if sameName(other.Name, c.Name) {
+				return fmt.Sprintf("it has two columns %s", c.Name)
+			}
+		}
+	}
+	return ""
+}
+
+// versionColumns adds the row start and row end that MariaDB adds to a system-versioned table which names none of its own.
+func versionColumns(cols []*colSpec, versioned bool) []*colSpec {
+	if !versioned {
+		return cols
+	}
+	for _, c := range cols {
+		if c.rowStart || c.rowEnd || c.Hidden {
+			return cols
+		}
+	}
+	for _, name := range []string{"row_start", "row_end"} {
+		cols = append(cols, &colSpec{old: -1, Column: Column{Name: name, Type: Timestamp, Fsp: 6, Generated: Stored, Invisible: true, Hidden: true}})
+	}
+	return cols
+}
+
+// definitions reads the columns and keys of a table, in parentheses.
+func (p *parser) definitions() (cols []*colSpec, keys []*keySpec) {
+	p.expectPunct('(')
+	for p.err == nil {
+		if is, k := p.keyClause(); is {
+			if k != nil {
+				keys = append(keys, k)
+			}
+		} else {
+			c := &colSpec{old: -1}
+			c.Name = p.ident()
+			p.columnDef(c)
+			cols = append(cols, c)
+			keys = append(keys, c.ownKeys()...)
+			if len(cols) > maxColumns {
+				p.fail("more columns than a table can have")
+			}
+		}
+		if !p.punct(',') {
+			break
+		}
+	}
+	p.expectPunct(')')
+	return cols, keys
+}
+
+// ownKeys gives the keys that a column's own definition makes.
+func (c *colSpec) ownKeys() (keys []*keySpec) {
+	part := []partSpec{{column: c.Name}}
+	if c.primary {
+		keys = append(keys, &keySpec{kind: primaryKey, name: primaryName, parts: part})
+	}
+	if c.unique {
+		keys = append(keys, &keySpec{kind: uniqueKey, parts: part})
+	}
+	return keys
+}
+
+// options reads table options, PARTITION BY and what comes behind them, up to the end.
+func (x *interpreter) options(opt *tableOptions) {
+	for x.err == nil && !x.eof() && !x.isPunct(';') {
+		x.punct(',')
+		if !x.option(opt) {
+			return
+		}
+	}
+}
+
+// option reads one table option and says whether there was one.
+func (p *parser) option(opt *tableOptions) bool {
+	switch {
+	case p.isPunct('('):
+		// UNION=(..) is read below: this is (SELECT ..)
+		opt.query = true
+		p.rest()
+	case p.tok.kind != tokWord:
+		return false
+	case p.is("PARTITION") && sameWord(p.peek().text, "BY"):
+		p.partitions(opt)
+	case p.isAny("AS", "SELECT", "WITH", "VALUES") && !sameWord(p.peek().text, "SYSTEM"), p.isAny("IGNORE", "REPLACE"):
+		opt.query = true
+		p.rest()
+	case p.accept("START", "TRANSACTION"):
+		opt.transaction = true
+	case p.accept("WITH", "SYSTEM", "VERSIONING"):
+		opt.versioned = true
+	case p.accept("DEFAULT", "CHARACTER", "SET"), p.accept("DEFAULT", "CHARSET"), p.accept("DEFAULT", "CHAR", "SET"),
+		p.accept("CHARACTER", "SET"), p.accept("CHARSET"), p.accept("CHAR", "SET"):
+		p.punct('=')
+		opt.charset, opt.said = p.charsetName(), true
+	case p.accept("DEFAULT", "COLLATE"), p.accept("COLLATE"):
+		p.punct('=')
+		opt.collation, opt.said = p.charsetName(), true
+	case p.accept("UNION"):
+		p.punct('=')
+		p.parens()
+	case p.accept("DATA", "DIRECTORY"), p.accept("INDEX", "DIRECTORY"):
+		p.punct('=')
+		p.value()
+	case p.acceptAny("ENGINE", "TYPE", "AUTO_INCREMENT", "COMMENT", "ROW_FORMAT", "CHECKSUM", "TABLE_CHECKSUM", "DELAY_KEY_WRITE", "KEY_BLOCK_SIZE",
+		"MAX_ROWS", "MIN_ROWS", "AVG_ROW_LENGTH", "PACK_KEYS", "STATS_AUTO_RECALC", "STATS_PERSISTENT", "STATS_SAMPLE_PAGES", "PASSWORD",
+		"INSERT_METHOD", "CONNECTION", "TABLESPACE", "STORAGE", "COMPRESSION", "ENCRYPTION", "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE",
+		"SECONDARY_ENGINE", "AUTOEXTEND_SIZE", "TRANSACTIONAL", "PAGE_CHECKSUM", "SEQUENCE"):
+		p.punct('=')
+		p.value()
+	default:
+		return p.optionWithEquals()
+	}
+	return true
+}
+
+// optionWithEquals passes an option that only an engine knows: NAME = value.
+func (p *parser) optionWithEquals() bool {
+	if next := p.peek(); next.kind != tokPunct || next.text != "=" {
+		return false
+	}
+	p.advance()
+	p.advance()
+	p.value()
+	return true
+}
+
+// rest passes everything.
+func (p *parser) rest() {
+	for !p.eof() {
+		p.advance()
+	}
+}
+
+// partitions passes PARTITION BY with all that belongs to it, and looks for the query that may stand behind it.
+func (p *parser) partitions(opt *tableOptions) {
+	for p.err == nil && !p.eof() {
+		switch {
+		case p.isPunct('('):
+			if sameWord(p.peek().text, "SELECT") {
+				opt.query = true
+				p.rest()
+				return
+			}
+			p.parens()
+		case p.accept("START", "TRANSACTION"):
+			opt.transaction = true
+		case p.isAny("SELECT", "AS"):
+			opt.query = true
+			p.rest()
+			return
+		case p.isPunct(';'):
+			return
+		default:
+			p.advance()
+		}
+	}
+}
+
+// tableCharset gives the default of a new table.
+func (x *interpreter) tableCharset(opt *tableOptions, db string) pairing {
+	around := x.databasePair(db)
+	if !opt.said {
+		return around
+	}
+	cs, coll := opt.charset, opt.collation
+	if coll == "DEFAULT" {
+		coll = ""
+	}
+	if cs == "DEFAULT" || cs == "" {
+		if coll == "" {
+			if cs == "" && around.charset != "" {
+				return x.byDefault(around.charset)
+			}
+			return around
+		}
+		cs = ""
+	}
+	return x.pair(cs, coll, around)
+}
+
+// databasePair gives the defaults of a database, from the catalog or, for the default database, from the session.
+func (x *interpreter) databasePair(db string) pairing {
+	cs, coll, ok := x.catalog.Database(db)
+	if ok && cs != "" {
+		return pairing{cs, coll}
+	}
+	if x.ddl.DatabaseCollation != 0 && x.catalog.fold(db) == x.catalog.fold(x.ddl.Database) {
+		return x.byID(x.ddl.DatabaseCollation)
+	}
+	return pairing{}
+}
+
+// like makes a copy of a table.
+func (x *interpreter) like(target, source Name) (*Table, string) {
+	if x.err != nil {
+		return nil, x.err.Error()
+	}
+	if x.ddl.ThreadSpecific {
+		return nil, "it is like a table that may be a temporary one"
+	}
+	source = x.catalog.fullName(source)
+	old, state := x.catalog.Table(source.Database, source.Table)
+	if state != Known {
+		return nil, "it is like " + source.String() + ", which is " + state.String()
+	}
+	t := *old
+	t.Database, t.Name, t.Origin, t.Seq = target.Database, target.Table, FromDDL, 0
+	return &t, ""
+}
+
+// createSequence makes a sequence of MariaDB, which is a table with these columns; its rows are in the binlog.
+func (x *interpreter) createSequence(replace bool) {
+	quiet := x.ifNotExists()
+	target := x.name(x.ddl.Database)
+	if x.err != nil || !x.maria() {
+		x.ddl.Kind = Unparsed
+		return
+	}
+	target = x.named(target)
+	if x.ddl.Temporary {
+		return
+	}
+	_, state := x.catalog.Table(target.Database, target.Table)
+	if quiet && !replace && state != Unknown {
+		return
+	}
+	if quiet && !replace && !x.catalog.whole(target.Database) {
+		x.forget(target, "CREATE SEQUENCE IF NOT EXISTS of a sequence that may have existed before")
+		return
+	}
+	value := Column{Type: BigInt, Width: 21}
+	if x.accept("AS") {
+		var c colSpec
+		x.dataType(&c)
+		if x.err != nil {
+			x.forget(target, x.err.Error())
+			return
+		}
+		value = c.Column
+	}
+	t := &Table{Database: target.Database, Name: target.Table, Origin: FromDDL}
+	column := func(name string, c Column) {
+		c.Name = name
+		t.Columns = append(t.Columns, c)
+	}
+	for _, name := range []string{"next_not_cached_value", "minimum_value", "maximum_value", "start_value"} {
+		column(name, value)
+	}
+	column("increment", Column{Type: BigInt, Width: 21})
+	column("cache_size", Column{Type: BigInt, Width: 21, Unsigned: true})
+	column("cycle_option", Column{Type: TinyInt, Width: 1, Unsigned: true})
+	column("cycle_count", Column{Type: BigInt, Width: 21})
+	pair := x.databasePair(target.Database)
+	t.Charset, t.Collation = pair.charset, pair.collation
+	x.step(Entry{Kind: PutTable, Table: t})
+}
+
+// createDatabase reads what follows CREATE DATABASE.
+func (x *interpreter) createDatabase(replace bool) {
+	// With IF NOT EXISTS nothing is said about a database that was there unseen.
+	unsure := x.ifNotExists() && !replace
+	n := Name{Database: x.ident()}
+	if x.err != nil || n.Database == "" {
+		x.ddl.Kind = Unparsed
+		return
+	}
+	n = x.named(n)
+	_, _, known := x.catalog.Database(n.Database)
+	if unsure && known {
+		return
+	}
+	unsure = unsure && !x.catalog.everything()
+	var opt tableOptions
+	x.databaseOptions(&opt)
+	if x.err != nil {
+		x.ddl.Kind = Unparsed
+		opt = tableOptions{} // the database is there all the same, with defaults that are not known
+	}
+	pair := x.byID(x.ddl.ServerCollation)
+	if opt.said {
+		pair = x.databaseCharset(&opt, pair)
+	}
+	if x.err != nil || unsure {
+		pair = pairing{}
+	}
+	if replace && (known || x.catalog.hasTables(n.Database)) {
+		x.step(Entry{Kind: DropDatabase, Name: n})
+	}
+	x.step(Entry{Kind: PutDatabase, Name: n, Charset: pair.charset, Collation: pair.collation, Partial: unsure})
+}
+
+func (x *interpreter) databaseCharset(opt *tableOptions, server pairing) pairing {
+	cs, coll := opt.charset, opt.collation
+	if coll == "DEFAULT" {
+		coll = ""
+	}
+	if cs == "DEFAULT" {
+		if coll == "" {
+			return server
+		}
+		cs = ""
+	}
+	if cs == "" && coll == "" {
+		return server
+	}
+	return x.pair(cs, coll, server)
+}
+
+// databaseOptions reads the options of CREATE and ALTER DATABASE.
+func (x *interpreter) databaseOptions(opt *tableOptions) {
+	for x.err == nil && !x.eof() && !x.isPunct(';') {
+		switch {
+		case x.accept("DEFAULT", "ENCRYPTION"), x.accept("ENCRYPTION"), x.accept("READ", "ONLY"), x.accept("COMMENT"):
+			x.punct('=')
+			x.value()
+		case x.accept("UPGRADE", "DATA", "DIRECTORY", "NAME"):
+		default:
+			if !x.isAny("DEFAULT", "CHARACTER", "CHARSET", "CHAR", "COLLATE") || !x.option(opt) {
+				x.fail("an option of a database expected")
+			}
+		}
+	}
+	x.end()
+}
+
+// alterDatabase reads what follows ALTER DATABASE.
+func (x *interpreter) alterDatabase() {
+	x.ddl.Kind = AlterDatabase
+	db := x.ddl.Database
+	if !(x.tok.kind == tokWord && x.isAny("DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "READ", "ENCRYPTION", "COMMENT")) {
+		db = x.ident()
+	}
+	n := x.named(Name{Database: db})
+	var opt tableOptions
+	x.databaseOptions(&opt)
+	cs, coll, known := x.catalog.Database(n.Database)
+	partial := !x.catalog.whole(n.Database)
+	switch {
+	case x.err != nil:
+		x.ddl.Kind = Unparsed
+		if known {
+			x.step(Entry{Kind: PutDatabase, Name: n, Partial: partial})
+		}
+	case opt.said:
+		server := x.byID(x.ddl.ServerCollation)
+		if opt.charset == "" && opt.collation != "" {
+			server = pairing{cs, coll}
+		}
+		pair := x.databaseCharset(&opt, server)
+		x.step(Entry{Kind: PutDatabase, Name: n, Charset: pair.charset, Collation: pair.collation, Partial: partial})
+	}
+}

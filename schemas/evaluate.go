@@ -1,0 +1,301 @@
+package schemas
+
+import (
+	"slices"
+
+	"cdc/gtid"
+)
+
+// evaluate makes the table that an ALTER TABLE leaves behind, in the server's own order (mysql_prepare_alter_table in sql_table.cc): the old
+// columns are walked first, with what is dropped, changed in place and renamed; then the clauses which add or move a column, in the order of
+// the text; then the keys. The string says why the outcome is not known. Nothing comes back where nothing changed.
+func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
+	t := &Table{Database: old.Database, Name: old.Name, Origin: FromDDL, Charset: old.Charset, Collation: old.Collation, Versioned: old.Versioned}
+	table := pairing{old.Charset, old.Collation}
+	if a.options.said {
+		opt := a.options
+		if opt.charset == "" {
+			table = x.pair("", opt.collation, table)
+		} else {
+			table = x.tableCharset(&opt, old.Database)
+		}
+		if table.charset == "" {
+			return nil, "the character set is not known"
+		}
+		t.Charset, t.Collation = table.charset, table.collation
+	}
+	before := specs(old)
+	changes, reason := a.pending(before)
+	if reason != "" {
+		return nil, reason
+	}
+	for _, c := range changes {
+		if reason := c.settle(&x.charsets, table); reason != "" {
+			return nil, reason
+		}
+	}
+	cols, reason := a.evaluateColumns(before, changes)
+	if reason != "" {
+		return nil, reason
+	}
+	if a.convert {
+		for _, c := range cols {
+			if reason := c.convert(x.charsets.flavor, table); reason != "" {
+				return nil, reason
+			}
+		}
+	}
+	if a.versioning > 0 || a.options.versioned {
+		t.Versioned = true
+		cols = versionColumns(cols, true)
+	}
+	if a.versioning < 0 {
+		t.Versioned = false
+		cols = slices.DeleteFunc(cols, func(c *colSpec) bool { return c.Hidden })
+	}
+	keys, reason := a.evaluateKeys(old, before, cols)
+	if reason != "" {
+		return nil, reason
+	}
+	if reason := finish(t, cols, keys); reason != "" {
+		return nil, reason
+	}
+	if sameShape(old, t) {
+		return nil, ""
+	}
+	return t, ""
+}
+
+// specs gives a table's columns as those of a statement.
+func specs(t *Table) []*colSpec {
+	cols := make([]*colSpec, len(t.Columns))
+	for i := range t.Columns {
+		cols[i] = &colSpec{Column: t.Columns[i], old: i}
+	}
+	return cols
+}
+
+func findSpec(cols []*colSpec, name string) int {
+	return slices.IndexFunc(cols, func(c *colSpec) bool { return sameName(c.Name, name) })
+}
+
+// pending gives the columns which are added or changed, without those that IF EXISTS and IF NOT EXISTS take away.
+func (a *alteration) pending(before []*colSpec) ([]*colSpec, string) {
+	var out []*colSpec
+	for _, c := range a.columns {
+		switch {
+		case c.change == "" && c.ifNotExists:
+			added := slices.ContainsFunc(out, func(o *colSpec) bool { return o.change == "" && sameName(o.Name, c.Name) })
+			if at := findSpec(before, c.Name); added || at >= 0 && !a.dropped(before[at].Name) {
+				a.withoutKeysOf(c)
+				continue
+			}
+		case c.change != "" && findSpec(before, c.change) < 0:
+			if c.ifExists {
+				a.withoutKeysOf(c)
+				continue
+			}
+			return nil, "it changes the column " + c.change + ", which is not known"
+		}
+		out = append(out, c)
+	}
+	return out, ""
+}
+
+func (a *alteration) dropped(column string) bool {
+	return slices.ContainsFunc(a.drops, func(d dropSpec) bool { return d.kind == dropColumn && sameName(d.name, column) })
+}
+
+// withoutKeysOf takes away the keys that the definition of a column makes which is itself left out.
+func (a *alteration) withoutKeysOf(c *colSpec) {
+	if c.primary || c.unique {
+		a.keys = slices.DeleteFunc(a.keys, func(k *keySpec) bool {
+			return k.name == "" && len(k.parts) == 1 && k.parts[0].column == c.Name || k.kind == primaryKey && c.primary
+		})
+	}
+}
+
+// evaluateColumns gives the columns in their new order.
+func (a *alteration) evaluateColumns(before, changes []*colSpec) ([]*colSpec, string) {
+	var cols []*colSpec
+	done := map[*colSpec]bool{}
+	for _, was := range before {
+		if a.dropped(was.Name) {
+			continue
+		}
+		if at := slices.IndexFunc(changes, func(c *colSpec) bool { return c.change != "" && sameName(c.change, was.Name) }); at >= 0 {
+			c := changes[at]
+			c.old = was.old
+			if !c.first && c.after == "" {
+				cols = append(cols, c)
+				done[c] = true
+			}
+			continue
+		}
+		name := was.Name // clauses name columns as they were before the statement
+		for i := range a.touches {
+			if sameName(a.touches[i].column, name) {
+				a.touches[i].apply(was)
+			}
+		}
+		cols = append(cols, was)
+	}
+	for _, c := range changes {
+		if done[c] {
+			continue
+		}
+		switch {
+		case c.first:
+			cols = slices.Insert(cols, 0, c)
+		case c.after != "":
+			at := findSpec(cols, c.after)
+			if at < 0 {
+				return nil, "a column stands behind " + c.after + ", which is not known"
+			}
+			cols = slices.Insert(cols, at+1, c)
+		default:
+			cols = slices.Insert(cols, visibleEnd(cols), c)
+		}
+	}
+	if len(cols) == 0 {
+		return nil, "it has no columns left"
+	}
+	return cols, ""
+}
+
+// visibleEnd gives the place behind the last column that is not hidden.
+func visibleEnd(cols []*colSpec) int {
+	n := len(cols)
+	for n > 0 && cols[n-1].Hidden {
+		n--
+	}
+	return n
+}
+
+// apply changes a column in place.
+func (touch *touchSpec) apply(c *colSpec) {
+	switch {
+	case touch.rename != "":
+		c.Name = touch.rename
+	case touch.visible != nullUnsaid:
+		c.Invisible = touch.visible == nullNo
+	case touch.defaultSet:
+		c.HasDefault, c.Default = touch.value.HasDefault, touch.value.Default
+	case touch.defaultDrop:
+		c.HasDefault, c.Default = false, ""
+	}
+}
+
+// capacity is the bytes that a TEXT or BLOB holds.
+var capacity = [4]uint64{255, 65535, 1<<24 - 1, 1<<32 - 1}
+
+// convert gives the column the character set of CONVERT TO.
+func (c *colSpec) convert(flavor gtid.Flavor, to pairing) string {
+	if !c.Type.IsText() || c.Charset == "binary" {
+		return ""
+	}
+	if c.Charset == "" {
+		return "the character set before the conversion is not known"
+	}
+	from := maxBytes(c.Charset)
+	width := maxBytes(to.charset)
+	switch {
+	case to.charset == "binary" && c.Type != Enum && c.Type != Set:
+		if c.Type == Char || c.Type == VarChar {
+			c.Length *= from
+		}
+		c.toBinary()
+		return ""
+	case c.Type >= TinyText && c.Type <= LongText:
+		if have := capacity[c.Type-TinyText]; c.Type != LongText && width > from {
+			c.Type = TinyText + lobSize(have/uint64(from)*uint64(width))
+		}
+	case c.Type == VarChar:
+		if bytes := uint64(c.Length) * uint64(width); bytes > 65535 {
+			c.Type, c.Length = TinyText+lobSize(bytes), 0
+		}
+	}
+	c.Charset, c.Collation = to.charset, to.collation
+	return ""
+}
+
+// evaluateKeys gives the keys: the old ones that are not dropped, without the columns that are, then the new ones.
+func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec) ([]*keySpec, string) {
+	place := make([]*colSpec, len(before)) // by ordinal in the old table
+	for _, c := range cols {
+		if c.old >= 0 {
+			place[c.old] = c
+		}
+	}
+	var keys []*keySpec
+	keep := func(list []Key, kind keyKind) {
+		for _, k := range list {
+			spec := &keySpec{kind: kind, name: k.Name, implicit: k.Implicit}
+			if k.Name == primaryName && kind == uniqueKey {
+				spec.kind = primaryKey
+			}
+			if a.dropsKey(spec) {
+				continue
+			}
+			for _, r := range a.renameKeys {
+				if sameName(r.from, k.Name) {
+					spec.name = r.to
+				}
+			}
+			for _, part := range k.Parts {
+				switch {
+				case part.Column < 0:
+					spec.parts = append(spec.parts, partSpec{expr: true})
+				case place[part.Column] != nil:
+					spec.parts = append(spec.parts, partSpec{old: place[part.Column], column: place[part.Column].Name, prefix: part.Prefix})
+				}
+			}
+			keys = append(keys, spec)
+		}
+	}
+	keep(old.Unique, uniqueKey)
+	keep(old.Plain, plainKey)
+	for _, k := range a.keys {
+		if k.ifNotExists && slices.ContainsFunc(keys, func(o *keySpec) bool { return sameName(o.name, k.name) }) {
+			continue
+		}
+		keys = append(keys, k)
+	}
+	return keys, ""
+}
+
+// dropsKey reports whether a clause drops a key.
+func (a *alteration) dropsKey(k *keySpec) bool {
+	return slices.ContainsFunc(a.drops, func(d dropSpec) bool {
+		switch d.kind {
+		case dropPrimary:
+			return k.kind == primaryKey
+		case dropKey:
+			return sameName(d.name, k.name)
+		case dropConstraint:
+			return sameName(d.name, k.name) && k.kind != plainKey
+		default:
+			return false
+		}
+	})
+}
+
+// sameShape reports whether two versions are equal in all that a version says.
+func sameShape(a, b *Table) bool {
+	return a.Database == b.Database && a.Name == b.Name && a.Charset == b.Charset && a.Collation == b.Collation && a.Versioned == b.Versioned &&
+		slices.EqualFunc(a.Columns, b.Columns, sameColumn) && slices.Equal(a.PrimaryKey, b.PrimaryKey) &&
+		slices.EqualFunc(a.Unique, b.Unique, sameKey) && slices.EqualFunc(a.Plain, b.Plain, sameKey)
+}
+
+func sameColumn(a, b Column) bool {
+	members := slices.Equal(a.Members, b.Members)
+	a.Members, b.Members = nil, nil
+	return members && a.Name == b.Name && a.Type == b.Type && a.Unsigned == b.Unsigned && a.Zerofill == b.Zerofill && a.Length == b.Length &&
+		a.Width == b.Width && a.Precision == b.Precision && a.Scale == b.Scale && a.Fsp == b.Fsp && a.Charset == b.Charset &&
+		a.Collation == b.Collation && a.Geometry == b.Geometry && a.Nullable == b.Nullable && a.Generated == b.Generated &&
+		a.Invisible == b.Invisible && a.Auto == b.Auto && a.Hidden == b.Hidden && a.Default == b.Default && a.HasDefault == b.HasDefault
+}
+
+func sameKey(a, b Key) bool {
+	return a.Name == b.Name && a.Implicit == b.Implicit && slices.Equal(a.Parts, b.Parts)
+}
