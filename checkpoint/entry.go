@@ -14,8 +14,9 @@ import (
 	"cdc/schemas"
 )
 
-// Layout of an encoded history entry: checksum (4 bytes, CRC32C of the stream's name, a zero byte and everything behind the checksum, little
-// endian), version (1 byte), JSON text. The name is part of the sum so that an entry found under another stream's key is not taken for whole.
+// Layout of an encoded history entry: checksum (4 bytes, little endian, CRC32C of the stream's name, a zero byte, the entry's number as 8
+// bytes big endian, and everything behind the checksum), version (1 byte), JSON text. Name and number are part of the sum so that an entry
+// found in another's place is not taken for whole.
 const (
 	entryVersion = 1
 	entryHeader  = 4 + 1
@@ -35,10 +36,10 @@ type entryJSON struct {
 
 type entryFields schemas.Entry
 
-func entryCRC(stream string, b []byte) uint32 {
-	sum := crc32.Update(0, castagnoli, []byte(stream))
-	sum = crc32.Update(sum, castagnoli, []byte{0})
-	return crc32.Update(sum, castagnoli, b)
+func entryCRC(stream string, seq uint64, b []byte) uint32 {
+	prefix := append(make([]byte, 0, MaxStream+9), stream...)
+	prefix = binary.BigEndian.AppendUint64(append(prefix, 0), seq)
+	return crc32.Update(crc32.Checksum(prefix, castagnoli), castagnoli, b)
 }
 
 // EncodeEntry gives the form in which an entry of a stream's history is kept.
@@ -50,16 +51,16 @@ func EncodeEntry(stream string, e *schemas.Entry) ([]byte, error) {
 	b := make([]byte, entryHeader, entryHeader+len(text))
 	b[entryHeader-1] = entryVersion
 	b = append(b, text...)
-	binary.LittleEndian.PutUint32(b, entryCRC(stream, b[entryHeader-1:]))
+	binary.LittleEndian.PutUint32(b, entryCRC(stream, e.Seq, b[entryHeader-1:]))
 	return b, nil
 }
 
-// CheckEntry says whether b is a whole encoded entry of this stream, without the cost of reading its text. The errors are those of Decode.
-func CheckEntry(stream string, b []byte) error {
+// CheckEntry says whether b is the whole encoded entry seq of this stream, without the cost of reading its text. The errors are those of Decode.
+func CheckEntry(stream string, seq uint64, b []byte) error {
 	if len(b) < entryHeader {
 		return fault.New(fault.CheckpointCorrupt, "a schema entry of %d bytes", len(b))
 	}
-	if binary.LittleEndian.Uint32(b) != entryCRC(stream, b[entryHeader-1:]) {
+	if binary.LittleEndian.Uint32(b) != entryCRC(stream, seq, b[entryHeader-1:]) {
 		return fault.New(fault.CheckpointCorrupt, "the checksum of a schema entry does not match")
 	}
 	if v := b[entryHeader-1]; v != entryVersion {
@@ -69,13 +70,16 @@ func CheckEntry(stream string, b []byte) error {
 }
 
 // DecodeEntry reads what EncodeEntry wrote. The errors are those of Decode.
-func DecodeEntry(stream string, b []byte) (*schemas.Entry, error) {
-	if err := CheckEntry(stream, b); err != nil {
+func DecodeEntry(stream string, seq uint64, b []byte) (*schemas.Entry, error) {
+	if err := CheckEntry(stream, seq, b); err != nil {
 		return nil, err
 	}
 	e, err := UnmarshalEntry(b[entryHeader:])
 	if err != nil {
-		return nil, fault.New(fault.CheckpointCorrupt, "schema entry: %w", err)
+		return nil, fault.New(fault.CheckpointCorrupt, "schema entry %d: %w", seq, err)
+	}
+	if e.Seq != seq {
+		return nil, fault.New(fault.CheckpointCorrupt, "schema entry %d says that it is %d", seq, e.Seq)
 	}
 	return e, nil
 }
