@@ -1,0 +1,106 @@
+package jsonenc
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// Masks for looking at eight bytes at a time.
+const (
+	low   = 0x0101010101010101
+	high  = 0x8080808080808080
+	quote = low * '"'
+	slash = low * '\\'
+	space = low * ' '
+)
+
+// special sets the top bit of every byte of x that must be escaped: a control character, a quote, a backslash. A borrow may set bits above
+// the first hit, never below it, so that the lowest one is right.
+func special(x uint64) uint64 {
+	q, s := x^quote, x^slash
+	return ((x-space)&^x | (q-low)&^q | (s-low)&^s) & high
+}
+
+// AppendString appends a JSON string. ok is false, and dst as it was, where s is not valid UTF-8.
+//
+// Only what JSON demands is escaped: quote, backslash and control characters, with \b \t \n \f \r for those that have a short form and upper
+// case hex digits for the others, as Jackson writes them (RFC 8259, section 7).
+func AppendString(dst, s []byte) (out []byte, ok bool) {
+	start := len(dst)
+	dst = append(dst, '"')
+	done, i := 0, 0 // s[:done] is written
+	// ASCII: until the first byte that is not, the loop below needs no check of UTF-8.
+	for ; i+8 <= len(s); i += 8 {
+		x := binary.LittleEndian.Uint64(s[i:])
+		if m := special(x) | x&high; m != 0 {
+			i += bits.TrailingZeros64(m) / 8
+			break
+		}
+	}
+	checked := false
+	for i < len(s) {
+		if i+8 <= len(s) {
+			x := binary.LittleEndian.Uint64(s[i:])
+			m := special(x)
+			if !checked && x&high != 0 {
+				if !utf8.Valid(s[i:]) {
+					return dst[:start], false
+				}
+				checked = true
+			}
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) / 8
+		}
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf && !checked:
+			if !utf8.Valid(s[i:]) {
+				return dst[:start], false
+			}
+			checked = true
+			i++
+		case c >= ' ' && c != '"' && c != '\\':
+			i++
+		default:
+			dst = append(dst, s[done:i]...)
+			dst = appendEscape(dst, c)
+			i++
+			done = i
+		}
+	}
+	dst = append(dst, s[done:]...)
+	return append(dst, '"'), true
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\t':
+		return append(dst, '\\', 't')
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\f':
+		return append(dst, '\\', 'f')
+	case '\r':
+		return append(dst, '\\', 'r')
+	}
+	const hex = "0123456789ABCDEF"
+	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+}
+
+// AppendText is AppendString for a string: for names and what else is encoded once and kept. Invalid UTF-8 is not a name that a server can
+// have; each bad byte becomes U+FFFD.
+func AppendText(dst []byte, s string) []byte {
+	out, ok := AppendString(dst, []byte(s))
+	if !ok {
+		out, _ = AppendString(dst, []byte(string([]rune(s))))
+	}
+	return out
+}
