@@ -56,7 +56,8 @@ func recipeOf(k Kind) (recipe, error) {
 }
 
 // Provision makes sure that the servers of kinds (none: all) are unpacked in the cache
-// folder and whole, and downloads what is missing. It is safe to call from any
+// folder and whole, each with an initialised data folder to copy from, and
+// downloads what is missing. It is safe to call from any
 // number of processes; one works, the others wait. Progress goes to w, nil for
 // none. Nothing outside the cache folder is touched, but Maven keeps its own
 // repository.
@@ -65,8 +66,12 @@ func Provision(ctx context.Context, w io.Writer, kinds ...Kind) error {
 		kinds = Kinds()
 	}
 	for _, k := range kinds {
-		if _, err := provisioned(ctx, w, k); err != nil {
+		in, err := provisioned(ctx, w, k)
+		if err != nil {
 			return err
+		}
+		if _, err := in.template(ctx, &progress{w: w, name: string(k)}); err != nil {
+			return fmt.Errorf("%s: %w", k, err)
 		}
 	}
 	cache, err := CacheDir()

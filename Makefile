@@ -1,0 +1,72 @@
+# make help says what there is. Everything is run from the repository's root.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench torture fuzz clean
+
+GO ?= go
+# The versions of the tools are pinned in tools/go.mod, away from our own go.mod.
+TOOL := $(GO) tool -modfile=tools/go.mod
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 5s
+# Tests of real servers run two packages at a time: each starts servers of its own.
+TESTFLAGS ?=
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/cdc, one static binary
+	@scripts/check-deps.sh go
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/cdc ./cmd/cdc
+
+check: fmt-check vet lint race ## format, vet, linters and the race detector on unit tests: no server needed
+
+fmt: ## format the code
+	$(TOOL) gofumpt -w .
+
+fmt-check:
+	@scripts/check-deps.sh go
+	@echo 'gofumpt -l .'; bad=$$($(TOOL) gofumpt -l .); if [ -n "$$bad" ]; then echo "not formatted (make fmt):"; echo "$$bad"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags servers,invariants ./...
+
+lint: ## golangci-lint with the layering; building it takes two minutes, once
+	$(TOOL) golangci-lint run
+
+race:
+	@scripts/check-deps.sh cc
+	$(GO) test -race -timeout 10m $(TESTFLAGS) ./...
+
+test-unit: ## the tests that need no server
+	@scripts/check-deps.sh go
+	$(GO) test -tags invariants -timeout 10m $(TESTFLAGS) ./...
+
+test: provision ## all tests, with real servers
+	$(GO) test -tags servers,invariants -p 2 -timeout 15m $(TESTFLAGS) ./...
+
+provision: ## download the servers that the tests run, into .cache/servers (or CDC_CACHE)
+	@scripts/check-deps.sh go apt maven
+	$(GO) run ./internal/testbed/cmd/provision
+
+demo: ## a shop's traffic on a real MySQL, captured, counted (DEMO_SECONDS=30, MYSQL=mysql://user@host/ for one of yours)
+	@scripts/check-deps.sh go $(if $(MYSQL),,apt)
+	$(GO) run ./internal/demo
+
+bench: ## speed and memory beside go-mysql's decoder and the bare dump, to bench/RESULTS.md
+	@scripts/check-deps.sh go $(if $(MYSQL),,apt)
+	$(GO) run ./internal/bench
+
+torture: ## kills and faults, many more than the tests make
+	@scripts/check-deps.sh go apt maven
+	$(GO) run ./internal/torture
+
+fuzz: ## each fuzz target for FUZZTIME (5s)
+	@scripts/check-deps.sh go
+	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
+
+clean: ## remove what was built; the downloaded servers stay (rm -r .cache for those)
+	rm -rf bin demo-out
+	find . -name '*.test' -not -path './.*' -type f -delete

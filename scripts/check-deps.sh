@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# check-deps.sh go|cc|apt|maven... says which of the prerequisites are missing, and the cure.
+set -euo pipefail
+
+missing=()
+want() { # tool, cure
+	command -v "$1" >/dev/null 2>&1 || missing+=("$1: $2")
+}
+
+for group in "$@"; do
+	case $group in
+	go)
+		if ! command -v go >/dev/null 2>&1; then
+			missing+=("go: install Go 1.26 or later")
+		elif v=$(go env GOVERSION 2>&1) && [[ $v =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] < 26)); then
+			missing+=("go: this is $v, Go 1.26 or later is needed")
+		elif [[ ! $v =~ ^(go|devel) ]]; then
+			missing+=("go: go env fails: $v")
+		fi
+		want git "install git"
+		;;
+	cc)
+		want gcc "the race detector needs a C compiler (Debian: gcc libc6-dev)"
+		;;
+	apt)
+		if [[ $(uname -sm) != "Linux x86_64" ]]; then
+			missing+=("Linux on amd64: this is $(uname -sm); make demo MYSQL=mysql://user@host/ works with a server of yours on any system")
+			continue
+		fi
+		for tool in apt-get dpkg dpkg-deb; do
+			want "$tool" "the servers are unpacked from Debian packages (tested on Debian 12; nothing is installed)"
+		done
+		[[ -d /usr/share/keyrings ]] && [[ -n $(find /usr/share/keyrings -name 'debian-archive-keyring.*' -print -quit) ]] ||
+			missing+=("the keys of the Debian archive: install debian-archive-keyring")
+		;;
+	maven)
+		want java "MySQL 8.0 and 5.7 come from Maven Central (Debian: openjdk-17-jre-headless)"
+		want mvn "MySQL 8.0 and 5.7 come from Maven Central (Debian: maven)"
+		want tar "install tar"
+		;;
+	*)
+		echo "check-deps: unknown group $group" >&2
+		exit 2
+		;;
+	esac
+done
+
+if ((${#missing[@]})); then
+	echo "missing on this machine:" >&2
+	printf '  %s\n' "${missing[@]}" | sort -u >&2
+	exit 1
+fi
