@@ -49,6 +49,25 @@ func (s *Store) makeDir(dir string) error {
 	return nil
 }
 
+// sealTree takes the rights of group and others from every file and folder that is there: a restored backup may have brought them.
+func (s *Store) sealTree() error {
+	return filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if perm := fi.Mode().Perm(); (d.IsDir() || fi.Mode().IsRegular()) && perm&0o077 != 0 {
+			if err := os.Chmod(path, perm&^0o077); err != nil {
+				s.warn("a file of the checkpoint can be read by others", "file", path, "mode", perm.String(), "error", err)
+			}
+		}
+		return nil
+	})
+}
+
 // sealFiles takes the rights of group and others from Badger's files, which it makes with 0666 less the umask, and makes the folder durable
 // when it holds a new one: Badger syncs what it writes into a new write-ahead log, but not the entry that names it.
 func (s *Store) sealFiles() error {

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/table"
 )
 
 // Keys are a kind, the length and the bytes of the stream's name, and for entries the number, big endian: names cannot run into each other,
@@ -52,9 +55,13 @@ func openKV(dir string, log *slog.Logger) (k *kv, err error) {
 	o.NumGoroutines = 1
 	o.MetricsEnabled = false
 	o.DetectConflicts = false // writes of one stream are serialised here
-	// Whole tables are checked when they are opened, not when a compaction comes by, which runs where no error reaches us.
-	o.ChecksumVerificationMode = options.OnTableAndBlockRead
+	// Whole tables are checked when they are opened, not when a compaction comes by, which runs where no error reaches us. (With a check at
+	// each block in addition Badger panics over a damaged one.)
+	o.ChecksumVerificationMode = options.OnTableRead
 	err = contained(func() error {
+		if err := checkTables(dir); err != nil {
+			return err
+		}
 		db, err := badger.Open(o)
 		k = &kv{db}
 		return err
@@ -63,6 +70,29 @@ func openKV(dir string, log *slog.Logger) (k *kv, err error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// checkTables reads the tables as Badger will, but in this goroutine: Badger opens them in others, and a damaged index makes it panic there,
+// which ends the process.
+func checkTables(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil {
+		return err
+	}
+	for i, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		t, err := table.OpenInMemoryTable(data, uint64(i), &table.Options{ChkMode: options.OnTableRead})
+		if err == nil {
+			err = t.VerifyChecksum()
+		}
+		if err != nil {
+			return fmt.Errorf("table %s: %w", filepath.Base(path), err)
+		}
+	}
+	return nil
 }
 
 // errPanic marks a panic inside Badger.

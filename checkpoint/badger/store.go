@@ -110,6 +110,9 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.makeDir(filepath.Join(s.dir, streamsDir)); err != nil {
 		return err
 	}
+	if err := s.sealTree(); err != nil {
+		return err
+	}
 	return s.openDatabase(ctx)
 }
 
