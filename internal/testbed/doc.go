@@ -62,7 +62,7 @@
 //	  templates/KIND-HASH/  an initialised data folder, copied for each server
 //	  run/PID-xxx/          data folders of running servers, removed with the process
 //	  ports/                locks: who uses which port
-//	  apt/ jars/ *.part     downloads that are under way; resumed, then removed
+//	  apt/ jars/ m2/ *.part downloads that are under way; resumed, then removed
 //
 // Folders get their final name when they are whole. At each Launch the sizes of all files are
 // compared with MANIFEST; `go run ./internal/testbed/cmd/provision -verify` compares checksums. A

