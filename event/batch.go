@@ -89,6 +89,27 @@ type Position struct {
 // IsZero reports that nothing ended in the batch, so that there is no new place to resume at.
 func (p Position) IsZero() bool { return p.File == "" && p.GTIDs.Empty() && p.Server == nil }
 
+// Then is the position of p's and then q's transactions. It may change p's set and takes it over; q's is left alone.
+func (p Position) Then(q Position) Position {
+	if q.GTIDs != nil {
+		if p.GTIDs == nil {
+			p.GTIDs = q.GTIDs.Clone()
+		} else {
+			p.GTIDs.AddSet(q.GTIDs)
+		}
+	}
+	if q.File != "" {
+		p.File, p.Offset = q.File, q.Offset
+	}
+	if q.Time != 0 {
+		p.Time = q.Time
+	}
+	if q.Server != nil {
+		p.Server = q.Server
+	}
+	return p
+}
+
 // Batch is a run of changes in commit order, the unit of hand-over between source, transforms and sinks. A batch with DDL has one Txn and no
 // changes, except that a TRUNCATE of a captured table is one Truncate change. Batches may have no Txn at all (heartbeat, rotate): they move
 // the position on.

@@ -38,19 +38,26 @@ func (m *Budget) Credit(n int64) {
 	m.mu.Unlock()
 }
 
+// Room gives nil when fewer bytes than the limit are in use, else a channel that is closed when that may be so again.
+func (m *Budget) Room() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.used < m.limit {
+		return nil
+	}
+	if m.wait == nil {
+		m.wait = make(chan struct{})
+	}
+	return m.wait
+}
+
 // Wait returns when fewer bytes than the limit are in use, or with the context's error.
 func (m *Budget) Wait(ctx context.Context) error {
 	for {
-		m.mu.Lock()
-		if m.used < m.limit {
-			m.mu.Unlock()
-			return nil
+		c := m.Room()
+		if c == nil {
+			return ctx.Err()
 		}
-		if m.wait == nil {
-			m.wait = make(chan struct{})
-		}
-		c := m.wait
-		m.mu.Unlock()
 		select {
 		case <-c:
 		case <-ctx.Done():

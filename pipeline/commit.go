@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"cdc/event"
 	"cdc/fault"
 	"cdc/sinks"
 	"cdc/source"
@@ -49,9 +48,6 @@ func (p *Pipeline) commit(ctx context.Context) error {
 	defer p.commitMu.Unlock()
 	p.mu.Lock()
 	next, ok := p.core.collect()
-	if ok {
-		p.wake()
-	}
 	p.mu.Unlock()
 	if ok {
 		p.pending = merge(p.pending, next)
@@ -89,10 +85,8 @@ func (p *Pipeline) commit(ctx context.Context) error {
 		}
 	}
 	if c, ok := p.opt.Source.(source.Committer); ok {
-		for _, pos := range g.pos {
-			if err := c.Commit(ctx, pos); err != nil {
-				return err
-			}
+		if err := c.Commit(ctx, g.pos); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -105,6 +99,6 @@ func merge(old *progress, p progress) *progress {
 	}
 	p.history = append(old.history, p.history...)
 	p.done = append(old.done, p.done...)
-	p.pos = append(append([]event.Position(nil), old.pos...), p.pos...)
+	p.pos = old.pos.Then(p.pos)
 	return &p
 }

@@ -4,7 +4,6 @@ import (
 	"cdc/checkpoint"
 	"cdc/event"
 	"cdc/fault"
-	"cdc/gtid"
 	"cdc/schemas"
 	"cdc/sinks"
 	"cdc/transform"
@@ -12,7 +11,8 @@ import (
 
 // core is the pure part of a pipeline. It is not safe for concurrent use: the shell locks.
 type core struct {
-	rec     checkpoint.Record // of everything that was taken from the window
+	rec     checkpoint.Record // of everything that was acknowledged
+	ready   progress          // what of it was not collected yet
 	win     window
 	seq     uint64
 	skip    *skipper
@@ -52,10 +52,14 @@ func (c *core) offer(b *event.Batch) (*slot, error) {
 			return nil, err
 		}
 	}
-	return c.win.add(b), nil
+	s := c.win.add(b)
+	if c.skip != nil {
+		c.skip.hold(b)
+	}
+	return s, nil
 }
 
-// acked notes that one batch of a slot is durable, or failed for good.
+// acked notes that one batch of a slot is durable, or failed for good, and folds the acknowledged prefix of the window into the record.
 func (c *core) acked(s *slot, err error) {
 	if err != nil {
 		if c.err == nil {
@@ -64,37 +68,41 @@ func (c *core) acked(s *slot, err error) {
 		return // its slot stays pending: the record never moves past it
 	}
 	s.pending--
+	for _, s := range c.win.take() {
+		c.fold(s)
+		c.ready.add(s)
+	}
+	if c.skip != nil && c.skip.done(&c.rec) {
+		c.skip = nil
+	}
 }
 
 // progress is what may be saved: first the history, then the record, then what is no longer needed may go.
 type progress struct {
 	history []schemas.Entry
 	rec     checkpoint.Record
-	last    uint64     // sequence number of the last batch behind it
-	done    []event.XA // prepared transactions that ended before the record
-	pos     []event.Position
+	last    uint64         // sequence number of the last batch behind it; 0 where nothing moved
+	done    []event.XA     // prepared transactions that ended before the record
+	pos     event.Position // of all its slots together
 }
 
-// collect folds the acknowledged prefix into the record. ok is false where nothing moved.
+func (p *progress) add(s *slot) {
+	p.history = append(p.history, s.history...)
+	for _, x := range s.xa {
+		if x.Done {
+			p.done = append(p.done, x)
+		}
+	}
+	p.last = s.last
+	p.pos = p.pos.Then(s.pos)
+}
+
+// collect gives what was acknowledged since the last time. ok is false where nothing moved.
 func (c *core) collect() (p progress, ok bool) {
-	slots := c.win.take()
-	if len(slots) == 0 {
+	if c.ready.last == 0 {
 		return p, false
 	}
-	for _, s := range slots {
-		c.fold(s)
-		p.history = append(p.history, s.history...)
-		for _, x := range s.xa {
-			if x.Done {
-				p.done = append(p.done, x)
-			}
-		}
-		p.last = s.last
-		p.pos = append(p.pos, s.pos)
-	}
-	if c.skip != nil && c.skip.done(&c.rec) {
-		c.skip = nil
-	}
+	p, c.ready = c.ready, progress{}
 	p.rec = c.rec
 	p.rec.GTIDs = c.rec.GTIDs.Clone()
 	p.rec.XA = append([]event.XA(nil), c.rec.XA...)
@@ -103,20 +111,10 @@ func (c *core) collect() (p progress, ok bool) {
 
 func (c *core) fold(s *slot) {
 	r := &c.rec
-	if s.pos.Server != nil {
-		r.Server = *s.pos.Server
-	}
-	if s.pos.GTIDs != nil {
-		if r.GTIDs == nil {
-			r.GTIDs = gtid.NewSet(s.pos.GTIDs.Flavor())
-		}
-		r.GTIDs.AddSet(s.pos.GTIDs)
-	}
-	if s.pos.File != "" {
-		r.File, r.Offset = s.pos.File, s.pos.Offset
-	}
-	if s.pos.Time != 0 {
-		r.Time = s.pos.Time
+	at := event.Position{GTIDs: r.GTIDs, File: r.File, Offset: r.Offset, Time: r.Time}.Then(s.pos)
+	r.GTIDs, r.File, r.Offset, r.Time = at.GTIDs, at.File, at.Offset, at.Time
+	if at.Server != nil {
+		r.Server = *at.Server
 	}
 	if n := len(s.history); n > 0 {
 		r.SchemaSeq = s.history[n-1].Seq

@@ -50,6 +50,8 @@ type Pipeline struct {
 	held    bool          // the checkpoint could not be saved: reading waits
 	moved   chan struct{} // closed and renewed when an acknowledgement or a save may let reading go on
 	flushed chan struct{} // holds a token while a flush runs
+	events  uint64        // writes and acknowledgements so far
+	flushAt uint64        // events when the last flush began
 
 	commitMu sync.Mutex // one commit at a time
 	pending  *progress  // collected and not saved yet
@@ -60,6 +62,9 @@ func New(ctx context.Context, opt Options) (*Pipeline, error) {
 	if opt.Window <= 0 {
 		opt.Window = 4096
 	}
+	// A batch that ends one transaction and begins the next closes a slot, and may be acknowledged only when the next transaction ends: with room
+	// for one slot the reader would wait for that end and never read it.
+	opt.Window = max(opt.Window, 2)
 	if opt.SaveEvery <= 0 {
 		opt.SaveEvery = time.Second
 	}
@@ -134,19 +139,25 @@ func (p *Pipeline) read(ctx, reading context.Context, cancel context.CancelCause
 		if err != nil {
 			return stopped(ctx, err)
 		}
-		b.Charge()
-		p.mu.Lock()
-		p.stats.read(b)
-		s, err := p.core.offer(b)
-		p.mu.Unlock()
-		if err != nil {
-			b.Release()
-			return err
-		}
-		if err := p.opt.Sink.Write(ctx, b, func(err error) { p.ack(s, err, cancel) }); err != nil {
+		if err := p.carry(ctx, b, cancel); err != nil {
 			return err
 		}
 	}
+}
+
+// carry takes one batch from the source to the sink.
+func (p *Pipeline) carry(ctx context.Context, b *event.Batch, cancel context.CancelCauseFunc) error {
+	b.Charge()
+	p.mu.Lock()
+	p.stats.read(b)
+	p.events++
+	s, err := p.core.offer(b)
+	p.mu.Unlock()
+	if err != nil {
+		b.Release()
+		return err
+	}
+	return p.opt.Sink.Write(ctx, b, func(err error) { p.ack(s, err, cancel) })
 }
 
 // stopped turns the end of the source, and of reading alone, into nil.
@@ -160,39 +171,56 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// room waits until the window and the memory have room for another batch, and sees to it that they get it.
+// room waits until the window and the memory have room for another batch, and sees to it that they get it. It waits for both at once: a flush
+// that ended while the reader looked the other way must be followed by another.
 func (p *Pipeline) room(ctx context.Context, wg *sync.WaitGroup) error {
 	for {
 		p.mu.Lock()
 		full, high, moved := p.core.win.full() || p.held, p.core.win.high(), p.moved
 		p.mu.Unlock()
-		if high || p.opt.Budget != nil && p.opt.Budget.Short() {
+		var memory <-chan struct{}
+		if m := p.opt.Budget; m != nil {
+			memory = m.Room()
+			high = high || m.Short()
+		}
+		if high {
 			p.flush(ctx, wg)
 		}
-		if !full {
-			break
+		if !full && memory == nil {
+			return ctx.Err()
 		}
 		select {
 		case <-moved:
+		case <-memory:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	if p.opt.Budget == nil {
-		return ctx.Err()
-	}
-	return p.opt.Budget.Wait(ctx)
 }
 
-// flush starts a flush of the sink unless one runs. Its error comes back through the acknowledgements.
+// flush starts a flush of the sink, unless one runs or nothing happened since the last: a sink that could not help then cannot help now. Its
+// error comes back through the acknowledgements.
 func (p *Pipeline) flush(ctx context.Context, wg *sync.WaitGroup) {
 	select {
 	case p.flushed <- struct{}{}:
 	default:
 		return
 	}
+	p.mu.Lock()
+	idle := p.events == p.flushAt
+	p.flushAt = p.events
+	p.mu.Unlock()
+	if idle {
+		<-p.flushed
+		return
+	}
 	wg.Go(func() {
-		defer func() { <-p.flushed }()
+		defer func() {
+			<-p.flushed
+			p.mu.Lock()
+			p.wake() // the reader may have wanted another flush while this one ended
+			p.mu.Unlock()
+		}()
 		if err := p.opt.Sink.Flush(ctx); err != nil && ctx.Err() == nil {
 			p.opt.Log.Debug("flush", "stream", p.opt.Stream, "error", err)
 		}
@@ -202,6 +230,7 @@ func (p *Pipeline) flush(ctx context.Context, wg *sync.WaitGroup) {
 func (p *Pipeline) ack(s *slot, err error, cancel context.CancelCauseFunc) {
 	p.mu.Lock()
 	p.core.acked(s, err)
+	p.events++
 	p.wake()
 	p.mu.Unlock()
 	if err != nil {

@@ -62,6 +62,13 @@ func (s *skipper) apply(b *event.Batch, scratch *event.Builder) (*event.Builder,
 	return w, n - len(b.Changes)
 }
 
+// hold keeps the sink's place from going back: a batch that ends before it is given to the sink as if it ended there. The window has the true one.
+func (s *skipper) hold(b *event.Batch) {
+	if b.Pos.File != "" && before(b.Pos.File, b.Pos.Offset, s.place.File, s.place.Offset) {
+		b.Pos.File, b.Pos.Offset = s.place.File, s.place.Offset
+	}
+}
+
 // done reports that the record has caught up with the sink's place.
 func (s *skipper) done(rec *checkpoint.Record) bool {
 	if !s.place.GTIDs.Empty() {
