@@ -115,6 +115,7 @@ type process struct {
 	once  sync.Once
 	err   error
 	dir   string
+	owner func()    // would release the lock in dir; held so that the lock is not collected
 	alive io.Closer // its closing, by us or by our death, sends the janitor to work
 }
 
@@ -122,25 +123,53 @@ var self process
 
 // runDir returns a folder below the cache that is removed when this process
 // ends, however it ends: a shell waits for the end of a pipe that only we hold.
-func runDir(cache string) (string, error) {
-	self.once.Do(func() {
-		parent := filepath.Join(cache, "run")
-		if self.err = os.MkdirAll(parent, 0o755); self.err != nil {
-			return
-		}
-		if self.dir, self.err = os.MkdirTemp(parent, strconv.Itoa(os.Getpid())+"-"); self.err != nil {
-			return
-		}
-		// Twice, because a dying server may still create a file.
-		janitor := exec.Command("sh", "-c", `trap "" INT TERM HUP QUIT; read -r _; rm -rf -- "$1"; sleep 1; rm -rf -- "$1"`, "sh", self.dir)
-		janitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		self.alive, self.err = janitor.StdinPipe()
-		if self.err == nil {
-			self.err = janitor.Start()
-		}
-	})
+// What a crash of the machine left behind, the next process sweeps.
+func runDir(ctx context.Context, cache string) (string, error) {
+	self.once.Do(func() { self.err = self.open(ctx, filepath.Join(cache, "run")) })
 	if self.err != nil {
 		return "", fmt.Errorf("make the folder of running servers: %w", self.err)
 	}
 	return self.dir, nil
 }
+
+func (p *process) open(ctx context.Context, parent string) error {
+	unlock, err := lockFile(ctx, filepath.Join(parent, "lock"), nil)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	owned, err := filepath.Glob(filepath.Join(parent, "*", ownerLock))
+	if err != nil {
+		return err
+	}
+	for _, name := range owned {
+		f, err := os.Open(name)
+		if err != nil {
+			continue // its janitor was quicker
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			err = os.RemoveAll(filepath.Dir(name))
+		}
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
+	}
+	if p.dir, err = os.MkdirTemp(parent, strconv.Itoa(os.Getpid())+"-"); err != nil {
+		return err
+	}
+	// The lock is never given back: it ends with the process.
+	if p.owner, err = lockFile(ctx, filepath.Join(p.dir, ownerLock), nil); err != nil {
+		return err
+	}
+	// Twice, because a dying server may still create a file.
+	janitor := exec.Command("sh", "-c", `trap "" INT TERM HUP QUIT; read -r _; rm -rf -- "$1"; sleep 1; rm -rf -- "$1"`, "sh", p.dir)
+	janitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if p.alive, err = janitor.StdinPipe(); err != nil {
+		return err
+	}
+	return janitor.Start()
+}
+
+// ownerLock is the file that a process keeps locked in its folder as long as it lives.
+const ownerLock = "owner"

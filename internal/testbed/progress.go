@@ -32,7 +32,7 @@ func (p *progress) step(format string, args ...any) func(err error, size int64) 
 }
 
 // watch is step which also says every five seconds how far dir has grown
-// towards total bytes.
+// towards total bytes, if that is known.
 func (p *progress) watch(dir string, total int64, format string, args ...any) func(err error, size int64) {
 	what := fmt.Sprintf(format, args...)
 	began := time.Now()
@@ -48,6 +48,9 @@ func (p *progress) watch(dir string, total int64, format string, args ...any) fu
 			case <-tick.C:
 				sofar := ""
 				if dir != "" {
+					sofar = megabytes(dirSize(dir)) + ", "
+				}
+				if total > 0 {
 					sofar = fmt.Sprintf("%s of %s, ", megabytes(dirSize(dir)), megabytes(total))
 				}
 				p.printf("%s: %s%.0f s so far", what, sofar, time.Since(began).Seconds())

