@@ -1,13 +1,32 @@
 // Package format turns changes into bytes. Each wire format has a package of its own below this one.
 //
 // An Encoder appends to the caller's buffer and keeps, per table version, everything that does not change from row to row as bytes ready to
-// be copied.
+// be copied. What a record is depends on the format and on the sink: a sink of messages asks for keys and gets tombstones and, where a
+// primary key was changed, two records for one change; a sink of files asks for none of it and gets a line per record.
+//
+//	var out format.Out
+//	for i := range b.Changes {
+//		if err := enc.Change(&out, b, i); err != nil {
+//			return err // a fault.FormatValue: out is as it was
+//		}
+//	}
+//	for i := range out.Recs {
+//		r := &out.Recs[i]
+//		send(b.Tables[r.Table], out.Bytes(r.Key), out.Bytes(r.Value))
+//	}
+//	out.Reset()
 package format
 
-import "cdc/event"
+import (
+	"cdc/event"
+	"cdc/schemas"
+)
 
 // Span is a piece of Out.Buf.
 type Span struct{ Start, End int }
+
+// Empty reports a span of no bytes.
+func (s Span) Empty() bool { return s.Start == s.End }
 
 // Rec is one record.
 type Rec struct {
@@ -16,9 +35,12 @@ type Rec struct {
 	Tombstone bool // has a key and no value
 	Key       Span // empty where keys were not asked for, or the table has none
 	Value     Span
+	// Peer is the key of the other record where a change of the primary key became two: the new key on the one that deletes and on its
+	// tombstone, the old key on the one that creates. Formats that name it in a header say how in their packages. Else it is empty.
+	Peer Span
 }
 
-// Out collects records. It is reused: Reset keeps its memory.
+// Out collects records. It is reused: Reset keeps its memory. Values end without a newline.
 type Out struct {
 	Buf  []byte
 	Recs []Rec
@@ -27,6 +49,14 @@ type Out struct {
 // Reset empties o.
 func (o *Out) Reset() { o.Buf, o.Recs = o.Buf[:0], o.Recs[:0] }
 
+// Bytes gives the bytes of a span, nil for an empty one. They are valid until o is reset.
+func (o *Out) Bytes(s Span) []byte {
+	if s.Empty() {
+		return nil
+	}
+	return o.Buf[s.Start:s.End:s.End]
+}
+
 // Encoder is not safe for concurrent use: each goroutine has its own.
 type Encoder interface {
 	// Change appends the records of change i: usually one; a change of the primary key may be two, a delete may be followed by a tombstone. An
@@ -34,4 +64,87 @@ type Encoder interface {
 	Change(o *Out, b *event.Batch, i int) error
 	// DDL appends the schema-change record of a batch with DDL, where the format has such a thing.
 	DDL(o *Out, b *event.Batch) error
+}
+
+// Kind is the kind of cell that holds the values of a column: what a source hands over, and an encoder expects besides Absent and Null.
+// JSON columns may hold a JSONDiff as well.
+func Kind(c *schemas.Column) event.Kind {
+	switch t := c.Type; {
+	case t.IsInteger() && c.Unsigned:
+		return event.Uint
+	case t.IsInteger():
+		return event.Int
+	case t.IsBinary():
+		return event.Bytes
+	}
+	switch c.Type {
+	case schemas.Decimal:
+		return event.Decimal
+	case schemas.Float:
+		return event.Float32
+	case schemas.Double:
+		return event.Float64
+	case schemas.Bit:
+		return event.Bits
+	case schemas.Year:
+		return event.Year
+	case schemas.Date:
+		return event.Date
+	case schemas.Time:
+		return event.Time
+	case schemas.DateTime:
+		return event.DateTime
+	case schemas.Timestamp:
+		return event.Timestamp
+	case schemas.Enum:
+		return event.Enum
+	case schemas.Set:
+		return event.SetBits
+	case schemas.JSON:
+		return event.JSON
+	case schemas.Geometry:
+		return event.Geometry
+	case schemas.Vector:
+		return event.Vector
+	case schemas.UUID:
+		return event.UUID
+	case schemas.INET6:
+		return event.INET6
+	case schemas.INET4:
+		return event.INET4
+	}
+	return event.String
+}
+
+// KeyColumns gives the ordinals of the columns that name a row of a table: its primary key, else its first unique key of whole columns none
+// of which may be NULL, else none.
+func KeyColumns(t *schemas.Table) []int {
+	if len(t.PrimaryKey) > 0 {
+		return t.PrimaryKey
+	}
+next:
+	for _, k := range t.Unique {
+		cols := make([]int, 0, len(k.Parts))
+		for _, p := range k.Parts {
+			if p.Column < 0 || p.Prefix != 0 || t.Columns[p.Column].Nullable {
+				continue next
+			}
+			cols = append(cols, p.Column)
+		}
+		if len(cols) > 0 {
+			return cols
+		}
+	}
+	return nil
+}
+
+// SameCell reports that two cells of one column, of two images of one batch, hold the same value.
+func SameCell(x event.Row, xc event.Cell, y event.Row, yc event.Cell) bool {
+	if xc.Kind() != yc.Kind() || xc.Flags() != yc.Flags() {
+		return false
+	}
+	if xc.Kind().InArena() {
+		return string(x.Bytes(xc)) == string(y.Bytes(yc))
+	}
+	return xc.Uint64() == yc.Uint64()
 }

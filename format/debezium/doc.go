@@ -1,0 +1,29 @@
+// Package debezium writes changes as the messages of Debezium's MySQL and MariaDB connectors (3.x) with Kafka Connect's JsonConverter, so that
+// their consumers need no change.
+//
+// A message is the envelope before, after, source, transaction, op, ts_ms, ts_us, ts_ns; its key is the object of the primary key's columns.
+// With Options.Schemas both are wrapped as {"schema":...,"payload":...}. op is c, u, d, r (a row of a snapshot) or t (TRUNCATE). A delete is
+// followed by a tombstone. A change of the primary key is a delete under the old key, its tombstone, and a create under the new one; Rec.Peer
+// of each holds the other key, which Debezium names in the headers __debezium.newkey and __debezium.oldkey. DDL statements become messages of
+// the schema change topic.
+//
+// The modes are Debezium's, with its names and defaults. Where Debezium writes something that the row does not hold, this package does not,
+// and an option says what happens instead:
+//
+//   - BIGINT UNSIGNED above 2^63-1 with bigint_unsigned_handling_mode long wraps there and is an error here;
+//   - zero dates become null or the epoch there and are an error here, unless zero_dates says otherwise;
+//   - text that is not valid in its character set gets replacement characters there and is an error here, unless invalid_text says otherwise;
+//   - columns that the row image leaves out become null there and get the placeholder of an unavailable value here (text and binary), or are
+//     left out (others), see Options.Absent; in the after image of an update an absent column has the value of the before image, if it is there;
+//   - NULL in a column with a default becomes the default there and stays null here, for which reason the inline schema names no defaults;
+//   - YEAR 0 becomes 1900 there and is 0 here; a comma in an ENUM value gets a backslash there and none here;
+//   - a delete of a table without a key has no tombstone here: it would be a record of nothing;
+//   - partial updates of JSON documents are an error here: Debezium cannot be used with them.
+//
+// ts_ms, ts_us and ts_ns of the envelope are when the batch was read (Batch.Received), and null from a source without a clock. Those of
+// source are the commit time on the server where the transaction began, as Debezium takes it from MySQL's GTID events.
+//
+// The names and the order of fields, the logical types and their JSON were taken from the sources of Debezium 3.5.0.Final (Envelope,
+// SchemaFactory, BinlogSourceInfoStructMaker, BinlogValueConverters, JdbcValueConverters, TemporalPrecisionMode, ConnectTableChangeSerializer)
+// and Kafka's JsonConverter. docs/formats.md shows every type.
+package debezium

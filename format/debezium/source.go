@@ -1,0 +1,212 @@
+package debezium
+
+import (
+	"cdc/event"
+	"cdc/fault"
+	"cdc/format/jsonenc"
+	"cdc/gtid"
+)
+
+// identity is what names a transaction, and all that its source blocks have in common. Batches are reused, so it is compared by value.
+type identity struct {
+	gtid     gtid.GTID
+	file     string
+	off      uint64
+	at       int64
+	serverID uint32
+	thread   uint32
+}
+
+func identify(t *event.Txn) identity {
+	return identity{gtid: t.GTID, file: t.File, off: t.Off, at: sourceTime(t), serverID: t.ServerID, thread: t.Thread}
+}
+
+// sourceTime is the commit time where the transaction began, microseconds since 1970.
+func sourceTime(t *event.Txn) int64 {
+	if t.Original != 0 {
+		return t.Original
+	}
+	return t.Commit
+}
+
+// source keeps the source block of the last change, which that of the next one usually is but for pos and row.
+type source struct {
+	txn  identity
+	plan *plan
+	read bool
+	head []byte // to `"pos":`
+	rest []byte // `,"thread":...,"query":`
+
+	// The row number of Debezium counts the rows of one rows event. An event may be split over batches.
+	group uint64 // offset of the rows event
+	first uint32 // Row of its first change
+}
+
+func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byte {
+	c := &b.Changes[i]
+	g := &b.Groups[c.Group]
+	t := &b.Txns[g.Txn]
+	s := &e.source
+	id := identify(t)
+	read := c.Op == event.Read
+	same := id == s.txn
+	if !same || p != s.plan || read != s.read {
+		s.build(e, id, p, read)
+	}
+	if !same || g.Off != s.group || c.Row < s.first {
+		for i > 0 && b.Changes[i-1].Group == c.Group { // those before it may have gone elsewhere
+			i--
+		}
+		s.group, s.first = g.Off, b.Changes[i].Row
+	}
+	dst = append(dst, s.head...)
+	dst = jsonenc.AppendUint(dst, g.Off)
+	dst = append(dst, `,"row":`...)
+	dst = jsonenc.AppendUint(dst, uint64(c.Row-s.first))
+	dst = append(dst, s.rest...)
+	if e.o.Query && g.Query.Len > 0 {
+		out, ok := jsonenc.AppendString(dst, b.Text(g.Query))
+		if !ok {
+			out = jsonenc.AppendText(dst, string(b.Text(g.Query))) // a literal in another character set: the statement is for the eye only
+		}
+		return append(out, '}')
+	}
+	return append(dst, "null}"...)
+}
+
+func (s *source) build(e *Encoder, id identity, p *plan, read bool) {
+	s.txn, s.plan, s.read = id, p, read
+	snapshot := "false"
+	if read {
+		snapshot = "true"
+	}
+	s.head = e.sourceHead(s.head[:0], id, snapshot, p.db, p.name)
+	s.rest = s.rest[:0]
+	s.rest = append(s.rest, `,"thread":`...)
+	s.rest = appendThread(s.rest, id.thread)
+	s.rest = append(s.rest, `,"query":`...)
+}
+
+// sourceHead appends the source block up to the value of pos. db and table are JSON.
+func (e *Encoder) sourceHead(dst []byte, id identity, snapshot string, db, table []byte) []byte {
+	dst = append(dst, e.head...)
+	dst = jsonenc.AppendInt(dst, floorDiv(id.at, 1000))
+	dst = append(dst, `,"snapshot":"`...)
+	dst = append(dst, snapshot...)
+	dst = append(dst, `","db":`...)
+	dst = append(dst, db...)
+	dst = append(dst, `,"sequence":null,"ts_us":`...)
+	dst = jsonenc.AppendInt(dst, id.at)
+	dst = append(dst, `,"ts_ns":`...)
+	dst = jsonenc.AppendInt(dst, id.at*1000)
+	dst = append(dst, `,"table":`...)
+	dst = append(dst, table...)
+	dst = append(dst, `,"server_id":`...)
+	dst = jsonenc.AppendUint(dst, uint64(id.serverID))
+	dst = append(dst, `,"gtid":`...)
+	if id.gtid.IsZero() {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(id.gtid.Append(append(dst, '"')), '"')
+	}
+	dst = append(dst, `,"file":`...)
+	dst = jsonenc.AppendText(dst, id.file)
+	return append(dst, `,"pos":`...)
+}
+
+func appendThread(dst []byte, thread uint32) []byte {
+	if thread == 0 {
+		return append(dst, "null"...)
+	}
+	return jsonenc.AppendUint(dst, uint64(thread))
+}
+
+// tail keeps the end of an envelope, which is the same for all changes of a batch.
+type tail struct {
+	at    int64
+	bytes []byte
+}
+
+func (t *tail) of(received int64) []byte {
+	if t.at == received && t.bytes != nil {
+		return t.bytes
+	}
+	t.at = received
+	if received == 0 {
+		t.bytes = append(t.bytes[:0], `,"ts_ms":null,"ts_us":null,"ts_ns":null}`...)
+		return t.bytes
+	}
+	dst := append(t.bytes[:0], `,"ts_ms":`...)
+	dst = jsonenc.AppendInt(dst, floorDiv(received, 1000))
+	dst = append(dst, `,"ts_us":`...)
+	dst = jsonenc.AppendInt(dst, received)
+	dst = append(dst, `,"ts_ns":`...)
+	dst = jsonenc.AppendInt(dst, received*1000)
+	t.bytes = append(dst, '}')
+	return t.bytes
+}
+
+// counts numbers the records of a transaction for the transaction block, in all and of each table.
+type counts struct {
+	txn    identity
+	total  int64
+	tables []tableCount
+}
+
+type tableCount struct {
+	topic string
+	n     int64
+}
+
+// mark and restore take back what a change that failed has counted. Such a change is of one table, which is then the first.
+func (t *counts) mark() (m counts) { return counts{txn: t.txn, total: t.total} }
+
+func (t *counts) restore(m counts) {
+	switch {
+	case t.txn != m.txn:
+		*t = counts{tables: t.tables[:0]}
+	case t.total > m.total:
+		t.tables[0].n -= t.total - m.total
+		t.total = m.total
+	}
+}
+
+// next gives the numbers of the next record. The table of the last change is kept first.
+func (t *counts) next(id identity, topic string) (total, table int64) {
+	if t.txn != id {
+		t.txn, t.total, t.tables = id, 0, t.tables[:0]
+	}
+	t.total++
+	for i := range t.tables {
+		if t.tables[i].topic == topic {
+			t.tables[0], t.tables[i] = t.tables[i], t.tables[0]
+			t.tables[0].n++
+			return t.total, t.tables[0].n
+		}
+	}
+	t.tables = append(t.tables, tableCount{topic: topic, n: 1})
+	last := len(t.tables) - 1
+	t.tables[0], t.tables[last] = t.tables[last], t.tables[0]
+	return t.total, 1
+}
+
+func (e *Encoder) appendTransaction(dst []byte, b *event.Batch, p *plan, c *event.Change) ([]byte, error) {
+	t := b.Txn(c)
+	id := identify(t)
+	if id != e.txn.txn && !t.Begin {
+		return dst, fault.New(fault.FormatValue, "the transaction block counts from the beginning of a transaction, which this encoder did not see").
+			Hint("turn provide_transaction_metadata off for a sink that encodes in parallel")
+	}
+	total, table := e.txn.next(id, p.topic)
+	dst = append(dst, `,"transaction":{"id":"`...)
+	if id.gtid.IsZero() {
+		quoted := jsonenc.AppendText(nil, id.file)
+		dst = append(append(dst, "file="...), quoted[1:len(quoted)-1]...)
+		dst = jsonenc.AppendUint(append(dst, ",pos="...), id.off)
+	} else {
+		dst = id.gtid.Append(dst)
+	}
+	dst = jsonenc.AppendInt(append(dst, `","total_order":`...), total)
+	dst = jsonenc.AppendInt(append(dst, `,"data_collection_order":`...), table)
+	return append(dst, '}'), nil
+}
