@@ -59,6 +59,14 @@ func (c *core) offer(b *event.Batch) (*slot, error) {
 	return s, nil
 }
 
+// began takes the place where a new stream starts.
+func (c *core) began(b *event.Batch) {
+	c.seq++
+	s := &slot{first: c.seq, last: c.seq, closed: true, pos: b.Pos, history: append([]schemas.Entry(nil), b.History...), xa: b.XA}
+	c.fold(s)
+	c.ready.add(s)
+}
+
 // acked notes that one batch of a slot is durable, or failed for good, and folds the acknowledged prefix of the window into the record.
 func (c *core) acked(s *slot, err error) {
 	if err != nil {

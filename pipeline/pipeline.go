@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"cdc/checkpoint"
 	"cdc/event"
+	"cdc/fault"
 	"cdc/schemas"
 	"cdc/sinks"
 	"cdc/source"
@@ -52,6 +54,7 @@ type Pipeline struct {
 	flushed chan struct{} // holds a token while a flush runs
 	events  uint64        // writes and acknowledgements so far
 	flushAt uint64        // events when the last flush began
+	fresh   bool          // the stream has no checkpoint yet; of the reader alone
 
 	commitMu sync.Mutex // one commit at a time
 	pending  *progress  // collected and not saved yet
@@ -79,12 +82,58 @@ func New(ctx context.Context, opt Options) (*Pipeline, error) {
 			return nil, err
 		}
 	}
+	fresh := opt.Record.Saved == 0
+	if fresh && placed {
+		return nil, fault.New(fault.CheckpointMissing, "the sink holds changes of stream %q up to %s, and there is no checkpoint of it", opt.Stream, placeText(place)).
+			Hint("restore the checkpoint folder, or set the checkpoint to that place by `cdc checkpoint set`, or give the stream a new target")
+	}
 	p := &Pipeline{
 		opt: opt, stop: make(chan struct{}), moved: make(chan struct{}), flushed: make(chan struct{}, 1),
 		core: newCore(opt.Record, opt.Transforms, place, placed, opt.Window),
 	}
 	p.stats.tables = map[schemas.Name]*TableCount{}
+	p.fresh = fresh
+	if !fresh {
+		if err := p.startSink(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
+}
+
+// startSink tells the sink from where the stream is read.
+func (p *Pipeline) startSink(ctx context.Context) error {
+	s, ok := p.opt.Sink.(sinks.Starter)
+	if !ok {
+		return nil
+	}
+	r := &p.core.rec
+	return s.Start(ctx, sinks.Place{GTIDs: r.GTIDs.Clone(), File: r.File, Offset: r.Offset})
+}
+
+// begin takes the first batch of a new stream. A source that starts somewhere in the midst says where by a batch without transactions: that place
+// is saved before anything reaches the sink. Otherwise a kill between the sink's first publication and the first checkpoint would leave changes
+// that no checkpoint accounts for. taken is false where the batch is an ordinary one.
+func (p *Pipeline) begin(ctx context.Context, b *event.Batch) (taken bool, err error) {
+	p.fresh = false
+	taken = len(b.Txns) == 0 && !b.Pos.IsZero()
+	if taken {
+		p.mu.Lock()
+		p.core.began(b)
+		p.mu.Unlock()
+		b.Release()
+		if err := p.commit(ctx); err != nil {
+			return taken, err
+		}
+	}
+	return taken, p.startSink(ctx)
+}
+
+func placeText(p sinks.Place) string {
+	if !p.GTIDs.Empty() {
+		return p.GTIDs.String()
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Offset)
 }
 
 // Stop asks Run to end cleanly: nothing more is read, what was read is made durable, the checkpoint is saved.
@@ -138,6 +187,15 @@ func (p *Pipeline) read(ctx, reading context.Context, cancel context.CancelCause
 		b, err := p.opt.Source.Read(reading)
 		if err != nil {
 			return stopped(ctx, err)
+		}
+		if p.fresh {
+			taken, err := p.begin(ctx, b)
+			if err != nil {
+				return err
+			}
+			if taken {
+				continue
+			}
 		}
 		if err := p.carry(ctx, b, cancel); err != nil {
 			return err

@@ -125,7 +125,7 @@ func (w *world) life() (done bool, err error) {
 		}
 	}()
 	ctx := context.Background()
-	var rec checkpoint.Record
+	rec := checkpoint.Record{Saved: 1}
 	if w.rec != nil {
 		rec = *w.rec
 		rec.GTIDs = rec.GTIDs.Clone()
