@@ -33,6 +33,7 @@ const (
 	SourceDomainMissing   Code = 2019
 	SourceAuthPlugin      Code = 2020
 	SourceRowFormat       Code = 2021
+	SourceRollback        Code = 2022
 
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
@@ -125,6 +126,7 @@ var descriptions = [...]Description{
 	{SourceDomainMissing, Fatal, "the checkpoint says nothing about a GTID domain that the source has", "add the domain's position by `cdc checkpoint set`, or all of that domain would be sent again"},
 	{SourceAuthPlugin, Fatal, "the server asks for a way of logging in that is not safe or not known", "use caching_sha2_password, ed25519 or mysql_native_password, and TLS for a clear-text one"},
 	{SourceRowFormat, Fatal, "the source does not write row format", "SET GLOBAL binlog_format=ROW (SET PERSIST on MySQL 8.0 and later)"},
+	{SourceRollback, Fatal, "a transaction that was handed over in part was rolled back in the binlog", "raise batch_bytes so that such transactions fit one batch, or step over this one and take its tables anew"},
 
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or give a dump by --schema-dump, or `cdc schema set TABLE`"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set TABLE --at GTID` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},

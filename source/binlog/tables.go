@@ -1,0 +1,214 @@
+package binlog
+
+import (
+	"bytes"
+
+	"cdc/event"
+	"cdc/fault"
+	"cdc/schemas"
+	"cdc/source/binlog/image"
+)
+
+// tableCache knows the table maps seen, by their bytes: a server gives a table a new id whenever it opens it anew, and repeats its whole map
+// before each statement. It survives connections.
+type tableCache struct {
+	names map[string]*named // by the bytes of the name in the event
+	// generation counts the changes of the catalog. A plan that was made or checked in this generation is good.
+	generation uint64
+}
+
+// named is a table by name.
+type named struct {
+	wanted bool
+	plans  []*plan // versions seen, the last used one first
+}
+
+// plan is how the rows behind one table map are decoded.
+type plan struct {
+	key        []byte // the table map behind the name
+	tm         *TableMap
+	table      *schemas.Table
+	image      *image.Plan
+	known      *schemas.Table // what the catalog said when table was chosen
+	generation uint64
+
+	epoch uint64 // batch in which index is the table's
+	index uint16
+}
+
+// activeMap is a table map of the present statement.
+type activeMap struct {
+	id   uint64
+	plan *plan // nil where the table is not wanted
+}
+
+const (
+	maxNames    = 1 << 17 // the cache begins anew beyond this
+	maxVersions = 8       // of one table
+)
+
+func newTableCache() tableCache { return tableCache{names: map[string]*named{}, generation: 1} }
+
+// tableMap takes a table map event: header and body.
+func (a *Assembler) tableMap(raw []byte) error {
+	body := raw[HeaderSize:]
+	idSize := a.format.idSize(TableMapEvent)
+	c := cursor{b: body}
+	id := c.uint(idSize)
+	c.skip(2)
+	name := c.b
+	db := c.take(int(c.u8()))
+	c.skip(1)
+	table := c.take(int(c.u8()))
+	c.skip(1)
+	if c.bad || !a.txn.open {
+		return malformed("table map of %d bytes, or outside of a transaction", len(body))
+	}
+	name = name[:len(name)-len(c.b)]
+	n, ok := a.tables.names[string(name)]
+	if !ok {
+		if len(a.tables.names) >= maxNames {
+			clear(a.tables.names)
+		}
+		n = &named{wanted: a.cfg.Select(string(db), string(table))}
+		a.tables.names[string(name)] = n
+	}
+	if !n.wanted || a.txn.ignored || a.txn.passed && a.txn.xa == nil {
+		a.maps = append(a.maps, activeMap{id: id})
+		return nil
+	}
+	if a.txn.xa != nil {
+		if err := a.spoolMap(raw); err != nil {
+			return err
+		}
+	}
+	p := n.find(c.b)
+	if p == nil {
+		tm, err := ParseTableMap(a.format, bytes.Clone(body))
+		if err != nil {
+			return err
+		}
+		p = &plan{key: bytes.Clone(c.b), tm: tm}
+		n.add(p)
+	}
+	a.maps = append(a.maps, activeMap{id: id, plan: p})
+	return nil
+}
+
+func (n *named) find(key []byte) *plan {
+	for i, p := range n.plans {
+		if bytes.Equal(p.key, key) {
+			if i > 0 {
+				n.plans[0], n.plans[i] = p, n.plans[0]
+			}
+			return p
+		}
+	}
+	return nil
+}
+
+func (n *named) add(p *plan) {
+	if len(n.plans) == maxVersions {
+		n.plans = n.plans[:maxVersions-1]
+	}
+	n.plans = append(n.plans, p)
+	last := len(n.plans) - 1
+	n.plans[0], n.plans[last] = n.plans[last], n.plans[0]
+}
+
+// spoolMap keeps a table map of an XA transaction, and the statement before it.
+func (a *Assembler) spoolMap(raw []byte) error {
+	if len(a.stmt) > 0 && !a.stmtXA {
+		a.stmtXA = true
+		if err := a.txn.xa.add(a.format, a.stmt); err != nil {
+			return err
+		}
+	}
+	return a.txn.xa.add(a.format, raw)
+}
+
+// ready makes a plan good for the present state of the catalog.
+func (a *Assembler) ready(b *event.Batch, p *plan) error {
+	if p.generation == a.tables.generation {
+		return nil
+	}
+	name := p.tm.Name
+	known, state := a.cfg.Catalog.Table(name.Database, name.Table)
+	if p.image != nil && known == p.known && known != nil {
+		p.generation = a.tables.generation
+		return nil
+	}
+	table, why := known, ""
+	var plan *image.Plan
+	if known != nil {
+		plan, why = a.fit(known, p.tm)
+	}
+	if plan == nil {
+		var err error
+		if table, err = a.learn(b, p.tm, state, why); err != nil {
+			return err
+		}
+		if plan, why = a.fit(table, p.tm); plan == nil {
+			return fault.New(fault.SchemaMismatch, "%s, which became known by %s, does not fit the row: %s", name, table.Origin, why).
+				At(fault.Where{Table: name.String()})
+		}
+	}
+	p.image, p.table, p.known, p.epoch = plan, table, table, 0
+	p.generation = a.tables.generation
+	return nil
+}
+
+// fit makes a decoding plan of a table version for a table map, or says why it does not fit.
+func (a *Assembler) fit(t *schemas.Table, tm *TableMap) (*image.Plan, string) {
+	if why := tm.Disagrees(t); why != "" {
+		return nil, why
+	}
+	plan, err := image.Compile(t, tm.Wire, image.Options{MaxRow: int(a.cfg.MaxRow)})
+	if err != nil {
+		return nil, err.Error()
+	}
+	return plan, ""
+}
+
+// learn finds a table version that the catalog does not have: in the event's own metadata, else from the source. It puts it into the catalog
+// and the history.
+func (a *Assembler) learn(b *event.Batch, tm *TableMap, state schemas.State, why string) (*schemas.Table, error) {
+	at := a.Place()
+	t := tm.Table()
+	if t == nil && a.cfg.Unknown != nil {
+		found, err := a.cfg.Unknown(tm.Name, tm, at)
+		if err != nil {
+			return nil, err
+		}
+		if found != nil {
+			copied := *found // it is about to get a name and a number
+			t = &copied
+			t.Database, t.Name = tm.Name.Database, tm.Name.Table
+		}
+	}
+	if t == nil {
+		return nil, a.unknown(tm, state, why)
+	}
+	a.cfg.Catalog.Intern(t)
+	e := a.cfg.Catalog.Put(t)
+	e.GTID, e.File, e.Offset, e.Time = at.GTID, at.File, at.Offset, at.Time
+	entries := []schemas.Entry{e}
+	a.cfg.NextSeq = schemas.Number(entries, a.cfg.NextSeq-1) + 1
+	b.History = append(b.History, entries...)
+	a.tables.generation++
+	return t, nil
+}
+
+// unknown says why the columns of a table are not known.
+func (a *Assembler) unknown(tm *TableMap, state schemas.State, why string) error {
+	where := fault.Where{Table: tm.Name.String()}
+	switch state {
+	case schemas.Known:
+		return fault.New(fault.SchemaMismatch, "a row does not fit the columns known for its table: %s", why).At(where)
+	case schemas.Forgotten:
+		if e := a.cfg.Catalog.Why(tm.Name.Database, tm.Name.Table); e != nil {
+			return fault.New(fault.SchemaDDL, "a statement at %s:%d was not understood (%s): %.500q", e.File, e.Offset, e.Reason, e.Statement).At(where)
+		}
+	}
+	return fault.New(fault.SchemaUnknown, "a row of a table whose columns are not known").At(where)
+}
