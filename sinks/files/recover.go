@@ -1,0 +1,135 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+
+	"cdc/fault"
+)
+
+// recover finishes an intent, removes temps, and takes up the place.
+func (w *writer) recover(ctx context.Context) error {
+	if err := w.enough(ctx); err != nil {
+		return err
+	}
+	place, err := w.readRecord(ctx, placeFile)
+	if err != nil {
+		return err
+	}
+	if place != nil {
+		if err := w.adopt(place); err != nil {
+			return err
+		}
+	}
+	intent, err := w.readRecord(ctx, intentFile)
+	if err != nil {
+		return err
+	}
+	switch {
+	case intent != nil:
+		if err := w.rollForward(ctx, intent); err != nil {
+			return err
+		}
+	case place == nil:
+		if err := w.unused(ctx); err != nil {
+			return err
+		}
+	}
+	return w.clean(ctx)
+}
+
+func (w *writer) readRecord(ctx context.Context, name string) (*record, error) {
+	b, err := readAll(ctx, w.store, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify("read", name, err)
+	}
+	r, err := decodeRecord(b)
+	if err != nil {
+		return nil, fault.New(fault.SinkIntent, "%s: %w", name, err)
+	}
+	if w.opt.Stream != "" && r.Stream != "" && r.Stream != w.opt.Stream {
+		return nil, fault.New(fault.SinkConflict, "the folder belongs to the stream %q", r.Stream)
+	}
+	return r, nil
+}
+
+func (w *writer) adopt(r *record) error {
+	p, err := r.place()
+	if err != nil {
+		return fault.New(fault.SinkIntent, "%s: %w", placeFile, err)
+	}
+	w.number, w.durable, w.place = r.Number, r.After, p
+	w.moved(clonePlace(p))
+	return nil
+}
+
+func (w *writer) rollForward(ctx context.Context, r *record) error {
+	if r.Number != w.number+1 || (r.Before == nil) != (w.number == 0) || r.Before != nil && *r.Before != w.durable {
+		return fault.New(fault.SinkIntent, "publication %d does not follow on %d", r.Number, w.number)
+	}
+	for i := range r.Files { // look at all before doing anything
+		f := &r.Files[i]
+		ok, err := w.matches(ctx, f.Temp, f)
+		if errors.Is(err, fs.ErrNotExist) {
+			ok, err = w.matches(ctx, f.Path, f)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return fault.New(fault.SinkIntent, "%s is neither published nor to be published", f.Path)
+		}
+		if err != nil {
+			return classify("read", f.Path, err)
+		}
+		if !ok {
+			return fault.New(fault.SinkIntent, "the bytes for %s are not what the intent says", f.Path)
+		}
+	}
+	if err := w.carryOut(ctx, r); err != nil {
+		return err
+	}
+	return w.adopt(r)
+}
+
+// unused makes sure that a folder without a place was never written to: its place was lost, and with it the knowledge of what is there.
+func (w *writer) unused(ctx context.Context) error {
+	names, err := w.store.List(ctx, manifestDir)
+	if err != nil {
+		return classify("list", manifestDir, err)
+	}
+	if len(names) > 0 {
+		return fault.New(fault.SinkIntent, "there are published files, but %s is missing", placeFile)
+	}
+	return nil
+}
+
+// clean empties the folder of temps and makes sure of the names of the work folders.
+func (w *writer) clean(ctx context.Context) error {
+	w.trash = w.trash[:0]
+	names, err := w.store.List(ctx, tempDir)
+	if err != nil {
+		return classify("list", tempDir, err)
+	}
+	for _, n := range names {
+		if err := w.store.Remove(ctx, path.Join(tempDir, n)); err != nil {
+			return classify("remove", n, err)
+		}
+	}
+	if err := w.store.Remove(ctx, scratchFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return classify("remove", scratchFile, err)
+	}
+	if len(names) == 0 { // make the folder of temps, if only to see that it can be made
+		probe := path.Join(tempDir, "0")
+		f, err := w.store.Create(ctx, probe)
+		if err != nil {
+			return classify("create", probe, err)
+		}
+		if err := errors.Join(f.Close(), w.store.Remove(ctx, probe)); err != nil {
+			return classify("create", probe, err)
+		}
+	}
+	return w.syncPaths(ctx, tempDir)
+}

@@ -1,0 +1,340 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"reflect"
+	"syscall"
+	"time"
+
+	"cdc/event"
+	"cdc/fault"
+	"cdc/format"
+	"cdc/schemas"
+	"cdc/sinks"
+)
+
+// writer encodes batches into temporary files and publishes them. It belongs to the sink's goroutine.
+type writer struct {
+	store Store
+	opt   *Options
+	tmpl  *template
+	enc   format.Encoder
+	moved func(sinks.Place)
+
+	out    format.Out
+	outCap int
+	temps  *temps
+	tables map[schemas.Name]*table
+	ddl    *table
+	slots  []*table // of the tables of the batch at hand
+
+	txnNo   uint64
+	inside  bool // the last transaction has not ended
+	place   sinks.Place
+	started bool // place is where the stream began, or later
+
+	// Of the last boundary.
+	pending []pending
+	ready   int    // how many of pending are complete there
+	batch   uint64 // number of the batch
+	ahead   bool   // place has moved since the last publication
+
+	number  uint64 // of the last publication
+	durable placeJSON
+	trash   []string // published temps, to be removed
+	hold    bool     // an intent is being carried out: the temps are needed
+}
+
+// pending is a batch that was not acked.
+type pending struct {
+	ack func(error)
+	at  time.Time
+}
+
+func newWriter(store Store, opt *Options, tmpl *template, moved func(sinks.Place)) *writer {
+	w := &writer{
+		store: store, opt: opt, tmpl: tmpl, enc: opt.Encoder(), moved: moved,
+		tables: map[schemas.Name]*table{},
+	}
+	w.temps = newTemps(store, opt, w.retry)
+	w.ddl = &table{prefix: ddlDir + "/ddl"}
+	return w
+}
+
+// start takes the place where the stream begins.
+func (w *writer) start(base sinks.Place) error {
+	if w.started {
+		return fault.New(fault.PipelineInternal, "the files sink was started twice")
+	}
+	if !w.place.IsZero() && !base.IsZero() && !holds(w.place, base) {
+		if !w.opt.AcceptGap {
+			return fault.New(fault.SinkBehind, "the stream starts at %s, the folder holds changes up to %s", placeText(base), placeText(w.place))
+		}
+		if err := fold(&w.place, event.Position{GTIDs: base.GTIDs, File: base.File, Offset: base.Offset}); err != nil {
+			return err
+		}
+	}
+	if w.place.IsZero() {
+		w.place = clonePlace(base)
+	} else if base.Server != nil {
+		if err := fold(&w.place, event.Position{Server: base.Server}); err != nil {
+			return err
+		}
+	}
+	w.started = true
+	return nil
+}
+
+func placeText(p sinks.Place) string {
+	if !p.GTIDs.Empty() {
+		return p.GTIDs.String()
+	}
+	return fault.Where{File: p.File, Offset: p.Offset}.String()
+}
+
+// take encodes a batch and releases it, and publishes where that is due.
+func (w *writer) take(ctx context.Context, it item) error {
+	defer it.b.Release()
+	w.started = true
+	w.pending = append(w.pending, pending{it.ack, time.Now()})
+	b := it.b
+	w.slots = append(w.slots[:0], make([]*table, len(b.Tables))...)
+	if len(b.Txns) == 0 {
+		return w.passes(ctx, b)
+	}
+	end := len(b.Txns) // behind the last transaction that ends here
+	for end > 0 && !b.Txns[end-1].End {
+		end--
+	}
+	if err := w.txns(ctx, b, 0, end); err != nil {
+		return err
+	}
+	if end > 0 {
+		w.inside = false
+		complete := len(w.pending)
+		if end < len(b.Txns) {
+			complete--
+		}
+		if err := w.boundary(ctx, b, complete); err != nil {
+			return err
+		}
+	}
+	w.inside = end < len(b.Txns)
+	return w.txns(ctx, b, end, len(b.Txns))
+}
+
+// passes handles a batch that has only a position.
+func (w *writer) passes(ctx context.Context, b *event.Batch) error {
+	if !w.inside {
+		return w.boundary(ctx, b, len(w.pending))
+	}
+	if !b.Pos.GTIDs.Empty() {
+		return fault.New(fault.PipelineInternal, "a position moved on inside a transaction")
+	}
+	return nil // the end of the transaction will bring a later file and offset
+}
+
+// boundary moves the place to the end of the last complete transaction, and publishes if it is time.
+func (w *writer) boundary(ctx context.Context, b *event.Batch, complete int) error {
+	w.temps.boundary()
+	if !b.Pos.IsZero() {
+		if err := fold(&w.place, b.Pos); err != nil {
+			return err
+		}
+		w.ahead = true
+	}
+	w.ready, w.batch = complete, b.Seq
+	if w.temps.due {
+		return w.publish(ctx)
+	}
+	return nil
+}
+
+// deadline is when the oldest unpublished batch has waited long enough; zero where none waits that could be published.
+func (w *writer) deadline() time.Time {
+	if w.ready == 0 && !w.ahead || len(w.pending) == 0 {
+		return time.Time{}
+	}
+	return w.pending[0].at.Add(w.opt.Interval)
+}
+
+func (w *writer) txns(ctx context.Context, b *event.Batch, from, to int) error {
+	for i := from; i < to; i++ {
+		t := &b.Txns[i]
+		if t.Begin || w.txnNo == 0 {
+			w.txnNo++
+		}
+		if b.DDL != nil {
+			if err := w.statement(ctx, b, t); err != nil {
+				return err
+			}
+		}
+		for c := int(t.First); c < int(t.Last); c++ {
+			if err := w.change(ctx, b, t, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// statement writes what the format says of a DDL, and makes its tables start new files.
+func (w *writer) statement(ctx context.Context, b *event.Batch, txn *event.Txn) error {
+	for _, n := range b.DDL.Names {
+		if t := w.tables[n]; t != nil {
+			t.cur = nil
+		}
+	}
+	w.out.Reset()
+	if err := w.enc.DDL(&w.out, b); err != nil {
+		return encoding(err, txn, "")
+	}
+	return w.lines(ctx, w.ddl, 0, txn)
+}
+
+func (w *writer) change(ctx context.Context, b *event.Batch, txn *event.Txn, i int) error {
+	c := &b.Changes[i]
+	of := w.slots[c.Table]
+	if of == nil {
+		of = w.table(b.Tables[c.Table])
+		w.slots[c.Table] = of
+	}
+	if of.shape != b.Tables[c.Table] {
+		of.version(b.Tables[c.Table])
+	}
+	w.out.Reset()
+	if err := w.enc.Change(&w.out, b, i); err != nil {
+		return encoding(err, txn, of.name.String())
+	}
+	return w.lines(ctx, of, of.shape.Seq, txn)
+}
+
+func (w *writer) lines(ctx context.Context, of *table, schema uint64, txn *event.Txn) error {
+	if c := cap(w.out.Buf); c != w.outCap {
+		w.temps.charge(int64(c - w.outCap))
+		w.outCap = c
+	}
+	for i := range w.out.Recs {
+		r := &w.out.Recs[i]
+		if r.Tombstone {
+			continue // stands for nothing without its key
+		}
+		line := w.out.Buf[r.Value.Start:r.Value.End]
+		if bytes.IndexByte(line, '\n') >= 0 {
+			return encoding(fault.New(fault.FormatValue, "the format puts a line feed into a record"), txn, of.name.String())
+		}
+		if err := w.temps.row(ctx, of, schema, txn, w.txnNo, line); err != nil {
+			return err
+		}
+	}
+	if w.outCap > keepOut {
+		w.temps.charge(int64(-w.outCap))
+		w.out, w.outCap = format.Out{}, 0
+	}
+	return nil
+}
+
+// keepOut is the largest encoded row whose memory is kept for the next one.
+const keepOut = 1 << 20
+
+func encoding(err error, txn *event.Txn, table string) error {
+	if f, ok := fault.As(err); ok {
+		return f.At(fault.Where{Table: table, GTID: txn.GTID.String()})
+	}
+	return err
+}
+
+func (w *writer) table(t *schemas.Table) *table {
+	name := schemas.Name{Database: t.Database, Table: t.Name}
+	of := w.tables[name]
+	if of == nil {
+		of = &table{name: name, prefix: w.tmpl.path(name.Database, name.Table), shape: t}
+		w.tables[name] = of
+	}
+	return of
+}
+
+// version takes another version of the table. One that differs in its columns or key starts a new file. The number in the schema history is
+// no measure: shards routed to one table have different ones, and would start a file with every row.
+func (t *table) version(v *schemas.Table) {
+	if !reflect.DeepEqual(t.shape.Columns, v.Columns) || !reflect.DeepEqual(t.shape.PrimaryKey, v.PrimaryKey) {
+		t.cur = nil
+	}
+	t.shape = v
+}
+
+// retry does f again and again while the disk is full, and sorts its error.
+func (w *writer) retry(ctx context.Context, op, name string, f func() error) error {
+	stalled := false
+	for {
+		err := f()
+		if !isFull(err) {
+			if stalled {
+				w.opt.Stalled(nil)
+			}
+			return classify(op, name, err)
+		}
+		if !stalled {
+			w.opt.Stalled(classify(op, name, err))
+			stalled = true
+		}
+		timer := time.NewTimer(w.opt.Pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// classify makes a fault of what a store says; nil stays nil.
+func classify(op, name string, err error) error {
+	if _, ok := fault.As(err); ok || err == nil {
+		return err
+	}
+	code := fault.SinkWrite
+	switch {
+	case isFull(err):
+		code = fault.SinkDiskFull
+	case errors.Is(err, ErrLocked):
+		code = fault.SinkLocked
+	case errors.Is(err, ErrNotRegular), errors.Is(err, fs.ErrExist):
+		code = fault.SinkConflict
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		code = fault.SinkPathTooBig
+	}
+	return fault.New(code, "%s %s: %w", op, name, err)
+}
+
+// fail answers every batch that was not acked.
+func (w *writer) fail(ctx context.Context, err error) {
+	for _, p := range w.pending {
+		p.ack(err)
+	}
+	w.pending, w.ready = nil, 0
+	w.temps.charge(int64(-w.outCap))
+	w.out, w.outCap = format.Out{}, 0
+	all := w.temps.all
+	w.temps.drop()
+	if w.hold {
+		return // the next start needs them
+	}
+	for _, t := range all {
+		w.trash = append(w.trash, t.name)
+	}
+	w.sweep(ctx) // a closed sink has an ended context, which the local folder does not mind
+}
+
+// sweep removes temps that nobody needs; the next start removes what is left.
+func (w *writer) sweep(ctx context.Context) {
+	for _, name := range w.trash {
+		_ = w.store.Remove(ctx, name)
+	}
+	w.trash = w.trash[:0]
+}
+
+func (w *writer) close() error { return w.store.Close() }
