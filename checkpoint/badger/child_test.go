@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 		err = childDamage(args[1], args[2], args[3], args[4])
 	case "fill":
 		err = childFill(args[1])
+	case "full":
+		err = fullChild(args[1])
 	case "open":
 		err = childOpen(args[1])
 	}
@@ -38,6 +40,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(0)
 }
+
+// fullChild is set where the test that needs it is built.
+var fullChild func(dir string) error
 
 func childCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()

@@ -10,9 +10,6 @@ import (
 	"cdc/schemas"
 )
 
-// frameBatch is how many bytes of frames are written to the plain copy at a time.
-const frameBatch = 1 << 20
-
 // Append adds entries to the history of a stream. Their numbers must go on from the last one. When it returns nil they are durable in two
 // places; when it fails, none of them counts.
 func (s *Store) Append(ctx context.Context, name string, entries []schemas.Entry) error {
@@ -28,27 +25,13 @@ func (s *Store) append(name string, st *stream, entries []schemas.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	values := make([][]byte, len(entries))
-	var frames [][]byte
-	var chunk []byte
 	size := 0
 	for i := range entries {
-		e := &entries[i]
-		if want := st.last + 1 + uint64(i); e.Seq != want {
-			return fault.New(fault.PipelineInternal, "schema entry %d is appended where %d comes next", e.Seq, want)
+		if want := st.last + 1 + uint64(i); entries[i].Seq != want {
+			return fault.New(fault.PipelineInternal, "schema entry %d is appended where %d comes next", entries[i].Seq, want)
 		}
-		v, err := checkpoint.EncodeEntry(name, e)
-		if err != nil {
-			return err
-		}
-		values[i] = v
-		size += len(v)
-		if len(chunk) > frameBatch {
-			frames, chunk = append(frames, chunk), nil
-		}
-		chunk = appendFrame(chunk, v)
+		size += roughSize(&entries[i])
 	}
-	frames = append(frames, chunk)
 	if err := s.room(size); err != nil {
 		return err
 	}
@@ -57,23 +40,52 @@ func (s *Store) append(name string, st *stream, entries []schemas.Entry) error {
 	}
 	// Whatever fails from here on leaves one copy longer than the other: the next call compares them first.
 	st.ready = false
-	end, err := s.appendLog(name, st.end, frames)
+	w, err := writeLog(s.logPath(name), st.end)
 	if err != nil {
 		return err
 	}
+	// Both copies are written as the entries are encoded, so that no more than a few of them are in memory in that form.
 	i := 0
-	err = s.wrote(s.kv.putEntries(name, func() (uint64, []byte, error) {
-		if i == len(values) {
-			return 0, nil, nil
+	var failed error // not Badger's
+	err = s.kv.putEntries(name, func() (uint64, []byte, error) {
+		if i == len(entries) {
+			failed = w.sync()
+			return 0, nil, failed
+		}
+		var v []byte
+		if v, failed = checkpoint.EncodeEntry(name, &entries[i]); failed != nil {
+			return 0, nil, failed
+		}
+		if failed = w.add(v); failed != nil {
+			return 0, nil, failed
 		}
 		i++
-		return entries[i-1].Seq, values[i-1], nil
-	}))
-	if err != nil {
+		return entries[i-1].Seq, v, nil
+	})
+	if failed == nil {
+		failed = s.wrote(err)
+	}
+	if err := errors.Join(failed, w.f.Close()); err != nil {
 		return err
 	}
-	st.end, st.last, st.ready = end, entries[len(entries)-1].Seq, true
+	st.end, st.last, st.ready = w.end, entries[len(entries)-1].Seq, true
 	return nil
+}
+
+// roughSize is what an entry takes when it is encoded, give or take a third.
+func roughSize(e *schemas.Entry) int {
+	n := 256 + len(e.Statement)
+	if e.Table == nil {
+		return n
+	}
+	for i := range e.Table.Columns {
+		c := &e.Table.Columns[i]
+		n += 160 + len(c.Name) + len(c.Default)
+		for _, m := range c.Members {
+			n += 3 + len(m)
+		}
+	}
+	return n
 }
 
 // Rewind forgets the entries behind seq, durably, and calls yield with the others in order. yield may not call the store for the same stream.
@@ -130,7 +142,7 @@ func (s *Store) cut(name string, st *stream, seq uint64) error {
 	if err := s.wrote(s.kv.cut(name, seq)); err != nil {
 		return err
 	}
-	if _, err := s.appendLog(name, l.at, nil); err != nil {
+	if err := s.cutLog(name, l.at); err != nil {
 		return err
 	}
 	st.last, st.end, st.ready = seq, l.at, true

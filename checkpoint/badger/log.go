@@ -82,40 +82,69 @@ func (l *logReader) close() error {
 	return l.f.Close()
 }
 
-func appendFrame(b, value []byte) []byte {
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(value)))
-	return append(b, value...)
+// frameBatch is how many bytes of frames are gathered for one write.
+const frameBatch = 256 << 10
+
+// logWriter adds frames to a copy.
+type logWriter struct {
+	f     *os.File
+	fresh bool
+	buf   []byte
+	end   int64 // offset behind what was written and gathered
 }
 
-// appendLog adds frames behind offset at, syncs them, and gives the offset behind them. Whatever an unfinished append left there is
-// overwritten or cut.
-func (s *Store) appendLog(stream string, at int64, frames [][]byte) (end int64, err error) {
-	path := s.logPath(stream)
-	_, serr := os.Stat(path)
+// writeLog opens the file at path to go on behind offset at. Whatever an unfinished append left there is cut off.
+func writeLog(path string, at int64) (*logWriter, error) {
+	_, serr := os.Lstat(path)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return at, err
+		return nil, err
 	}
-	end = at
 	err = f.Truncate(at)
-	for _, b := range frames {
-		if err != nil {
-			break
-		}
-		_, err = f.WriteAt(b, end)
-		end += int64(len(b))
-	}
 	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil && serr != nil { // it is new: its name must be durable too
-		err = syncDir(filepath.Dir(path))
+		_, err = f.Seek(at, io.SeekStart)
 	}
 	if err != nil {
-		return at, err
+		return nil, errors.Join(err, f.Close())
 	}
-	return end, nil
+	return &logWriter{f: f, fresh: serr != nil, end: at}, nil
+}
+
+func (w *logWriter) add(value []byte) error {
+	w.buf = binary.LittleEndian.AppendUint32(w.buf, uint32(len(value)))
+	w.buf = append(w.buf, value...)
+	w.end += 4 + int64(len(value))
+	if len(w.buf) < frameBatch {
+		return nil
+	}
+	return w.write()
+}
+
+func (w *logWriter) write() error {
+	_, err := w.f.Write(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
+// sync makes all of it durable, its name too where the file is new.
+func (w *logWriter) sync() error {
+	if err := w.write(); err != nil {
+		return err
+	}
+	if err := w.f.Sync(); err != nil {
+		return err
+	}
+	if w.fresh {
+		return syncDir(filepath.Dir(w.f.Name()))
+	}
+	return nil
+}
+
+// cutLog makes the first end bytes of a stream's copy all of it, durably.
+func (s *Store) cutLog(stream string, end int64) error {
+	w, err := writeLog(s.logPath(stream), end)
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.sync(), w.f.Close())
 }

@@ -75,14 +75,16 @@ func mustFail(t *testing.T, dir string, o Options, code fault.Code) {
 
 func TestOnePlaceLost(t *testing.T) {
 	for name, hurt := range map[string]func(dir string) error{
-		"database deleted":     func(dir string) error { return os.RemoveAll(filepath.Join(dir, databaseDir)) },
-		"copies deleted":       func(dir string) error { return os.RemoveAll(filepath.Join(dir, streamsDir)) },
-		"one copy deleted":     func(dir string) error { return os.Remove(filepath.Join(dir, streamsDir, "a", slotPrefix+"0")) },
-		"other copy deleted":   func(dir string) error { return os.Remove(filepath.Join(dir, streamsDir, "a", slotPrefix+"1")) },
-		"plain history gone":   func(dir string) error { return os.Remove(filepath.Join(dir, streamsDir, "a", logFile)) },
-		"plain history torn":   func(dir string) error { return os.Truncate(filepath.Join(dir, streamsDir, "a", logFile), 4000) },
-		"manifest gone":        func(dir string) error { return os.Remove(filepath.Join(dir, databaseDir, "MANIFEST")) },
-		"manifest unreadable":  func(dir string) error { return os.WriteFile(filepath.Join(dir, databaseDir, "MANIFEST"), []byte("x"), 0o600) },
+		"database deleted":   func(dir string) error { return os.RemoveAll(filepath.Join(dir, databaseDir)) },
+		"copies deleted":     func(dir string) error { return os.RemoveAll(filepath.Join(dir, streamsDir)) },
+		"one copy deleted":   func(dir string) error { return os.Remove(filepath.Join(dir, streamsDir, "a", slotPrefix+"0")) },
+		"other copy deleted": func(dir string) error { return os.Remove(filepath.Join(dir, streamsDir, "a", slotPrefix+"1")) },
+		"plain history gone": func(dir string) error { return os.Remove(filepath.Join(dir, streamsDir, "a", logFile)) },
+		"plain history torn": func(dir string) error { return os.Truncate(filepath.Join(dir, streamsDir, "a", logFile), 1000) },
+		"manifest gone":      func(dir string) error { return os.Remove(filepath.Join(dir, databaseDir, "MANIFEST")) },
+		"manifest unreadable": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, databaseDir, "MANIFEST"), []byte("x"), 0o600)
+		},
 		"manifest of tomorrow": func(dir string) error { return flip(filepath.Join(dir, databaseDir, "MANIFEST"), 7) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,7 +144,7 @@ func TestTwoPlacesLostIsRefused(t *testing.T) {
 			return errors.Join(os.RemoveAll(filepath.Join(dir, databaseDir)), flip(filepath.Join(dir, streamsDir, "a", slotPrefix+"0"), 50))
 		},
 		"both histories": func(dir string) error {
-			return errors.Join(os.RemoveAll(filepath.Join(dir, databaseDir)), os.Truncate(filepath.Join(dir, streamsDir, "a", logFile), 4000))
+			return errors.Join(os.RemoveAll(filepath.Join(dir, databaseDir)), os.Truncate(filepath.Join(dir, streamsDir, "a", logFile), 1000))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

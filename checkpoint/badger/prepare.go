@@ -232,8 +232,7 @@ func (s *Store) repairHistory(ctx context.Context, name string, st *stream, h hi
 		s.warn("the plain copy of a schema history was damaged and is written anew", "stream", name, "entries", h.last)
 		return s.rewriteLog(ctx, name, st)
 	case h.cutLog:
-		_, err := s.appendLog(name, h.end, nil)
-		return err
+		return s.cutLog(name, h.end)
 	}
 	return nil
 }
@@ -278,11 +277,11 @@ func (s *Store) rewriteLog(ctx context.Context, name string, st *stream) error {
 		return err
 	}
 	tmp := s.logPath(name) + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	w, err := writeLog(tmp, 0)
 	if err != nil {
 		return err
 	}
-	end, seq := int64(0), uint64(0)
+	seq := uint64(0)
 	err = s.kv.entries(ctx, name, 1, func(n uint64, v []byte) error {
 		if err := s.room(len(v)); err != nil {
 			return err
@@ -293,26 +292,21 @@ func (s *Store) rewriteLog(ctx context.Context, name string, st *stream) error {
 		if err := checkpoint.CheckEntry(name, n, v); err != nil {
 			return err
 		}
-		b := appendFrame(nil, v)
-		end += int64(len(b))
-		_, err := f.Write(b)
-		return err
+		return w.add(v)
 	})
 	if err == nil && seq != st.last {
 		err = fmt.Errorf("%d entries, %d are known", seq, st.last)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = w.sync()
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
+	err = errors.Join(err, w.f.Close())
 	if err == nil {
 		err = os.Rename(tmp, s.logPath(name))
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("rewrite the plain copy of the history: %w", err), os.Remove(tmp))
 	}
-	st.end = end
+	st.end = w.end
 	return syncDir(s.streamDir(name))
 }

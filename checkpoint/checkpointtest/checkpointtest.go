@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -283,4 +284,13 @@ func Run(t *testing.T, open func(*testing.T) Store, reopen func(*testing.T, Stor
 			t.Error("a closed store saves")
 		}
 	})
+}
+
+// CRC is the checksum of all encodings, CRC32C.
+func CRC(parts ...[]byte) uint32 {
+	sum := uint32(0)
+	for _, p := range parts {
+		sum = crc32.Update(sum, crc32.MakeTable(crc32.Castagnoli), p)
+	}
+	return sum
 }
