@@ -29,6 +29,11 @@ func (w *writer) recover(ctx context.Context) error {
 	}
 	switch {
 	case intent != nil:
+		// The process that wrote it may have been killed before it could sync the intent's name. Were the files published on the strength of
+		// a name that a power loss can still take back, nobody would know whose they are.
+		if err := w.syncPaths(ctx, workDir); err != nil {
+			return err
+		}
 		if err := w.rollForward(ctx, intent); err != nil {
 			return err
 		}

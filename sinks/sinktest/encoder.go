@@ -84,3 +84,8 @@ func Parse(line []byte) (r Record, ok bool, err error) {
 	}
 	return Record{Table: schemas.Name{Database: l.D, Table: l.T}, Txn: l.X, Row: l.R, Sub: l.S}, true, nil
 }
+
+// Statement gives a DDL that NewEncoder makes one line of.
+func Statement() *schemas.DDL {
+	return &schemas.DDL{Statement: schemas.Statement{Text: "ALTER TABLE ..."}, Kind: schemas.AlterTable}
+}

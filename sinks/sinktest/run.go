@@ -29,19 +29,28 @@ type run struct {
 // start opens a sink on a target, reading from behind the first from transactions.
 func start(t testing.TB, h Harness, target Target, s *stream, from int) *run {
 	t.Helper()
+	r, err := begin(t, h, target, s, from)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	return r
+}
+
+func begin(t testing.TB, h Harness, target Target, s *stream, from int) (*run, error) {
+	t.Helper()
 	r := &run{t: t, h: h, target: target, stream: s, acks: &acks{t: t, from: from}, from: from, held: func(int) bool { return false }}
 	r.budget = event.NewBudget(1 << 30)
 	r.pool.Budget = r.budget
 	sink, err := target.Open(t.Context(), r.budget)
 	if err != nil {
-		t.Fatalf("open: %v", err)
+		return nil, err
 	}
 	r.sink = sink
 	t.Cleanup(func() { _ = sink.Close() })
 	if p, ok := sink.(sinks.Positioner); ok {
 		place, holds, err := p.Position(t.Context())
 		if err != nil {
-			t.Fatalf("position: %v", err)
+			return nil, err
 		}
 		if holds {
 			r.held = func(i int) bool { return s.holds(place, i) }
@@ -55,10 +64,10 @@ func start(t testing.TB, h Harness, target Target, s *stream, from int) *run {
 	}
 	if st, ok := sink.(sinks.Starter); ok {
 		if err := st.Start(t.Context(), s.place(from)); err != nil {
-			t.Fatalf("start: %v", err)
+			return nil, err
 		}
 	}
-	return r
+	return r, nil
 }
 
 // heldCount is the number of transactions in the sink's place, which must be the first ones.
