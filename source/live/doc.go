@@ -1,0 +1,2 @@
+// Package live follows a running MySQL or MariaDB server as a replica does.
+package live

@@ -1,0 +1,275 @@
+package live
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"cdc/fault"
+	"cdc/gtid"
+	"cdc/source/binlog"
+)
+
+// Commands and flags of the replication protocol (MySQL Internals, "Replication Protocol").
+const (
+	comBinlogDump     = 0x12
+	comRegisterSlave  = 0x15
+	comBinlogDumpGTID = 0x1e
+
+	dumpNonBlock = 0x01 // an EOF packet at the end instead of waiting for more
+
+	firstEvent = 4 // offset of a file's first event
+)
+
+// dumpRequest says from where a dump connection reads.
+type dumpRequest struct {
+	gtids    *gtid.Set // nil: by file and offset
+	from     place     // with GTIDs of MySQL, nothing
+	nonBlock bool
+	self     identity // zero for a side connection, which must not drive out the main one
+}
+
+// identity is how a reader introduces itself to the server.
+type identity struct {
+	id   uint32
+	uuid gtid.UUID
+}
+
+// dump is a connection that sends events.
+type dump struct {
+	*packets
+	s     *session
+	facts *facts
+	query dumpRequest
+
+	lost    time.Duration // silence that counts as a lost connection
+	first   time.Duration // silence before the first event, for which the server may have to search many files
+	started bool          // an event came
+}
+
+// patience is how long the server may be silent.
+func (d *dump) patience() time.Duration {
+	if d.started {
+		return d.lost
+	}
+	return d.first
+}
+
+// incoming is an event as it comes off a connection: held whole, or, where it is large and need not be, as its header and a stream of the
+// rest. Until it is dealt with the connection must not be read further.
+type incoming struct {
+	raw    []byte
+	header [binlog.HeaderSize]byte
+	body   *body
+	size   int64
+}
+
+func (in *incoming) empty() bool { return in.raw == nil && in.body == nil }
+
+func (in *incoming) clear() { in.raw, in.body = nil, nil }
+
+// take puts the next event into in. Until soon it waits for one. Events larger than streamFrom and of a type that asStream accepts come as a
+// stream.
+func (d *dump) take(in *incoming, soon time.Time, asStream func(binlog.EventType) bool) error {
+	in.clear()
+	length, head, err := d.peek(1+binlog.HeaderSize, soon)
+	if err != nil {
+		return err
+	}
+	late := func() time.Time { return time.Now().Add(d.lost) }
+	if length <= streamFrom || head[0] != 0 || !asStream(binlog.EventType(head[5])) {
+		in.raw, err = d.event(soon, late())
+		return err
+	}
+	b, err := d.stream(late)
+	if err != nil {
+		return err
+	}
+	var ok [1]byte
+	if _, err := io.ReadFull(b, ok[:]); err != nil {
+		return broken(err)
+	}
+	if _, err := io.ReadFull(b, in.header[:]); err != nil {
+		return broken(err)
+	}
+	in.body, in.size = b, int64(binary.LittleEndian.Uint32(in.header[9:]))
+	d.started = true
+	return nil
+}
+
+// event gives the next event; io.EOF where the server was asked not to wait for more.
+func (d *dump) event(soon, late time.Time) ([]byte, error) {
+	body, err := d.next(soon, late)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) == 0 {
+		return nil, fault.New(fault.SourceProtocol, "an empty packet in the stream of events")
+	}
+	switch body[0] {
+	case 0x00:
+		d.started = true
+		return body[1:], nil
+	case 0xfe:
+		if len(body) < 9 {
+			if d.query.nonBlock {
+				return nil, io.EOF
+			}
+			return nil, fault.New(fault.SourceLost, "the server ended the stream")
+		}
+	case 0xff:
+		return nil, d.refused(body)
+	}
+	return nil, fault.New(fault.SourceProtocol, "a packet that begins with 0x%02x in the stream of events", body[0])
+}
+
+// startDump turns a session into a dump connection and waits for the first packet, so that a refusal is known at once.
+func startDump(ctx context.Context, s *session, f *facts, cfg *Config, q dumpRequest, most int) (*dump, error) {
+	var set []string
+	if sum := f.vars["binlog_checksum"]; sum != "" && sum != "NONE" {
+		set = append(set, "@master_binlog_checksum=@@GLOBAL.binlog_checksum", "@source_binlog_checksum=@@GLOBAL.binlog_checksum")
+	}
+	beat := fmt.Sprint(cfg.Heartbeat.Nanoseconds())
+	set = append(set, "@master_heartbeat_period="+beat, "@source_heartbeat_period="+beat, "net_write_timeout=600")
+	if !q.self.uuid.IsZero() {
+		set = append(set, "@slave_uuid="+quote(q.self.uuid.String()), "@replica_uuid="+quote(q.self.uuid.String()))
+	}
+	if f.flavor == gtid.MariaDB {
+		// 4 is MARIA_SLAVE_CAPABILITY_GTID: the server sends GTID events as they are, instead of rewriting them for older replicas.
+		set = append(set, "@mariadb_slave_capability=4")
+		if q.gtids != nil {
+			set = append(set, "@slave_connect_state="+quote(q.gtids.String()), "@slave_gtid_strict_mode="+bit(f.vars["gtid_strict_mode"] == "ON"),
+				"@slave_gtid_ignore_duplicates=0")
+		}
+	}
+	if err := s.exec(ctx, "SET "+strings.Join(set, ", ")); err != nil {
+		return nil, s.fault(err, "REPLICATION SLAVE")
+	}
+	if q.self.id != 0 {
+		if err := s.register(q.self, cfg); err != nil {
+			return nil, err
+		}
+	}
+	d := &dump{
+		packets: newPackets(s.c.Conn.Conn, most), s: s, facts: f, query: q, lost: max(2*cfg.Heartbeat, time.Second),
+		first: max(cfg.ReadTimeout, 2*cfg.Heartbeat),
+	}
+	if err := s.command(q.command(f.flavor)); err != nil {
+		return nil, err
+	}
+	// The answer to a command begins with packet 1. The library's buffer is empty: the server says nothing that was not asked for.
+	d.seq = 1
+	stop := context.AfterFunc(ctx, func() { _ = s.raw.Close() })
+	defer stop()
+	length, head, err := d.peek(1, time.Now().Add(d.first))
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		return nil, d.fault(err)
+	}
+	if length > 0 && head[0] == 0xff {
+		body, err := d.next(time.Now().Add(d.lost), time.Now().Add(d.lost))
+		if err != nil {
+			return nil, d.fault(err)
+		}
+		return nil, d.refused(body)
+	}
+	return d, nil
+}
+
+func bit(v bool) string {
+	if v {
+		return "1"
+	}
+	return "0"
+}
+
+// command encodes COM_BINLOG_DUMP or COM_BINLOG_DUMP_GTID, with room for a packet header in front.
+func (q *dumpRequest) command(flavor gtid.Flavor) []byte {
+	var flags uint16
+	if q.nonBlock {
+		flags = dumpNonBlock
+	}
+	b := make([]byte, 4, 64)
+	if q.gtids != nil && flavor == gtid.MySQL {
+		set := q.gtids.AppendDump(nil)
+		b = append(b, comBinlogDumpGTID)
+		b = binary.LittleEndian.AppendUint16(b, flags)
+		b = binary.LittleEndian.AppendUint32(b, q.self.id)
+		b = binary.LittleEndian.AppendUint32(b, 0) // no file name
+		b = binary.LittleEndian.AppendUint64(b, firstEvent)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(set)))
+		return append(b, set...)
+	}
+	file, offset := q.from.file, q.from.offset
+	if q.gtids != nil {
+		file, offset = "", firstEvent // MariaDB reads @slave_connect_state
+	}
+	if offset > maxDumpOffset {
+		offset = firstEvent
+	}
+	b = append(b, comBinlogDump)
+	b = binary.LittleEndian.AppendUint32(b, uint32(offset))
+	b = binary.LittleEndian.AppendUint16(b, flags)
+	b = binary.LittleEndian.AppendUint32(b, q.self.id)
+	return append(b, file...)
+}
+
+// maxDumpOffset is the largest offset that COM_BINLOG_DUMP can ask for: it has 4 bytes for it.
+const maxDumpOffset = 1<<32 - 1
+
+// command sends a command packet.
+func (s *session) command(b []byte) error {
+	s.c.ResetSequence()
+	if err := s.c.WritePacket(b); err != nil {
+		return fault.New(fault.SourceLost, "%w", err).At(fault.Where{Server: s.address})
+	}
+	return nil
+}
+
+// register introduces the reader, so that SHOW REPLICAS lists it.
+func (s *session) register(self identity, cfg *Config) error {
+	host := "cdc"
+	b := make([]byte, 4, 64)
+	b = append(b, comRegisterSlave)
+	b = binary.LittleEndian.AppendUint32(b, self.id)
+	for _, text := range []string{host, "", ""} { // host, user and password, which nobody uses
+		b = append(b, byte(len(text)))
+		b = append(b, text...)
+	}
+	b = binary.LittleEndian.AppendUint16(b, 0) // port
+	b = binary.LittleEndian.AppendUint32(b, 0) // rank
+	b = binary.LittleEndian.AppendUint32(b, 0) // the server fills in its own id
+	if err := s.command(b); err != nil {
+		return err
+	}
+	if _, err := s.c.ReadOKPacket(); err != nil {
+		if lost(err) {
+			return fault.New(fault.SourceLost, "%w", err).At(fault.Where{Server: s.address})
+		}
+		return s.fault(err, "REPLICATION SLAVE")
+	}
+	return nil
+}
+
+// fault sorts an error of reading packets.
+func (d *dump) fault(err error) error {
+	where := fault.Where{Server: d.s.address}
+	if f, ok := fault.As(err); ok {
+		return f.At(where)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return err
+	case isTimeout(err):
+		return fault.New(fault.SourceLost, "the server was silent for too long").At(where)
+	case lost(err):
+		return fault.New(fault.SourceLost, "%w", err).At(where)
+	}
+	return fmt.Errorf("read from %s: %w", d.s.address, err)
+}

@@ -1,0 +1,257 @@
+package live
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"cdc/event"
+	"cdc/fault"
+	"cdc/gtid"
+	"cdc/schemas"
+	"cdc/source/binlog"
+)
+
+// origin is where a stream begins.
+type origin struct {
+	gtids *gtid.Set // nil where places are kept by file
+	at    place     // "" where only the GTIDs are known
+	fresh bool      // not of a checkpoint: the first batch carries the whole of it
+	head  bool      // it is the end of the binlog, as of a moment ago
+}
+
+// open makes the first connection.
+func (s *Source) open(ctx context.Context) error {
+	sess, f, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	s.own(sess)
+	s.useGTID = f.gtids(&s.cfg)
+	if s.opt.Start.Kind == StartCheckpoint {
+		if err := s.carryOver(f); err != nil {
+			return err
+		}
+	}
+	if s.self, err = s.identify(ctx, sess, f); err != nil {
+		return err
+	}
+	o, entries, err := s.begin(ctx, sess, f)
+	if err != nil {
+		return err
+	}
+	if s.useGTID {
+		s.done = o.gtids.Clone()
+	}
+	s.stop = stopper{stop: s.opt.Stop}
+	if err := s.prepareStop(ctx, sess, f); err != nil {
+		return err
+	}
+	s.server = f.server()
+	s.asm = binlog.NewAssembler(binlog.Config{
+		Flavor: f.flavor, Decrypted: true, Select: s.opt.Select.Match, Catalog: s.opt.Catalog, NextSeq: s.opt.NextSeq,
+		MaxRow: s.opt.MaxRow, MaxPayload: int64(s.cfg.MaxPayload), BatchBytes: s.opt.BatchBytes, IgnoreServerIDs: s.cfg.IgnoreServerIDs,
+		Spool: s.opt.Spool, XA: s.opt.XA, Unknown: s.unknown,
+	})
+	if o.at.file != "" {
+		s.asm.Seek(o.at.file, o.at.offset)
+	}
+	if err := s.startStream(ctx, sess, f, o.at); err != nil {
+		return err
+	}
+	if o.fresh {
+		s.first = s.firstBatch(o, entries)
+	} else if s.opt.Start.Server != s.server {
+		s.status.unsaid = true
+	}
+	s.lastIdle = time.Now()
+	return nil
+}
+
+// dial connects, learns who answers, and checks that it is a server which can be read from.
+func (s *Source) dial(ctx context.Context) (*session, *facts, error) {
+	sess, err := connect(ctx, &s.cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := s.greet(ctx, sess)
+	if err != nil {
+		sess.close()
+		return nil, nil, err
+	}
+	return sess, f, nil
+}
+
+func (s *Source) greet(ctx context.Context, sess *session) (*facts, error) {
+	f, err := ask(ctx, sess)
+	if err != nil {
+		return nil, err
+	}
+	if f.flavor != s.opt.Flavor {
+		return nil, fault.New(fault.SourceOtherServer, "the configuration says %s, and a %s server answers (%s)", s.opt.Flavor, f.flavor, f.text).
+			At(fault.Where{Server: sess.address}).Hint("write source.%s instead of source.%s, or check the address", f.flavor, s.opt.Flavor)
+	}
+	if err := f.writes(); err != nil {
+		return nil, err
+	}
+	s.measureClock(ctx, sess)
+	return f, nil
+}
+
+// measureClock compares the server's clock with ours, at the middle of a round trip.
+func (s *Source) measureClock(ctx context.Context, sess *session) {
+	best := time.Duration(1 << 62)
+	for range 3 {
+		began := time.Now()
+		v, err := sess.one(ctx, "SELECT UNIX_TIMESTAMP(NOW(6))")
+		trip := time.Since(began)
+		if err != nil {
+			return
+		}
+		seconds, err := strconv.ParseFloat(v, 64)
+		if err != nil || trip >= best {
+			continue
+		}
+		best = trip
+		s.clock.Store(int64(seconds*1e6) - began.Add(trip/2).UnixMicro())
+		s.clockOK.Store(true)
+	}
+}
+
+// carryOver decides how a checkpoint's place is read on this server.
+func (s *Source) carryOver(f *facts) error {
+	st := &s.opt.Start
+	where := fault.Where{Server: f.address}
+	if !st.GTIDs.Empty() && st.GTIDs.Flavor() != f.flavor {
+		return fault.New(fault.SourceOtherServer, "the checkpoint holds GTIDs of %s, and a %s server answers", st.GTIDs.Flavor(), f.flavor).At(where)
+	}
+	if s.useGTID && st.GTIDs.Empty() && st.File != "" {
+		// An earlier run kept its place by file, before GTIDs were turned on. The transactions up to there have no GTIDs to be named by.
+		s.useGTID = false
+	}
+	if !s.useGTID && !st.GTIDs.Empty() && s.cfg.GTID != "off" {
+		return fault.New(fault.SourceGTIDMode, "the checkpoint holds GTIDs, and gtid_mode is %s", f.vars["gtid_mode"]).At(where).
+			Hint("turn gtid_mode ON again; or set gtid: off to go on from file and position, if it is still the same server")
+	}
+	if !s.useGTID && st.File == "" {
+		return fault.New(fault.SourceGTIDMode, "the checkpoint holds no file and position, and GTIDs cannot be used").At(where)
+	}
+	return checkIdentity(st.Server, f, s.useGTID)
+}
+
+// begin finds the place to start at, checks it, and reads the schemas where they are needed.
+func (s *Source) begin(ctx context.Context, sess *session, f *facts) (origin, []schemas.Entry, error) {
+	o, err := s.resolve(ctx, sess, f)
+	if err != nil {
+		return o, nil, err
+	}
+	if err := s.check(ctx, sess, f, &o, 2*time.Second); err != nil {
+		return o, nil, err
+	}
+	if s.opt.Catalog != nil {
+		s.tune(s.opt.Catalog, f)
+		return o, nil, nil
+	}
+	s.opt.Catalog = schemas.NewCatalog(f.flavor, f.version)
+	s.tune(s.opt.Catalog, f)
+	return s.readSchemas(ctx, sess, f, o)
+}
+
+// tune tells the catalog what the statements themselves do not say.
+func (s *Source) tune(c *schemas.Catalog, f *facts) {
+	if v := f.vars["lower_case_table_names"]; v != "" && c.Len() == 0 {
+		c.FoldNames = v != "0"
+	}
+	switch f.vars["explicit_defaults_for_timestamp"] {
+	case "OFF":
+		c.ExplicitTimestamp = 1
+	case "ON":
+		c.ExplicitTimestamp = 2
+	}
+}
+
+// check says whether the server can go on from the place.
+func (s *Source) check(ctx context.Context, sess *session, f *facts, o *origin, within time.Duration) error {
+	if o.gtids != nil {
+		return s.settle(ctx, sess, f, within, func() error { return checkGTIDs(o.gtids, f) })
+	}
+	files, err := sess.binlogs(ctx)
+	if err != nil {
+		return err
+	}
+	return checkFile(o.at, files, f.address)
+}
+
+// startStream turns a session into the stream of events from a place on.
+func (s *Source) startStream(ctx context.Context, sess *session, f *facts, at place) error {
+	q := dumpRequest{from: at, nonBlock: s.opt.Stop.Now, self: s.self}
+	if s.useGTID {
+		q.gtids = s.done
+	}
+	s.skip, s.offset = 0, firstEvent
+	if q.gtids == nil && at.offset > maxDumpOffset {
+		s.skip = at.offset
+	}
+	d, err := startDump(ctx, sess, f, &s.cfg, q, s.limit)
+	if err != nil {
+		return err
+	}
+	s.d = d
+	s.in.clear()
+	s.mu.Lock()
+	s.status.Server, s.status.ServerID, s.status.ByGTID = f.server(), s.self.id, s.useGTID
+	s.mu.Unlock()
+	s.state(StateStreaming)
+	return nil
+}
+
+// own makes a session the one that Close ends.
+func (s *Source) own(sess *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.raw != nil {
+		_ = s.raw.Close()
+	}
+	s.raw = sess.raw
+	if s.closed {
+		_ = sess.raw.Close()
+	}
+}
+
+// firstBatch carries the whole place that the stream starts at, so that it is saved before anything that follows.
+func (s *Source) firstBatch(o origin, entries []schemas.Entry) *event.Batch {
+	b := s.pool.Get()
+	srv := s.server
+	b.Pos = event.Position{File: o.at.file, Offset: o.at.offset, Time: time.Now().UnixMicro() + s.clock.Load(), Server: &srv}
+	if o.gtids != nil {
+		b.Pos.GTIDs = o.gtids.Clone()
+	}
+	b.History = append(b.History, entries...)
+	b.Received = time.Now().UnixMicro()
+	return b
+}
+
+// skipped passes over the events of a file that lie before the place where reading starts, where that place is beyond what the protocol can
+// ask for: the file comes from its beginning.
+func (s *Source) skipped() bool {
+	if s.skip == 0 {
+		return false
+	}
+	const artificial = 0x20
+	h, ok := binlog.ParseHeader(s.in.raw)
+	if !ok || h.Flags&artificial != 0 || h.LogPos == 0 && h.Type == binlog.RotateEvent || isHeartbeat(s.in.raw) {
+		return false // made up for this connection: the assembler needs it
+	}
+	at := s.offset
+	s.offset += uint64(len(s.in.raw))
+	if h.Type == binlog.FormatDescription {
+		return false
+	}
+	if at >= s.skip {
+		file, _ := s.asm.Where()
+		s.asm.Seek(file, at)
+		s.skip = 0
+		return false
+	}
+	return true
+}

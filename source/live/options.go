@@ -1,0 +1,71 @@
+package live
+
+import (
+	"log/slog"
+	"time"
+
+	"cdc/event"
+	"cdc/gtid"
+	"cdc/schemas"
+	"cdc/source/binlog"
+)
+
+// Options of Open.
+type Options struct {
+	Config Config
+	Flavor gtid.Flavor // of the configuration's key; another server behind the address is fault.SourceOtherServer
+	// Stream names the reader: server id and uuid are derived from it and from the host's name, so that a reader that comes back drives out
+	// the connection that it left behind, and no other. Empty makes up a name for this run.
+	Stream string
+	Start  Start
+	Stop   Stop
+
+	Select *schemas.Selector // nil takes all but the system databases
+	// Catalog holds the tables as of Start, rebuilt from the history. nil lets Open read them from the server, where it can be proven that they
+	// are those of Start.
+	Catalog *schemas.Catalog
+	NextSeq uint64     // of the history; 0 is 1
+	XA      []event.XA // prepared transactions that wait in the spool at Start
+	Spool   binlog.Spool
+	Pool    *event.Pool // nil makes one
+
+	MaxRow     int64 // bytes; 0 is 64 MiB
+	BatchBytes int64 // bytes; 0 is 4 MiB
+	Log        *slog.Logger
+}
+
+// StartKind says what a Start means.
+type StartKind uint8
+
+// Kinds of Start.
+const (
+	StartNow        StartKind = iota // behind everything that is committed when Open asks
+	StartEarliest                    // at the first binlog that the server still has
+	StartGTIDs                       // behind the transactions of GTIDs
+	StartFile                        // at Offset of File
+	StartTime                        // at the first transaction committed at Time or later
+	StartCheckpoint                  // where an earlier run stopped: GTIDs, File, Offset and Server are of its checkpoint
+)
+
+// Start is the place where reading starts.
+type Start struct {
+	Kind   StartKind
+	GTIDs  *gtid.Set
+	File   string
+	Offset uint64
+	Time   time.Time
+	Server event.Server
+}
+
+// Stop makes a finite source: it ends with io.EOF. The zero Stop is none.
+type Stop struct {
+	Now    bool      // at the end of what the server had when Open asked
+	GTIDs  *gtid.Set // when all of these were read
+	File   string    // at the transaction that begins at or behind Offset of File
+	Offset uint64
+	Time   time.Time // before the first transaction committed at this time or later
+}
+
+func (s Stop) isZero() bool {
+	return !s.Now && s.GTIDs.Empty() && s.File == "" && s.Time.IsZero()
+}

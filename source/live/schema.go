@@ -1,0 +1,180 @@
+package live
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"cdc/event"
+	"cdc/fault"
+	"cdc/gtid"
+	"cdc/schemas"
+	"cdc/source/binlog"
+)
+
+// horizon is a reading of information_schema together with what the binlog says about how long it has been true. information_schema knows only
+// the present; the stream is in the past. Each table of the reading holds from behind the last statement that touched it:
+//
+//	                 P: reading goes on here            R: information_schema is read     E: end of the binlog, asked for after R
+//	binlog  ─────────┼──────────┬───────────┬───────────┼──────────────────────────────┼
+//	                            DDL of a    DDL of a    a DDL between R and E may or may not be in what was read:
+//	                                                    it counts as a touch
+//	table a          unknown                holds from here on, up to E
+//	table b          holds from P on, up to E
+//
+// A statement is in the binlog before information_schema shows what it did: MySQL 8.0 and later write the binlog before the data dictionary is
+// committed, older servers and MariaDB read a table under its metadata lock, which a statement holds until it is logged. So whatever R saw lies
+// before E.
+type horizon struct {
+	server  event.Server
+	entries []schemas.Entry // databases, then tables
+	tables  map[schemas.Name]*schemas.Table
+	refused map[schemas.Name]error // in information_schema, but not understood
+	touched map[schemas.Name]touch // Table empty: the whole database; both empty: everything
+	end     place
+	fold    bool
+}
+
+// touch is the last statement that may have changed a table.
+type touch struct {
+	at        place
+	gtid      gtid.GTID
+	statement string
+}
+
+// fenceAttempts bounds how often the schemas of the head are read anew because a DDL came in between.
+const fenceAttempts = 8
+
+// readSchemas gives the tables as of the place to start at. Where that place is the head it moves on with each attempt.
+func (s *Source) readSchemas(ctx context.Context, sess *session, f *facts, o origin) (origin, []schemas.Entry, error) {
+	if !o.head && f.vars["binlog_row_metadata"] == "FULL" {
+		return o, nil, nil // the events say it themselves; to look ahead through all of them would be waste
+	}
+	s.state(StateSchemas)
+	for attempt := 1; ; attempt++ {
+		h, err := s.look(ctx, sess, f, o)
+		if err != nil {
+			return o, nil, err
+		}
+		if !o.head || len(h.touched) == 0 || attempt == fenceAttempts {
+			s.horizon = h
+			return o, h.enter(s.opt.Catalog, &s.opt.NextSeq, o.at), nil
+		}
+		s.log.Info("tables changed while they were read, reading them again", "statement", h.any().statement)
+		if o.at, o.gtids, err = f.head(ctx, sess); err != nil {
+			return o, nil, err
+		}
+		if !s.useGTID {
+			o.gtids = nil
+		}
+	}
+}
+
+// look makes a horizon for a place where reading goes on.
+func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*horizon, error) {
+	h := &horizon{
+		server: f.server(), tables: map[schemas.Name]*schemas.Table{}, refused: map[schemas.Name]error{}, touched: map[schemas.Name]touch{},
+		fold: f.vars["lower_case_table_names"] != "0",
+	}
+	if err := h.read(ctx, sess, f, s.opt.Select); err != nil {
+		return nil, err
+	}
+	q := dumpRequest{gtids: o.gtids, from: o.at}
+	skim := binlog.NewSkimmer(int64(s.cfg.MaxPayload))
+	if o.at.file != "" {
+		skim.Seek(o.at.file, o.at.offset)
+	}
+	scratch := schemas.NewCatalog(f.flavor, f.version)
+	scratch.FoldNames = h.fold
+	err := s.side(ctx, f, q, func(in *incoming) error {
+		if in.raw == nil {
+			return fault.New(fault.SchemaFence, "a compressed transaction of %d bytes lies between the place to read from and the end of the binlog", in.size)
+		}
+		if isRows(binlog.EventType(in.raw[4])) {
+			return nil
+		}
+		return skim.Push(in.raw, func(st *schemas.Statement, at binlog.Place) error {
+			h.touch(scratch, st, at)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	end := skim.Place()
+	h.end = place{end.File, end.Offset}
+	return h, nil
+}
+
+// touch notes what a statement may have changed.
+func (h *horizon) touch(scratch *schemas.Catalog, st *schemas.Statement, at binlog.Place) {
+	t := touch{at: place{at.File, at.Offset}, gtid: at.GTID, statement: abbreviate(strings.Clone(st.Text))}
+	ddl, err := scratch.Apply(st)
+	if err != nil {
+		h.touched[schemas.Name{}] = t
+		return
+	}
+	if ddl.Kind == schemas.OtherDDL || ddl.Temporary {
+		return
+	}
+	if len(ddl.Names) == 0 {
+		h.touched[schemas.Name{}] = t // it could have named any table
+	}
+	for _, n := range ddl.Names {
+		h.touched[h.key(n)] = t
+	}
+}
+
+func (h *horizon) key(n schemas.Name) schemas.Name {
+	if h.fold {
+		return schemas.Name{Database: strings.ToLower(n.Database), Table: strings.ToLower(n.Table)}
+	}
+	return n
+}
+
+// last gives the last statement that may have changed a table.
+func (h *horizon) last(n schemas.Name) (touch, bool) {
+	var out touch
+	ok := false
+	n = h.key(n)
+	for _, k := range []schemas.Name{n, {Database: n.Database}, {}} {
+		if t, hit := h.touched[k]; hit && (!ok || out.at.before(t.at)) {
+			out, ok = t, true
+		}
+	}
+	return out, ok
+}
+
+func (h *horizon) any() touch {
+	for _, t := range h.touched {
+		return t
+	}
+	return touch{}
+}
+
+func (p place) before(q place) bool {
+	return p.file != q.file && fileLess(p.file, q.file) || p.file == q.file && p.offset < q.offset
+}
+
+// enter puts what holds from the beginning of the horizon on into the catalog, and gives the entries of it, numbered.
+func (h *horizon) enter(c *schemas.Catalog, next *uint64, at place) []schemas.Entry {
+	var out []schemas.Entry
+	for _, e := range h.entries {
+		if _, ok := h.last(e.Name); ok {
+			continue
+		}
+		e.File, e.Offset = at.file, at.offset
+		if e.Kind == schemas.PutDatabase && !e.Partial {
+			e.Partial = slices.ContainsFunc(h.entries, func(x schemas.Entry) bool {
+				_, hit := h.last(x.Name)
+				return x.Kind == schemas.PutTable && x.Name.Database == e.Name.Database && hit
+			})
+		}
+		out = append(out, e)
+	}
+	*next = schemas.Number(out, *next-1) + 1
+	for i := range out {
+		c.Replay(&out[i])
+	}
+	return out
+}

@@ -1,0 +1,71 @@
+package live
+
+import (
+	"encoding/binary"
+
+	"cdc/event"
+	"cdc/gtid"
+	"cdc/source/binlog"
+)
+
+// stopper knows when a finite source has come to its end.
+type stopper struct {
+	stop  Stop
+	want  *gtid.Set // that must all be read; nil without
+	have  *gtid.Set
+	known int // transactions of the present batch that were looked at
+	batch *event.Batch
+}
+
+// before reports that the transaction which begins with this event is behind the time to stop at.
+func (s *stopper) before(raw []byte) bool {
+	if s.stop.Time.IsZero() || len(raw) < binlog.HeaderSize {
+		return false
+	}
+	switch binlog.EventType(raw[4]) {
+	case binlog.GTIDEvent, binlog.AnonymousGTID, binlog.GTIDTagged, binlog.MariaGTID:
+		return int64(binary.LittleEndian.Uint32(raw)) >= s.stop.Time.Unix()
+	}
+	return false
+}
+
+// reached reports that nothing more is wanted.
+func (s *stopper) reached(src *Source, b *event.Batch) bool {
+	if src.asm.Open() {
+		return false
+	}
+	if s.stop.File != "" {
+		file, offset := src.asm.Where()
+		if file != "" && (fileLess(s.stop.File, file) || file == s.stop.File && offset >= s.stop.Offset) {
+			return true
+		}
+	}
+	if s.want == nil {
+		return false
+	}
+	if s.batch != b || s.known > len(b.Txns) {
+		s.batch, s.known = b, 0
+	}
+	for ; s.known < len(b.Txns) && b.Txns[s.known].End; s.known++ {
+		s.have.Add(b.Txns[s.known].GTID)
+	}
+	return s.have.ContainsSet(s.want)
+}
+
+// fileLess compares binlog files of one server by their number, which grows beyond six digits.
+func fileLess(a, b string) bool {
+	an, bn := fileNumber(a), fileNumber(b)
+	if an != bn {
+		return an < bn
+	}
+	return a < b
+}
+
+func fileNumber(name string) uint64 {
+	n, mul := uint64(0), uint64(1)
+	for i := len(name) - 1; i >= 0 && name[i] >= '0' && name[i] <= '9' && mul < 1e18; i-- {
+		n += uint64(name[i]-'0') * mul
+		mul *= 10
+	}
+	return n
+}

@@ -1,0 +1,66 @@
+package live
+
+import (
+	"context"
+
+	"cdc/fault"
+	"cdc/gtid"
+	"cdc/schemas"
+	"cdc/source/binlog"
+)
+
+// unknown is asked by the assembler, in the middle of a Read, for a table of which neither metadata nor history know the columns.
+func (s *Source) unknown(name schemas.Name, tm *binlog.TableMap, at binlog.Place) (*schemas.Table, error) {
+	here := place{at.File, at.Offset}
+	if h := s.horizon; h == nil || h.server != s.server || !here.before(h.end) {
+		if err := s.lookAgain(s.reading); err != nil {
+			return nil, err
+		}
+	}
+	h := s.horizon
+	where := fault.Where{Table: name.String()}
+	if t, ok := h.last(name); ok && !t.at.before(here) {
+		f := fault.New(fault.SchemaFence, "the columns are not in the stream, and cannot be read from information_schema any more: %q at %s:%d changes the table later on",
+			t.statement, t.at.file, t.at.offset).At(where)
+		cure := "give the table as it was by --schema-dump or `cdc schema set " + name.String() + "`; or start behind that statement"
+		if !t.gtid.IsZero() {
+			cure += " (" + t.gtid.String() + ")"
+		}
+		return nil, f.Hint("%s", cure)
+	}
+	if err := h.refused[h.key(name)]; err != nil {
+		return nil, err
+	}
+	t := h.tables[h.key(name)]
+	if t == nil {
+		return nil, unseen(name, s.opt.Flavor)
+	}
+	if len(t.Columns) != tm.Columns() {
+		return nil, fault.New(fault.SchemaMismatch, "the stream has rows of %d columns, and information_schema shows %d", tm.Columns(), len(t.Columns)).At(where)
+	}
+	return t, nil
+}
+
+// lookAgain reads the schemas for the place that the stream is at, on a connection of its own.
+func (s *Source) lookAgain(ctx context.Context) error {
+	s.log.Info("reading the schemas of tables that the stream does not describe", "server", s.server.Address)
+	sess, f, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer sess.close()
+	o := origin{}
+	o.at.file, o.at.offset = s.asm.Where()
+	if s.useGTID {
+		o.gtids = s.done
+		if set := s.filling.Pos.GTIDs; set != nil {
+			o.gtids = gtid.Union(s.done, set)
+		}
+	}
+	h, err := s.look(ctx, sess, f, o)
+	if err != nil {
+		return err
+	}
+	s.horizon = h
+	return nil
+}
