@@ -1,11 +1,8 @@
 package debezium_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,64 +25,13 @@ func newEncoder(t interface{ Fatal(...any) }, o debezium.Options) *debezium.Enco
 	return e
 }
 
-// decode reads one JSON value, its numbers as text, and nothing behind it.
-func decode(t interface{ Fatalf(string, ...any) }, b []byte) any {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		t.Fatalf("not JSON: %v\n%s", err, b)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		t.Fatalf("more than one value: %s", b)
+// decode reads one JSON value and nothing behind it.
+func decode(t interface{ Fatal(...any) }, b []byte) any {
+	v, err := batchtest.DecodeJSON(b)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return v
-}
-
-// same compares what was decoded with the reference's tree.
-func same(got, want any) bool {
-	switch w := want.(type) {
-	case number:
-		n, ok := got.(json.Number)
-		return ok && (n.String() == string(w) || sameFloat(n, string(w), 32))
-	case float64:
-		n, ok := got.(json.Number)
-		return ok && sameFloat(n, strconv.FormatFloat(w, 'g', -1, 64), 64)
-	case map[string]any:
-		g, ok := got.(map[string]any)
-		if !ok || len(g) != len(w) {
-			return false
-		}
-		for k, v := range w {
-			x, there := g[k]
-			if !there || !same(x, v) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		g, ok := got.([]any)
-		if !ok || len(g) != len(w) {
-			return false
-		}
-		for i := range w {
-			if !same(g[i], w[i]) {
-				return false
-			}
-		}
-		return true
-	}
-	return reflect.DeepEqual(got, want)
-}
-
-// sameFloat compares numbers that have a fraction or an exponent: whole ones must be the same text.
-func sameFloat(n json.Number, want string, bits int) bool {
-	if !strings.ContainsAny(n.String(), ".eE") {
-		return false
-	}
-	a, err1 := strconv.ParseFloat(n.String(), bits)
-	b, err2 := strconv.ParseFloat(want, bits)
-	return err1 == nil && err2 == nil && a == b
 }
 
 func drawOptions(t *rapid.T) debezium.Options {
@@ -242,10 +188,10 @@ func compare(t *rapid.T, o debezium.Options, b *event.Batch, c *event.Change, ou
 		}
 		return m["payload"]
 	}
-	if got := payload(r.Key, ".Key"); !same(got, w.key) {
+	if got := payload(r.Key, ".Key"); !batchtest.SameJSON(got, w.key) {
 		t.Fatalf("key %v, want %v", got, w.key)
 	}
-	if got := payload(r.Peer, ".Key"); !same(got, w.peer) {
+	if got := payload(r.Peer, ".Key"); !batchtest.SameJSON(got, w.peer) {
 		t.Fatalf("peer %v, want %v", got, w.peer)
 	}
 	if w.tombstone {
@@ -258,7 +204,7 @@ func compare(t *rapid.T, o debezium.Options, b *event.Batch, c *event.Change, ou
 	if !ok {
 		t.Fatalf("%s", out.Bytes(r.Value))
 	}
-	if m["op"] != w.op || !same(m["before"], w.before) || !same(m["after"], w.after) {
+	if m["op"] != w.op || !batchtest.SameJSON(m["before"], w.before) || !batchtest.SameJSON(m["after"], w.after) {
 		t.Fatalf("got %s\nwant op %s before %v after %v", out.Bytes(r.Value), w.op, w.before, w.after)
 	}
 	txn := b.Txn(c)
@@ -269,7 +215,7 @@ func compare(t *rapid.T, o debezium.Options, b *event.Batch, c *event.Change, ou
 			first = min(first, b.Changes[i].Row)
 		}
 	}
-	num := func(v int64) any { return number(fmt.Sprint(v)) }
+	num := batchtest.NumberOf[int64]
 	source := map[string]any{
 		"version": "3.5.0.Final", "connector": "mysql", "name": "cdc", "ts_ms": num(txn.Original / 1000), "snapshot": "false", "db": tab.Database, "sequence": nil,
 		"ts_us": num(txn.Original), "ts_ns": num(txn.Original * 1000), "table": tab.Name, "server_id": num(int64(txn.ServerID)), "gtid": nil,
@@ -280,7 +226,7 @@ func compare(t *rapid.T, o debezium.Options, b *event.Batch, c *event.Change, ou
 		delete(source, "ts_us")
 		delete(source, "ts_ns")
 		for k := range source {
-			if got := m["source"].(map[string]any); !same(got[k], source[k]) && k != "gtid" && k != "thread" && k != "query" && k != "snapshot" {
+			if got := m["source"].(map[string]any); !batchtest.SameJSON(got[k], source[k]) && k != "gtid" && k != "thread" && k != "query" && k != "snapshot" {
 				t.Fatalf("source.%s is %v", k, got[k])
 			}
 		}
@@ -298,7 +244,7 @@ func compare(t *rapid.T, o debezium.Options, b *event.Batch, c *event.Change, ou
 	if c.Op == event.Read {
 		source["snapshot"] = "true"
 	}
-	if !same(m["source"], source) {
+	if !batchtest.SameJSON(m["source"], source) {
 		t.Fatalf("source %v\nwant %v", m["source"], source)
 	}
 	for k, per := range map[string]int64{"ts_ms": 1000, "ts_us": 1, "ts_ns": 0} {
@@ -310,7 +256,7 @@ func compare(t *rapid.T, o debezium.Options, b *event.Batch, c *event.Change, ou
 		default:
 			wantTime = num(b.Received / per)
 		}
-		if !same(m[k], wantTime) {
+		if !batchtest.SameJSON(m[k], wantTime) {
 			t.Fatalf("%s is %v, want %v", k, m[k], wantTime)
 		}
 	}
@@ -398,7 +344,8 @@ func TestAllTypes(t *testing.T) {
 		{Schemas: true},
 		{Decimal: debezium.DecimalString, BigintUnsigned: debezium.BigintPrecise, Time: debezium.TimeISO, Binary: debezium.BinaryHex, Schemas: true},
 		{Decimal: debezium.DecimalDouble, Time: debezium.TimeConnect, Binary: debezium.BinaryBase64URL, Schemas: true},
-		{Time: debezium.TimeMicros, Binary: debezium.BinaryBase64}, {Time: debezium.TimeNanos, Schemas: true},
+		{Time: debezium.TimeMicros, Binary: debezium.BinaryBase64},
+		{Time: debezium.TimeNanos, Schemas: true},
 	} {
 		e := newEncoder(t, o)
 		for i := range tab.Columns {
@@ -421,7 +368,7 @@ func TestAllTypes(t *testing.T) {
 					}
 					m = m["payload"].(map[string]any)
 				}
-				if !same(m["after"], exp[0].after) {
+				if !batchtest.SameJSON(m["after"], exp[0].after) {
 					t.Errorf("%s %v in %+v: %v, want %v", tab.Columns[i].Name, v, o, m["after"], exp[0].after)
 				}
 			}

@@ -21,9 +21,6 @@ import (
 // errReference is what the reference says where the encoder must refuse a value.
 type errReference string
 
-// number is a JSON number by its text.
-type number string
-
 // reference is a slow and obvious encoder of one value: it makes a tree of maps, slices, strings, bools and numbers. It panics with an
 // errReference where there must be an error.
 func reference(o debezium.Options, c *schemas.Column, v batchtest.Value) any {
@@ -31,7 +28,7 @@ func reference(o debezium.Options, c *schemas.Column, v batchtest.Value) any {
 	case event.Null:
 		return nil
 	case event.Int:
-		return number(strconv.FormatInt(int64(v.Num), 10))
+		return batchtest.Number(strconv.FormatInt(int64(v.Num), 10))
 	case event.Uint:
 		if c.Type == schemas.BigInt {
 			if o.BigintUnsigned == debezium.BigintPrecise {
@@ -41,15 +38,15 @@ func reference(o debezium.Options, c *schemas.Column, v batchtest.Value) any {
 				panic(errReference("unsigned"))
 			}
 		}
-		return number(strconv.FormatUint(v.Num, 10))
+		return batchtest.Number(strconv.FormatUint(v.Num, 10))
 	case event.Year:
-		return number(strconv.FormatUint(v.Num, 10))
+		return batchtest.Number(strconv.FormatUint(v.Num, 10))
 	case event.Float32:
 		f := math.Float32frombits(uint32(v.Num))
 		if c.Precision > 0 {
 			return float64(f)
 		}
-		return number(strconv.FormatFloat(float64(f), 'g', -1, 32))
+		return batchtest.Number(strconv.FormatFloat(float64(f), 'g', -1, 32))
 	case event.Float64:
 		return math.Float64frombits(v.Num)
 	case event.Decimal:
@@ -112,7 +109,7 @@ func reference(o debezium.Options, c *schemas.Column, v batchtest.Value) any {
 	case event.Geometry:
 		m := map[string]any{"wkb": base64.StdEncoding.EncodeToString([]byte(v.Data[4:])), "srid": nil}
 		if srid := binary.LittleEndian.Uint32([]byte(v.Data)); srid != 0 {
-			m["srid"] = number(fmt.Sprint(srid))
+			m["srid"] = batchtest.NumberOf(srid)
 		}
 		if c.Geometry == 1 {
 			m["x"] = math.Float64frombits(binary.LittleEndian.Uint64([]byte(v.Data[9:])))
@@ -122,7 +119,7 @@ func reference(o debezium.Options, c *schemas.Column, v batchtest.Value) any {
 	case event.Vector:
 		all := []any{}
 		for b := []byte(v.Data); len(b) > 0; b = b[4:] {
-			all = append(all, number(strconv.FormatFloat(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), 'g', -1, 32)))
+			all = append(all, batchtest.Number(strconv.FormatFloat(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), 'g', -1, 32)))
 		}
 		return all
 	case event.UUID:
@@ -133,7 +130,7 @@ func reference(o debezium.Options, c *schemas.Column, v batchtest.Value) any {
 		if !ok {
 			panic(v.Data)
 		}
-		return a.String()
+		return batchtest.Address(a)
 	}
 	panic(fmt.Sprint("no reference for ", v))
 }
@@ -185,7 +182,7 @@ func referenceDate(o debezium.Options, c *schemas.Column, v batchtest.Value) any
 	case c.Type == schemas.Date && o.Time == debezium.TimeISO:
 		return at.Format("2006-01-02Z")
 	case c.Type == schemas.Date:
-		return number(fmt.Sprint(micros / 86400e6))
+		return batchtest.NumberOf(micros / 86400e6)
 	case c.Type == schemas.Timestamp && zero:
 		return "1970-01-01T00:00:00Z"
 	case c.Type == schemas.Timestamp:
@@ -197,11 +194,11 @@ func referenceDate(o debezium.Options, c *schemas.Column, v batchtest.Value) any
 		if !n.IsInt64() {
 			panic(errReference("nanoseconds"))
 		}
-		return number(n.String())
+		return batchtest.Number(n.String())
 	case o.Time == debezium.TimeMicros, o.Time != debezium.TimeConnect && c.Fsp > 3:
-		return number(fmt.Sprint(micros))
+		return batchtest.NumberOf(micros)
 	}
-	return number(fmt.Sprint(at.UnixMilli()))
+	return batchtest.NumberOf(at.UnixMilli())
 }
 
 func referenceTime(o debezium.Options, micros int64) any {
@@ -216,11 +213,11 @@ func referenceTime(o debezium.Options, micros int64) any {
 		if !within {
 			panic(errReference("time"))
 		}
-		return number(fmt.Sprint(micros / 1000))
+		return batchtest.NumberOf(micros / 1000)
 	case debezium.TimeNanos:
-		return number(fmt.Sprint(micros * 1000))
+		return batchtest.NumberOf(micros * 1000)
 	}
-	return number(fmt.Sprint(micros))
+	return batchtest.NumberOf(micros)
 }
 
 // referenceImage makes the object of a row image; fill gives values for absent columns.

@@ -2,12 +2,11 @@ package debezium
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"math"
-	"net/netip"
 	"strconv"
 
 	"cdc/event"
+	"cdc/event/celltext"
 	"cdc/fault"
 	"cdc/format"
 	"cdc/format/jsonenc"
@@ -332,21 +331,17 @@ func special(dst []byte, col *column, b []byte) ([]byte, error) {
 		if len(b) != 16 {
 			return bad("a UUID that has not 16 bytes")
 		}
-		dst = append(dst, '"')
-		for i, part := range [...]int{4, 6, 8, 10, 16} {
-			from := [...]int{0, 4, 6, 8, 10}[i]
-			if i > 0 {
-				dst = append(dst, '-')
-			}
-			dst = hex.AppendEncode(dst, b[from:part])
-		}
-		return append(dst, '"'), nil
-	case convINET6, convINET4:
-		a, ok := netip.AddrFromSlice(b)
-		if !ok || a.Is4() != (col.conv == convINET4) {
+		return append(celltext.AppendUUID(append(dst, '"'), b), '"'), nil
+	case convINET6:
+		if len(b) != 16 {
 			return bad("an address of the wrong length")
 		}
-		return append(a.AppendTo(append(dst, '"')), '"'), nil
+		return append(celltext.AppendINET6(append(dst, '"'), b), '"'), nil
+	case convINET4:
+		if len(b) != 4 {
+			return bad("an address of the wrong length")
+		}
+		return append(jsonenc.AppendINET4(append(dst, '"'), [4]byte(b)), '"'), nil
 	}
 	return bad("a type that this format does not know")
 }

@@ -104,3 +104,14 @@ func AppendText(dst []byte, s string) []byte {
 	}
 	return out
 }
+
+// AppendINET4 appends the text of an IPv4 address, without quotes.
+func AppendINET4(dst []byte, b [4]byte) []byte {
+	for i, x := range b {
+		if i > 0 {
+			dst = append(dst, '.')
+		}
+		dst = AppendUint(dst, uint64(x))
+	}
+	return dst
+}

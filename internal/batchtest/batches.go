@@ -126,7 +126,7 @@ var diffs = [...]string{
 	"\x00\x03$.a\x03\x05\x07\x00",                  // replace $.a by 7 (int16)
 	"\x02\x03$.b",                                  // remove $.b
 	"\x01\x04$[0]\x04\x0c\x02hi",                   // insert "hi" at $[0]
-	"\x00\x03$.a\x02\x04\x01\x02\x06$.\"x y\"",     // replace by true, then remove
+	"\x00\x03$.a\x02\x04\x01\x02\x07$.\"x y\"",     // replace by true, then remove
 	"\x01\x03$.n\x02\x04\x00\x00\x01$\x02\x04\x02", // insert null; replace the root by false
 }
 
