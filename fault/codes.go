@@ -71,6 +71,7 @@ const (
 
 	PipelineMemory   Code = 7001
 	PipelineInternal Code = 7002
+	PipelineStopped  Code = 7003
 
 	FormatValue    Code = 8001
 	TransformError Code = 8002
@@ -164,6 +165,7 @@ var descriptions = [...]Description{
 
 	{PipelineMemory, Fatal, "one row needs more memory than the budget", "raise memory, or lower max_row"},
 	{PipelineInternal, Fatal, "an invariant does not hold", "report it with the log; the checkpoint was not moved"},
+	{PipelineStopped, Fatal, "a stream of the pipeline has failed", "see the error it names"},
 
 	{FormatValue, Data, "a value cannot be said in this format without changing it", "choose another mode of the format, as named in its page"},
 	{TransformError, Data, "a transform failed on a row", "mend the transform; on_error says where such rows go"},

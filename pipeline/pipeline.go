@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -84,7 +83,7 @@ func New(ctx context.Context, opt Options) (*Pipeline, error) {
 	}
 	fresh := opt.Record.Saved == 0
 	if fresh && placed {
-		return nil, fault.New(fault.CheckpointMissing, "the sink holds changes of stream %q up to %s, and there is no checkpoint of it", opt.Stream, placeText(place)).
+		return nil, fault.New(fault.CheckpointMissing, "the sink holds changes of stream %q up to %s, and there is no checkpoint of it", opt.Stream, place).
 			Hint("restore the checkpoint folder, or set the checkpoint to that place by `cdc checkpoint set`, or give the stream a new target")
 	}
 	p := &Pipeline{
@@ -127,13 +126,6 @@ func (p *Pipeline) begin(ctx context.Context, b *event.Batch) (taken bool, err e
 		}
 	}
 	return taken, p.startSink(ctx)
-}
-
-func placeText(p sinks.Place) string {
-	if !p.GTIDs.Empty() {
-		return p.GTIDs.String()
-	}
-	return fmt.Sprintf("%s:%d", p.File, p.Offset)
 }
 
 // Stop asks Run to end cleanly: nothing more is read, what was read is made durable, the checkpoint is saved.

@@ -3,6 +3,7 @@ package sinks
 
 import (
 	"context"
+	"strconv"
 
 	"cdc/event"
 	"cdc/gtid"
@@ -40,6 +41,14 @@ type Place struct {
 
 // IsZero reports a place that says nothing.
 func (p Place) IsZero() bool { return p.GTIDs.Empty() && p.File == "" }
+
+// String gives the GTID set where there is one, else file and offset.
+func (p Place) String() string {
+	if !p.GTIDs.Empty() {
+		return p.GTIDs.String()
+	}
+	return p.File + ":" + strconv.FormatUint(p.Offset, 10)
+}
 
 // Positioner is implemented by sinks that keep the place together with the data, and so know after a crash what they hold. The pipeline starts
 // reading at the checkpoint all the same, and drops the transactions that the sink holds already.
