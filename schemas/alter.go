@@ -8,6 +8,7 @@ type alteration struct {
 	drops      []dropSpec
 	touches    []touchSpec // ALTER COLUMN, RENAME COLUMN
 	keys       []*keySpec
+	periods    [][2]string
 	renameKeys []renameSpec
 	options    tableOptions
 	convert    bool // CONVERT TO CHARACTER SET
@@ -156,14 +157,14 @@ func (x *interpreter) alterClause(a *alteration) bool {
 		c.change = x.ident()
 		c.Name = x.ident()
 		x.columnDef(c)
-		a.addColumn(c)
+		a.addColumn(c, &x.parser)
 	case x.accept("MODIFY"):
 		x.accept("COLUMN")
 		c := &colSpec{ifExists: x.ifExists()}
 		c.Name = x.ident()
 		c.change = c.Name
 		x.columnDef(c)
-		a.addColumn(c)
+		a.addColumn(c, &x.parser)
 	case x.accept("ALTER"):
 		x.touchClause(a)
 	case x.accept("RENAME"):
@@ -191,9 +192,9 @@ func (x *interpreter) alterClause(a *alteration) bool {
 }
 
 // addColumn adds a column and the keys that its definition makes.
-func (a *alteration) addColumn(c *colSpec) {
+func (a *alteration) addColumn(c *colSpec, p *parser) {
 	a.columns = append(a.columns, c)
-	a.keys = append(a.keys, c.ownKeys()...)
+	a.keys = append(a.keys, c.ownKeys(p)...)
 }
 
 func (x *interpreter) addClause(a *alteration) {
@@ -206,6 +207,10 @@ func (x *interpreter) addClause(a *alteration) {
 		return
 	}
 	if !x.accept("COLUMN") {
+		if x.is("PERIOD") && (sameWord(x.peek().text, "FOR") || sameWord(x.peek().text, "IF")) {
+			a.periods = append(a.periods, x.period())
+			return
+		}
 		if is, k := x.keyClause(); is {
 			if k != nil {
 				a.keys = append(a.keys, k)
@@ -215,18 +220,19 @@ func (x *interpreter) addClause(a *alteration) {
 	}
 	ifNotExists := x.ifNotExists()
 	if x.isPunct('(') {
-		cols, keys := x.definitions()
+		cols, keys, periods := x.definitions()
 		for _, c := range cols {
 			c.ifNotExists = ifNotExists
 		}
 		a.columns = append(a.columns, cols...)
 		a.keys = append(a.keys, keys...)
+		a.periods = append(a.periods, periods...)
 		return
 	}
 	c := &colSpec{ifNotExists: ifNotExists}
 	c.Name = x.ident()
 	x.columnDef(c)
-	a.addColumn(c)
+	a.addColumn(c, &x.parser)
 }
 
 func (x *interpreter) dropClause(a *alteration) {

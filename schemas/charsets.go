@@ -22,6 +22,9 @@ func (r *charsets) byDefault(cs string) pairing {
 	if r.st == nil {
 		return pairing{cs, own}
 	}
+	if r.flavor == gtid.MariaDB {
+		own = r.compiled(cs).collation // what else holds in the session, the event says
+	}
 	if r.flavor == gtid.MySQL && cs == "utf8mb4" && r.st.DefaultUTF8MB4 != 0 {
 		if c, ok := charset.CollationByID(r.flavor, r.st.DefaultUTF8MB4); ok {
 			own = c.Name
@@ -35,6 +38,12 @@ func (r *charsets) byDefault(cs string) pairing {
 		}
 	}
 	return pairing{cs, own}
+}
+
+// compiled gives a character set with the default collation that is built into MariaDB, whatever its variables say.
+func (r *charsets) compiled(cs string) pairing {
+	own, _ := charset.DefaultCollation(r.flavor, min(r.version, 110000), cs)
+	return pairing{charset.Normalize(cs), own}
 }
 
 // pair completes what was written, either part of which may be empty; MariaDB's short collations fit the character set around. A name that is

@@ -9,11 +9,14 @@ func (p *parser) columnDef(c *colSpec) {
 	p.dataType(c)
 	for p.err == nil && p.attribute(c) {
 	}
-	if p.err == nil && !p.eof() && !p.isPunct(',') && !p.isPunct(')') && !p.isPunct(';') {
+	if p.err == nil && !p.eof() && !p.isPunct(',') && !p.isPunct(')') && !p.isPunct(';') && !p.isAny("PARTITION", "REMOVE") {
 		p.fail("the attribute is not known")
 	}
 	if c.null == nullUnsaid && c.Type == Timestamp && p.implicitTimestamp {
 		c.null = nullNo
+	}
+	if c.Generated != NotGenerated && c.Type == Timestamp && p.implicitTimestamp && !p.maria() && p.version < 80000 {
+		c.null = nullNo // whatever it says
 	}
 	c.Nullable = c.null != nullNo && !c.primary
 }
@@ -69,7 +72,9 @@ func (p *parser) attribute(c *colSpec) bool {
 	case p.accept("COLUMN_FORMAT"), p.accept("STORAGE"), p.accept("ENGINE_ATTRIBUTE"), p.accept("SECONDARY_ENGINE_ATTRIBUTE"), p.accept("SRID"), p.accept("REF_SYSTEM_ID"):
 		p.punct('=')
 		p.advance()
-	case p.accept("WITH", "SYSTEM", "VERSIONING"), p.accept("WITHOUT", "SYSTEM", "VERSIONING"):
+	case p.accept("WITH", "SYSTEM", "VERSIONING"):
+		c.versioned = true
+	case p.accept("WITHOUT", "SYSTEM", "VERSIONING"):
 	case p.maria() && p.accept("COMPRESSED"):
 		if p.punct('=') {
 			p.advance()

@@ -3,6 +3,7 @@ package schemas
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 var errNothing = errors.New("no statement to interpret, or no catalog")
@@ -97,8 +98,9 @@ func (x *interpreter) tableBody(target Name) (*Table, string) {
 	}
 	var cols []*colSpec
 	var keys []*keySpec
+	var periods [][2]string
 	if x.isPunct('(') {
-		cols, keys = x.definitions()
+		cols, keys, periods = x.definitions()
 	}
 	var opt tableOptions
 	x.options(&opt)
@@ -119,8 +121,9 @@ func (x *interpreter) tableBody(target Name) (*Table, string) {
 			return nil, reason
 		}
 	}
-	t.Versioned = opt.versioned
+	t.Versioned = opt.versioned || slices.ContainsFunc(cols, func(c *colSpec) bool { return c.versioned })
 	cols = versionColumns(cols, t.Versioned)
+	applyPeriods(cols, periods)
 	return t, finish(t, cols, keys)
 }
 
@@ -160,11 +163,24 @@ func versionColumns(cols []*colSpec, versioned bool) []*colSpec {
 	return cols
 }
 
-// definitions reads the columns and keys of a table, in parentheses.
-func (p *parser) definitions() (cols []*colSpec, keys []*keySpec) {
+// applyPeriods makes the columns of periods NOT NULL.
+func applyPeriods(cols []*colSpec, periods [][2]string) {
+	for _, period := range periods {
+		for _, name := range period {
+			if at := findSpec(cols, name); at >= 0 {
+				cols[at].Nullable = false
+			}
+		}
+	}
+}
+
+// definitions reads the columns, keys and periods of a table, in parentheses.
+func (p *parser) definitions() (cols []*colSpec, keys []*keySpec, periods [][2]string) {
 	p.expectPunct('(')
 	for p.err == nil {
-		if is, k := p.keyClause(); is {
+		if p.is("PERIOD") && sameWord(p.peek().text, "FOR") {
+			periods = append(periods, p.period())
+		} else if is, k := p.keyClause(); is {
 			if k != nil {
 				keys = append(keys, k)
 			}
@@ -173,7 +189,7 @@ func (p *parser) definitions() (cols []*colSpec, keys []*keySpec) {
 			c.Name = p.ident()
 			p.columnDef(c)
 			cols = append(cols, c)
-			keys = append(keys, c.ownKeys()...)
+			keys = append(keys, c.ownKeys(p)...)
 			if len(cols) > maxColumns {
 				p.fail("more columns than a table can have")
 			}
@@ -183,17 +199,33 @@ func (p *parser) definitions() (cols []*colSpec, keys []*keySpec) {
 		}
 	}
 	p.expectPunct(')')
-	return cols, keys
+	return cols, keys, periods
+}
+
+// period reads PERIOD FOR name (start, end).
+func (p *parser) period() (columns [2]string) {
+	p.advance()
+	p.expect("FOR")
+	p.ident()
+	p.expectPunct('(')
+	columns[0] = p.ident()
+	p.expectPunct(',')
+	columns[1] = p.ident()
+	p.expectPunct(')')
+	return columns
 }
 
 // ownKeys gives the keys that a column's own definition makes.
-func (c *colSpec) ownKeys() (keys []*keySpec) {
+func (c *colSpec) ownKeys(p *parser) (keys []*keySpec) {
 	part := []partSpec{{column: c.Name}}
 	if c.primary {
 		keys = append(keys, &keySpec{kind: primaryKey, name: primaryName, parts: part})
 	}
 	if c.unique {
 		keys = append(keys, &keySpec{kind: uniqueKey, parts: part})
+	}
+	if c.reference && (p.mysql(90000) || p.maria() && p.version >= 100500) {
+		keys = append(keys, &keySpec{kind: foreignKey, implicit: true, parts: part})
 	}
 	return keys
 }
@@ -215,6 +247,8 @@ func (p *parser) option(opt *tableOptions) bool {
 		// UNION=(..) is read below: this is (SELECT ..)
 		opt.query = true
 		p.rest()
+	case p.tok.kind == tokQuoted:
+		return p.optionWithEquals()
 	case p.tok.kind != tokWord:
 		return false
 	case p.is("PARTITION") && sameWord(p.peek().text, "BY"):
@@ -230,6 +264,13 @@ func (p *parser) option(opt *tableOptions) bool {
 		p.accept("CHARACTER", "SET"), p.accept("CHARSET"), p.accept("CHAR", "SET"):
 		p.punct('=')
 		opt.charset, opt.said = p.charsetName(), true
+		switch {
+		case opt.collation == "" || p.maria() || p.version >= 90000: // both count
+		case p.version < 80016:
+			opt.collation = "" // the last one counts
+		default:
+			p.fail("COLLATE before CHARACTER SET, which MySQL 8 reads in one way or the other")
+		}
 	case p.accept("DEFAULT", "COLLATE"), p.accept("COLLATE"):
 		p.punct('=')
 		opt.collation, opt.said = p.charsetName(), true
@@ -304,16 +345,7 @@ func (x *interpreter) tableCharset(opt *tableOptions, db string) pairing {
 	if coll == "DEFAULT" {
 		coll = ""
 	}
-	if cs == "DEFAULT" || cs == "" {
-		if coll == "" {
-			if cs == "" && around.charset != "" {
-				return x.byDefault(around.charset)
-			}
-			return around
-		}
-		cs = ""
-	}
-	return x.pair(cs, coll, around)
+	return x.completed(cs, coll, around)
 }
 
 // databasePair gives the defaults of a database, from the catalog or, for the default database, from the session.
@@ -375,6 +407,7 @@ func (x *interpreter) createSequence(replace bool) {
 			return
 		}
 		value = c.Column
+		value.Width = defaultWidth[c.Type][0] + 1
 	}
 	t := &Table{Database: target.Database, Name: target.Table, Origin: FromDDL}
 	column := func(name string, c Column) {
@@ -432,16 +465,28 @@ func (x *interpreter) databaseCharset(opt *tableOptions, server pairing) pairing
 	if coll == "DEFAULT" {
 		coll = ""
 	}
-	if cs == "DEFAULT" {
-		if coll == "" {
-			return server
-		}
-		cs = ""
+	return x.completed(cs, coll, server)
+}
+
+// completed completes the CHARACTER SET and COLLATE of a table or database, either of which may be missing; DEFAULT is that of the thing
+// around.
+func (x *interpreter) completed(cs, coll string, around pairing) pairing {
+	switch {
+	case coll != "" && cs == "DEFAULT":
+		return x.pair("", coll, around)
+	case coll != "":
+		return x.pair(cs, coll, around)
+	case cs == "DEFAULT" && x.maria() && around.charset != "":
+		return x.compiled(around.charset)
+	case cs == "DEFAULT":
+		return around
+	case cs != "":
+		return x.pair(cs, "", around)
+	case around.charset != "" && x.maria(): // COLLATE DEFAULT
+		return x.byDefault(around.charset)
+	default:
+		return around
 	}
-	if cs == "" && coll == "" {
-		return server
-	}
-	return x.pair(cs, coll, server)
 }
 
 // databaseOptions reads the options of CREATE and ALTER DATABASE.

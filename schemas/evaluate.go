@@ -2,8 +2,7 @@ package schemas
 
 import (
 	"slices"
-
-	"cdc/gtid"
+	"strings"
 )
 
 // evaluate makes the table that an ALTER TABLE leaves behind, in the server's own order (mysql_prepare_alter_table in sql_table.cc): the old
@@ -30,6 +29,9 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 		return nil, reason
 	}
 	for _, c := range changes {
+		if a.convert && c.Type.IsText() && !strings.EqualFold(c.charset, "binary") {
+			c.charset, c.collation = "", ""
+		}
 		if reason := c.settle(&x.charsets, table); reason != "" {
 			return nil, reason
 		}
@@ -39,8 +41,8 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 		return nil, reason
 	}
 	if a.convert {
-		for _, c := range cols {
-			if reason := c.convert(x.charsets.flavor, table); reason != "" {
+		for _, c := range before { // those which are changed are not in use any more
+			if reason := c.convert(table); reason != "" {
 				return nil, reason
 			}
 		}
@@ -53,10 +55,11 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 		t.Versioned = false
 		cols = slices.DeleteFunc(cols, func(c *colSpec) bool { return c.Hidden })
 	}
-	keys, reason := a.evaluateKeys(old, before, cols)
-	if reason != "" {
-		return nil, reason
+	applyPeriods(cols, a.periods)
+	if name := a.readded(old, cols); name != "" {
+		return nil, "a key goes over to the new column " + name + ", in a length that depends on the old one"
 	}
+	keys := a.evaluateKeys(old, before, cols)
 	if reason := finish(t, cols, keys); reason != "" {
 		return nil, reason
 	}
@@ -189,38 +192,51 @@ func (touch *touchSpec) apply(c *colSpec) {
 // capacity is the bytes that a TEXT or BLOB holds.
 var capacity = [4]uint64{255, 65535, 1<<24 - 1, 1<<32 - 1}
 
-// convert gives the column the character set of CONVERT TO.
-func (c *colSpec) convert(flavor gtid.Flavor, to pairing) string {
+// convert gives a column that was there before the character set of CONVERT TO. A TEXT grows so that it still holds as many characters.
+func (c *colSpec) convert(to pairing) string {
 	if !c.Type.IsText() || c.Charset == "binary" {
 		return ""
 	}
 	if c.Charset == "" {
 		return "the character set before the conversion is not known"
 	}
-	from := maxBytes(c.Charset)
-	width := maxBytes(to.charset)
+	from, width := maxBytes(c.Charset), maxBytes(to.charset)
 	switch {
-	case to.charset == "binary" && c.Type != Enum && c.Type != Set:
-		if c.Type == Char || c.Type == VarChar {
-			c.Length *= from
+	case c.Type == Enum || c.Type == Set:
+		if c.membersChange(to.charset) {
+			return "the servers damage the members of an ENUM or SET when they convert it from " + c.Charset + " to " + to.charset
 		}
+	case to.charset == "binary":
 		c.toBinary()
 		return ""
-	case c.Type >= TinyText && c.Type <= LongText:
-		if have := capacity[c.Type-TinyText]; c.Type != LongText && width > from {
-			c.Type = TinyText + lobSize(have/uint64(from)*uint64(width))
-		}
 	case c.Type == VarChar:
 		if bytes := uint64(c.Length) * uint64(width); bytes > 65535 {
 			c.Type, c.Length = TinyText+lobSize(bytes), 0
 		}
+	case c.Type != Char && c.Type != LongText && width > from:
+		c.Type = TinyText + lobSize(capacity[c.Type-TinyText]/uint64(from)*uint64(width))
 	}
 	c.Charset, c.Collation = to.charset, to.collation
 	return ""
 }
 
+// membersChange reports whether a conversion changes what the members of an ENUM or SET are: all servers then read the old bytes in the new
+// character set, with an outcome that differs between their versions.
+func (c *colSpec) membersChange(to string) bool {
+	wide := func(cs string) bool { return cs == "ucs2" || cs == "utf16" || cs == "utf16le" || cs == "utf32" }
+	utf8 := func(cs string) bool { return cs == "utf8mb3" || cs == "utf8mb4" }
+	switch {
+	case c.Charset == to, utf8(c.Charset) && utf8(to):
+		return false
+	case wide(c.Charset) || wide(to):
+		return true
+	default:
+		return slices.ContainsFunc(c.Members, func(m string) bool { return !all(m, func(b byte) bool { return b < 0x80 }) })
+	}
+}
+
 // evaluateKeys gives the keys: the old ones that are not dropped, without the columns that are, then the new ones.
-func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec) ([]*keySpec, string) {
+func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec) []*keySpec {
 	place := make([]*colSpec, len(before)) // by ordinal in the old table
 	for _, c := range cols {
 		if c.old >= 0 {
@@ -261,7 +277,31 @@ func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec) ([]*keySp
 		}
 		keys = append(keys, k)
 	}
-	return keys, ""
+	return keys
+}
+
+// readded names a column that is dropped and added anew in one statement while a key that stays has it: the key then has the new one.
+func (a *alteration) readded(old *Table, cols []*colSpec) string {
+	for i, list := range [][]Key{old.Unique, old.Plain} {
+		for _, k := range list {
+			spec := &keySpec{kind: plainKey, name: k.Name}
+			if i == 0 {
+				spec.kind = uniqueKey
+			}
+			if k.Name == primaryName {
+				spec.kind = primaryKey
+			}
+			if a.dropsKey(spec) {
+				continue
+			}
+			for _, part := range k.Parts {
+				if part.Column >= 0 && a.dropped(old.Columns[part.Column].Name) && findSpec(cols, old.Columns[part.Column].Name) >= 0 {
+					return old.Columns[part.Column].Name
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // dropsKey reports whether a clause drops a key.

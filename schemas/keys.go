@@ -43,8 +43,8 @@ const (
 	maxKeyParts = 64
 )
 
-// keyClause reads a key, constraint or period of a table's definition. It says false, and reads nothing, where no such thing comes next. Of
-// what makes no key (CHECK, PERIOD) only the second result is nil.
+// keyClause reads a key or constraint of a table's definition. It says false, and reads nothing, where no such thing comes next. Of
+// a CHECK, which makes no key, only the second result is nil.
 func (p *parser) keyClause() (bool, *keySpec) {
 	k := &keySpec{}
 	constraint := p.accept("CONSTRAINT")
@@ -97,10 +97,6 @@ func (p *parser) keyClause() (bool, *keySpec) {
 	case p.acceptAny("KEY", "INDEX"):
 		k.kind = plainKey
 		p.keyName(k)
-	case p.accept("PERIOD", "FOR"):
-		p.ident()
-		p.parens()
-		return true, nil
 	default:
 		return false, nil
 	}
@@ -300,6 +296,8 @@ func (c *colSpec) prefix(n uint32) uint32 {
 		if n >= c.Length {
 			return 0
 		}
+	case Geometry: // MySQL says 32 for a spatial key, which has no prefix
+		return 0
 	}
 	return n
 }

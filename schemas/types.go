@@ -3,6 +3,8 @@ package schemas
 import (
 	"strconv"
 	"strings"
+
+	"cdc/gtid"
 )
 
 // colSpec is a column while a statement is being interpreted: the definition as it is written, then, after settle, complete.
@@ -22,6 +24,7 @@ type colSpec struct {
 	primary   bool
 	unique    bool
 	reference bool // REFERENCES of its own
+	versioned bool // WITH SYSTEM VERSIONING
 	rowStart  bool // GENERATED ALWAYS AS ROW START or ROW END
 	rowEnd    bool
 
@@ -443,8 +446,8 @@ func (p *parser) members(c *colSpec, t Type) {
 
 // settle completes a column once the character set of its table is known.
 func (c *colSpec) settle(r *charsets, table pairing) string {
-	if c.hasSize && c.sized == 0 && (c.Type == Text || c.Type == Blob) {
-		c.hasSize = false // TEXT(0) is TEXT
+	if c.hasSize && c.sized == 0 && (c.Type == Text || c.Type == Blob) && (r.flavor == gtid.MariaDB || r.version < 80000) {
+		c.hasSize = false // TEXT(0) is TEXT; to MySQL 8 it is TINYTEXT
 	}
 	if !c.Type.IsText() {
 		if c.Type == VarBinary || c.Type == Blob && c.hasSize {
@@ -475,7 +478,7 @@ func (c *colSpec) settle(r *charsets, table pairing) string {
 	}
 	c.Charset, c.Collation = pair.charset, pair.collation
 	if c.Type == VarChar || c.Type == Text && c.hasSize {
-		if pair.charset == "" && c.sized > 0 && (c.Type == Text || c.sized > 65535/4) {
+		if pair.charset == "" && (c.Type == Text || c.sized > 65535/4) {
 			return "the size of a column depends on the default character set of its database, which is not known"
 		}
 		c.settleSize(maxBytes(pair.charset))
