@@ -210,6 +210,8 @@ type acks struct {
 	from int
 	got  []ack
 	next int // the batch whose ack comes next
+
+	moved func(txns int)
 }
 
 type ack struct {
@@ -236,6 +238,9 @@ func (a *acks) add(done int) (fn func(error), undo func()) {
 			a.t.Errorf("batch %d was acked before batch %d", i, a.next)
 		}
 		a.next = i + 1
+		if err == nil && a.moved != nil {
+			a.moved(a.got[i].done)
+		}
 	}
 	undo = func() {
 		a.mu.Lock()

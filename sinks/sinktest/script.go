@@ -7,11 +7,14 @@ import (
 )
 
 // Script is a made-up stream for tests that a sink has of its own, where the target stops at a step that only that sink knows.
-type Script struct{ s *stream }
+type Script struct {
+	Acked func(txns int) // if set, called with the number of transactions that are acked, whenever it grows
+	s     *stream
+}
 
 // NewScript makes a stream of n transactions, named by GTIDs of "mysql" or "mariadb", or by "file" and offset.
 func NewScript(kind string, seed uint64, n int) *Script {
-	return &Script{newStream(identities[kind], seed, n)}
+	return &Script{s: newStream(identities[kind], seed, n)}
 }
 
 // Life opens a sink on a target and writes the stream to it from behind the first from transactions, flushing now and then, to its end or
@@ -23,6 +26,7 @@ func (s *Script) Life(t testing.TB, target Target, from int, seed uint64) (acked
 	if err != nil {
 		return from, err
 	}
+	r.acks.moved = s.Acked
 	err = s.write(r, rand.New(rand.NewPCG(seed, 5)))
 	cerr := r.sink.Close()
 	if err == nil {
