@@ -2,6 +2,7 @@ package layers
 
 import (
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -112,7 +113,9 @@ func objection(from, to string, test bool) string {
 	return ""
 }
 
-func TestImports(t *testing.T) {
+// goFiles calls f for each Go file of the module, by its path below the root.
+func goFiles(t *testing.T, f func(rel string, file *ast.File)) {
+	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -140,24 +143,12 @@ func TestImports(t *testing.T) {
 		if path.Ext(rel) != ".go" {
 			return nil
 		}
-		from := path.Dir(rel)
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 		if err != nil {
 			return err
 		}
 		seen++
-		if level(from) < 0 && !below(from, "internal") {
-			t.Errorf("%s: the folder has no place among the layers", rel)
-		}
-		for _, imp := range f.Imports {
-			to, err := strconv.Unquote(imp.Path.Value)
-			if err != nil {
-				return err
-			}
-			if o := objection(from, to, strings.HasSuffix(rel, "_test.go")); o != "" {
-				t.Errorf("%s imports %s: %s", rel, to, o)
-			}
-		}
+		f(rel, file)
 		return nil
 	})
 	if err != nil {
@@ -166,6 +157,49 @@ func TestImports(t *testing.T) {
 	if seen < 10 {
 		t.Errorf("only %d files seen below %s", seen, root)
 	}
+}
+
+func imports(t *testing.T, file *ast.File) (paths []string) {
+	t.Helper()
+	for _, imp := range file.Imports {
+		p, err := strconv.Unquote(imp.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, p)
+	}
+	return paths
+}
+
+func TestImports(t *testing.T) {
+	goFiles(t, func(rel string, file *ast.File) {
+		from := path.Dir(rel)
+		if level(from) < 0 && !below(from, "internal") {
+			t.Errorf("%s: the folder has no place among the layers", rel)
+		}
+		for _, to := range imports(t, file) {
+			if o := objection(from, to, strings.HasSuffix(rel, "_test.go")); o != "" {
+				t.Errorf("%s imports %s: %s", rel, to, o)
+			}
+		}
+	})
+}
+
+// Tests do not sleep, but for those which move a fake clock by it.
+func TestNoSleep(t *testing.T) {
+	goFiles(t, func(rel string, file *ast.File) {
+		if !strings.HasSuffix(rel, "_test.go") || slices.Contains(imports(t, file), "testing/synctest") {
+			return
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Sleep" {
+				if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "time" {
+					t.Errorf("%s: time.Sleep in a test: poll with a deadline, or use testing/synctest", rel)
+				}
+			}
+			return true
+		})
+	})
 }
 
 // The rules, by example.
