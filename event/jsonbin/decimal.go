@@ -1,0 +1,105 @@
+package jsonbin
+
+import (
+	"encoding/binary"
+	"strconv"
+)
+
+// Decimals are groups of nine digits, four bytes each and big-endian, left and right of the point; what is left of nine digits takes as few
+// bytes as hold it. The first bit is inverted so that order of bytes is order of numbers; negative numbers are inverted altogether.
+
+// groupBytes is the size of a group by its number of digits.
+var groupBytes = [10]uint8{0, 1, 1, 2, 2, 3, 3, 4, 4, 4}
+
+// groupLimit is the first number that has too many digits.
+var groupLimit = [10]uint32{1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000}
+
+// DecimalBytes is the size of a DECIMAL(precision, scale).
+func DecimalBytes(precision, scale uint8) int {
+	left := precision - scale
+	return int(left/9)*4 + int(groupBytes[left%9]) + int(scale/9)*4 + int(groupBytes[scale%9])
+}
+
+// AppendDecimal appends the text of a DECIMAL as the server prints it; false if b holds more digits than it may. b is as long as DecimalBytes
+// says.
+func AppendDecimal(dst, b []byte, precision, scale uint8) ([]byte, bool) {
+	var mask uint32
+	if b[0]&0x80 == 0 {
+		mask = ^uint32(0)
+		dst = append(dst, '-')
+	}
+	sign := uint32(1) // taken out of the first group only
+	ok, started := true, false
+	left := precision - scale
+	if n := left % 9; n > 0 {
+		size := groupBytes[n]
+		v := group(b[:size], mask) ^ sign<<(8*size-1)
+		b, sign = b[size:], 0
+		ok = v < groupLimit[n]
+		if v > 0 {
+			dst, started = strconv.AppendUint(dst, uint64(v), 10), true
+		}
+	}
+	for range left / 9 {
+		v := group(b[:4], mask) ^ sign<<31
+		b, sign = b[4:], 0
+		ok = ok && v < groupLimit[9]
+		switch {
+		case started:
+			dst = appendDigits(dst, v, 9)
+		case v > 0:
+			dst, started = strconv.AppendUint(dst, uint64(v), 10), true
+		}
+	}
+	if !started {
+		dst = append(dst, '0')
+	}
+	if scale == 0 {
+		return dst, ok
+	}
+	dst = append(dst, '.')
+	for range scale / 9 {
+		v := group(b[:4], mask) ^ sign<<31
+		b, sign = b[4:], 0
+		ok = ok && v < groupLimit[9]
+		dst = appendDigits(dst, v, 9)
+	}
+	if n := scale % 9; n > 0 {
+		size := groupBytes[n]
+		v := group(b[:size], mask) ^ sign<<(8*size-1)
+		ok = ok && v < groupLimit[n]
+		dst = appendDigits(dst, v, n)
+	}
+	return dst, ok
+}
+
+// group reads a group of one to four bytes, inverted by mask.
+func group(b []byte, mask uint32) uint32 {
+	switch len(b) {
+	case 1:
+		return (uint32(b[0]) ^ mask) & 0xff
+	case 2:
+		return ((uint32(b[0])<<8 | uint32(b[1])) ^ mask) & 0xffff
+	case 3:
+		return ((uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2])) ^ mask) & 0xffffff
+	}
+	return binary.BigEndian.Uint32(b) ^ mask
+}
+
+// appendDigits appends v with leading zeros to n digits, at most nine.
+func appendDigits(dst []byte, v uint32, n uint8) []byte {
+	var d [9]byte
+	i := len(d)
+	for i > 1 {
+		i -= 2
+		q := v / 100
+		r := 2 * (v - 100*q)
+		d[i], d[i+1] = digitPairs[r], digitPairs[r+1]
+		v = q
+	}
+	d[0] = '0' + byte(v)
+	return append(dst, d[9-n:]...)
+}
+
+const digitPairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869" +
+	"707172737475767778798081828384858687888990919293949596979899"
