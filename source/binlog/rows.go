@@ -89,7 +89,7 @@ func (a *Assembler) beginRows(h *Header, raw []byte) (wanted bool, err error) {
 		return false, a.txn.xa.add(a.format, raw)
 	}
 	s := rowsState{active: true, flags: flags, plan: p, partial: h.Type == PartialUpdateRows}
-	columns := c.length()
+	columns := int(min(c.lenenc(), maxColumns))
 	bitmap := (columns + 7) / 8
 	switch h.Type {
 	case WriteRows, WriteRowsV1, WriteRowsCompressed, WriteRowsCompressed1:
