@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 )
 
 // local is the Store in a folder of this machine. Everything goes through os.Root, so that no name and no link leads out of the folder; links
@@ -65,52 +64,47 @@ func (l *local) takeLock() error {
 
 // folders makes dir and what is above it, and refuses anything there that is not a folder.
 func (l *local) folders(dir string) error {
-	if dir == "." {
-		return nil
+	err := l.folder(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	for i := 0; i <= len(dir); i++ {
-		if i < len(dir) && dir[i] != '/' {
-			continue
-		}
-		d := dir[:i]
-		info, err := l.root.Lstat(d)
-		if errors.Is(err, fs.ErrNotExist) {
-			if err = l.root.Mkdir(d, l.dirMode); err == nil || errors.Is(err, fs.ErrExist) {
-				info, err = l.root.Lstat(d)
-			}
-		}
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() {
-			return fmt.Errorf("%s: %w", d, ErrNotRegular)
-		}
+	if err := l.folders(path.Dir(dir)); err != nil {
+		return err
 	}
-	return nil
+	if err := l.root.Mkdir(dir, l.dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return l.folder(dir)
 }
 
 // regular reports whether a name is that of a regular file, reached without a link.
 func (l *local) regular(name string) error {
-	for at := 0; ; {
-		i := strings.IndexByte(name[at:], '/')
-		if i < 0 {
-			break
-		}
-		at += i
-		info, err := l.root.Lstat(name[:at])
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() {
-			return fmt.Errorf("%s: %w", name[:at], ErrNotRegular)
-		}
-		at++
+	if err := l.folder(path.Dir(name)); err != nil {
+		return err
 	}
 	info, err := l.root.Lstat(name)
 	if err != nil {
 		return err
 	}
 	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: %w", name, ErrNotRegular)
+	}
+	return nil
+}
+
+// folder reports whether a name is that of a folder, reached without a link.
+func (l *local) folder(name string) error {
+	if name == "." {
+		return nil
+	}
+	if err := l.folder(path.Dir(name)); err != nil {
+		return err
+	}
+	info, err := l.root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
 		return fmt.Errorf("%s: %w", name, ErrNotRegular)
 	}
 	return nil
@@ -146,10 +140,13 @@ func (l *local) Open(_ context.Context, name string) (io.ReadCloser, error) {
 }
 
 func (l *local) List(_ context.Context, dir string) ([]string, error) {
-	d, err := l.root.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if err := l.folder(dir); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
 	}
+	d, err := l.root.Open(dir)
 	if err != nil {
 		return nil, err
 	}

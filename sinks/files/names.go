@@ -70,7 +70,7 @@ func DecodeName(piece string) (name string, ok bool) {
 
 const (
 	maxPart   = 255 // bytes in one part of a path, on all file systems that matter
-	suffixLen = 120 // kept free for what the sink adds to the last part
+	suffixLen = 96  // kept free for what the sink adds to the last part
 )
 
 // template says where the files of a table go: a path with {database} and {table} in it.
@@ -174,12 +174,13 @@ func suffix(number uint64, part int, first, last txnRef) string {
 	return fmt.Sprintf("-%010d-%06d-%s.%d-%s.%d", number, part, logName(first.File), first.Offset, logName(last.File), last.Offset)
 }
 
-// logName is the number of a binlog file, or its whole name encoded where it does not end in one.
+// logName is the number of a binlog file, or 0 where its name does not end in one. The manifest has the whole name.
 func logName(file string) string {
-	if i := strings.LastIndexByte(file, '.'); i >= 0 && i+1 < len(file) && len(file)-i <= 20 && strings.Trim(file[i+1:], "0123456789") == "" {
-		return file[i+1:]
+	_, number := splitLog(file)
+	if number == "" || len(number) > 10 || strings.Trim(number, "0123456789") != "" {
+		return "0"
 	}
-	return EncodeName(file, 40)
+	return number
 }
 
 // parseSuffix finds number and part in a published file's base name.
@@ -188,8 +189,7 @@ func parseSuffix(base, ext string) (number uint64, part int, prefix string, ok b
 	if !ok {
 		return 0, 0, "", false
 	}
-	// The suffix has four dashes, and nothing in it contains one.
-	at := len(base)
+	at := len(base) // goes back over the four dashes of the suffix; nothing between them has one
 	for range 4 {
 		if at = strings.LastIndexByte(base[:at], '-'); at < 0 {
 			return 0, 0, "", false
