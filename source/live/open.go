@@ -62,7 +62,7 @@ func (s *Source) open(ctx context.Context) error {
 	if o.fresh {
 		s.first = s.firstBatch(o, entries)
 	} else if s.opt.Start.Server != s.server {
-		s.status.unsaid = true
+		s.unsaid = true
 	}
 	s.lastIdle = time.Now()
 	return nil

@@ -173,10 +173,13 @@ func (p *packets) trim() {
 	}
 }
 
-// broken turns a timeout in the middle of something into an error that is not taken for a pause.
+// broken is an error in the middle of something: neither a pause nor the end of the stream.
 func broken(err error) error {
 	if isTimeout(err) {
 		return fmt.Errorf("the server stopped in the middle of a packet: %w", io.ErrUnexpectedEOF)
+	}
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
 	}
 	return err
 }

@@ -26,8 +26,10 @@ func (s *Source) reconnect(ctx context.Context, b *event.Batch, cause error) err
 	s.d.s.close()
 	s.asm.Reconnected()
 	s.in.clear()
-	if s.useGTID && b.Pos.GTIDs != nil {
-		s.done.AddSet(b.Pos.GTIDs) // what is in b stays there: it need not come again
+	if s.useGTID { // what is in b stays there
+		if err := s.count(b); err != nil {
+			return err
+		}
 	}
 	if err := s.losing(cause); err != nil {
 		return err
@@ -106,7 +108,7 @@ func (s *Source) again(ctx context.Context) error {
 			s.horizon = nil
 		}
 		s.server = now
-		s.status.unsaid = true
+		s.unsaid = true
 	}
 	return s.startStream(ctx, sess, f, o.at)
 }

@@ -81,7 +81,7 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 	}
 	q := dumpRequest{gtids: o.gtids, from: o.at}
 	skim := binlog.NewSkimmer(int64(s.cfg.MaxPayload))
-	if o.at.file != "" {
+	if o.at.file != "" && o.at.offset <= maxDumpOffset {
 		skim.Seek(o.at.file, o.at.offset)
 	}
 	scratch := schemas.NewCatalog(f.flavor, f.version)
@@ -94,7 +94,9 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 			return nil
 		}
 		return skim.Push(in.raw, func(st *schemas.Statement, at binlog.Place) error {
-			h.touch(scratch, st, at)
+			if o.at.file == "" || !(place{at.File, at.Offset}).before(o.at) { // beyond 4 GiB the file comes from its beginning
+				h.touch(scratch, st, at)
+			}
 			return nil
 		})
 	})

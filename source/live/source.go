@@ -37,8 +37,10 @@ type Source struct {
 
 	d       *dump
 	useGTID bool
-	done    *gtid.Set // every transaction that was handed over; nil without GTIDs
+	done    *gtid.Set       // every transaction that was handed over; nil without GTIDs
+	domains map[uint32]bool // MariaDB: those of which a transaction came
 	server  event.Server
+	unsaid  bool         // the next batch has to name the server
 	first   *event.Batch // what Open found, handed over by the first Read
 	ended   error        // what ended the source
 
@@ -50,9 +52,9 @@ type Source struct {
 	horizon  *horizon
 	limit    int // longest event
 
-	// What Read is busy with, for the assembler's question about a table: it comes from inside of Push, which has no context.
-	reading context.Context
-	filling *event.Batch
+	// refresh reads the schemas anew for the place that the stream is at. It is set during Read: the assembler asks for tables from inside of
+	// Push, which has no context.
+	refresh func() error
 
 	kills int // connections that the server ended soon after they began
 
@@ -69,7 +71,7 @@ type Source struct {
 // Open connects, finds the place to start at, checks that reading can go on from there without a gap, reads the schemas where they are needed,
 // and starts the stream. Its errors are faults; those of class retry may be tried again.
 func Open(ctx context.Context, opt Options) (*Source, error) {
-	s := &Source{opt: opt, cfg: opt.Config.withDefaults(), pool: opt.Pool, log: opt.Log}
+	s := &Source{opt: opt, cfg: opt.Config.withDefaults(), pool: opt.Pool, log: opt.Log, domains: map[uint32]bool{}}
 	if s.pool == nil {
 		s.pool = &event.Pool{}
 	}
@@ -138,7 +140,10 @@ func (s *Source) read(ctx context.Context) (*event.Batch, error) {
 		case ctx.Err() != nil:
 			b.Release()
 			return nil, context.Cause(ctx)
-		case fault.Has(err, fault.SourceLost) && !s.isClosed():
+		case s.isClosed():
+			b.Release()
+			return nil, errClosed
+		case fault.Has(err, fault.SourceLost):
 			if err := s.reconnect(ctx, b, err); err != nil {
 				b.Release()
 				return nil, err
@@ -152,8 +157,7 @@ func (s *Source) read(ctx context.Context) (*event.Batch, error) {
 
 // fill pushes events into b until it should be handed over.
 func (s *Source) fill(ctx context.Context, b *event.Batch) error {
-	s.reading, s.filling = ctx, b
-	defer func() { s.reading, s.filling = nil, nil }()
+	s.refresh = func() error { return s.lookAgain(ctx, b) }
 	d := s.d
 	stop := context.AfterFunc(ctx, func() {
 		d.interrupted.Store(true)
@@ -272,39 +276,45 @@ func (s *Source) handOver(b *event.Batch) error {
 	b.Received = time.Now().UnixMicro()
 	if !s.useGTID {
 		b.Pos.GTIDs = nil
-	} else if b.Pos.GTIDs != nil {
-		if s.opt.Flavor == gtid.MariaDB {
-			if err := s.ascending(b); err != nil {
-				return err
-			}
-		}
-		s.done.AddSet(b.Pos.GTIDs)
+	} else if err := s.count(b); err != nil {
+		return err
 	}
-	if b.Pos.Server == nil && s.status.unsaid {
+	if b.Pos.Server == nil && s.unsaid {
 		srv := s.server
 		b.Pos.Server = &srv
-		s.status.unsaid = false
+		s.unsaid = false
 	}
+	s.stop.known = 0
 	s.note(b)
 	return nil
 }
 
-// ascending checks that the sequence numbers of each domain grow. Where they go back, which a server without strict mode allows, a GTID
-// position cannot name the place any more.
+// count adds the transactions of b to those that need not come again.
+func (s *Source) count(b *event.Batch) error {
+	if s.opt.Flavor == gtid.MariaDB {
+		if err := s.ascending(b); err != nil {
+			return err
+		}
+	}
+	if b.Pos.GTIDs != nil {
+		s.done.AddSet(b.Pos.GTIDs)
+	}
+	return nil
+}
+
+// ascending checks that the first transaction of each domain has a higher number than the place where reading began; the assembler compares
+// those that follow. Where numbers go back, which a server without strict mode allows, a position cannot name the place.
 func (s *Source) ascending(b *event.Batch) error {
 	for i := range b.Txns {
 		t := &b.Txns[i]
-		if !t.Begin || t.GTID.IsZero() {
+		if t.GTID.IsZero() || s.domains[t.GTID.Domain] {
 			continue
 		}
-		last, ok := s.done.DomainPos(t.GTID.Domain)
-		if ok && t.GTID.Seq <= last.Seq {
+		s.domains[t.GTID.Domain] = true
+		if last, ok := s.done.DomainPos(t.GTID.Domain); ok && t.GTID.Seq <= last.Seq {
 			return fault.New(fault.SourceGTIDMode, "transaction %s came after %s: with several writers to one domain a position cannot say what was read", t.GTID, last).
 				At(fault.Where{GTID: t.GTID.String(), File: t.File, Offset: t.Off, Server: s.server.Address}).
 				Hint("set gtid_strict_mode=ON, or give each writer a gtid_domain_id of its own")
-		}
-		if t.End {
-			s.done.Add(t.GTID)
 		}
 	}
 	return nil

@@ -34,8 +34,6 @@ type Status struct {
 	File       string       // place of the last event handed over
 	Offset     uint64
 	Stats      binlog.Stats
-
-	unsaid bool // the next batch has to name the server
 }
 
 // Status may be called at any time from any goroutine.

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 
+	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
@@ -13,7 +14,7 @@ import (
 func (s *Source) unknown(name schemas.Name, tm *binlog.TableMap, at binlog.Place) (*schemas.Table, error) {
 	here := place{at.File, at.Offset}
 	if h := s.horizon; h == nil || h.server != s.server || !here.before(h.end) {
-		if err := s.lookAgain(s.reading); err != nil {
+		if err := s.refresh(); err != nil {
 			return nil, err
 		}
 	}
@@ -41,8 +42,8 @@ func (s *Source) unknown(name schemas.Name, tm *binlog.TableMap, at binlog.Place
 	return t, nil
 }
 
-// lookAgain reads the schemas for the place that the stream is at, on a connection of its own.
-func (s *Source) lookAgain(ctx context.Context) error {
+// lookAgain reads the schemas for the place that the stream is at, on a connection of its own. b is being filled.
+func (s *Source) lookAgain(ctx context.Context, b *event.Batch) error {
 	s.log.Info("reading the schemas of tables that the stream does not describe", "server", s.server.Address)
 	sess, f, err := s.dial(ctx)
 	if err != nil {
@@ -53,8 +54,8 @@ func (s *Source) lookAgain(ctx context.Context) error {
 	o.at.file, o.at.offset = s.asm.Where()
 	if s.useGTID {
 		o.gtids = s.done
-		if set := s.filling.Pos.GTIDs; set != nil {
-			o.gtids = gtid.Union(s.done, set)
+		if b.Pos.GTIDs != nil {
+			o.gtids = gtid.Union(s.done, b.Pos.GTIDs)
 		}
 	}
 	h, err := s.look(ctx, sess, f, o)
