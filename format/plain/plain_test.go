@@ -309,6 +309,7 @@ func TestRefused(t *testing.T) {
 		{schemas.Int, batchtest.Text("x")},
 		{schemas.VarChar, batchtest.Int(1)},
 		{schemas.JSON, batchtest.Arena(event.JSONDiff, "\x07")},
+		{schemas.JSON, batchtest.JSON("\"\xff\"")}, {schemas.JSON, batchtest.JSON("")},
 		{schemas.Int, batchtest.Arena(event.JSONDiff, "\x02\x03$.b")},
 		{schemas.Geometry, batchtest.Arena(event.Geometry, "abc")},
 		{schemas.Vector, batchtest.Arena(event.Vector, "abc")},

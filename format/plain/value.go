@@ -114,7 +114,7 @@ func value(dst []byte, col *column, row event.Row, c event.Cell) ([]byte, error)
 		return set(dst, col, c.Uint64()), nil
 	case event.JSON:
 		if !utf8.Valid(row.Bytes(c)) || c.Len() == 0 {
-			return raw(dst, row.Bytes(c)), nil
+			return dst, fault.New(fault.FormatValue, "column %s: the document is not text in UTF-8", col.def.Name)
 		}
 		return append(dst, row.Bytes(c)...), nil
 	}
