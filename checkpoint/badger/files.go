@@ -12,8 +12,7 @@ import (
 	"cdc/fault"
 )
 
-// makeDir makes a folder that nobody else can look into, durably. An existing one is made so; it is not an error where that is not allowed
-// (a folder of another owner with the right group), but it is said.
+// makeDir makes a folder that nobody else can look into, durably. An existing one is made so.
 func (s *Store) makeDir(dir string) error {
 	err := os.Mkdir(dir, 0o700)
 	switch {
@@ -38,15 +37,22 @@ func (s *Store) makeDir(dir string) error {
 	if !fi.IsDir() {
 		return &os.PathError{Op: "mkdir", Path: dir, Err: errors.New("not a folder")}
 	}
-	if fi.Mode().Perm()&0o077 == 0 {
-		return nil
-	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		s.warn("the checkpoint folder can be read by others", "dir", dir, "mode", fi.Mode().Perm().String(), "error", err)
-		return nil
-	}
-	s.warn("the checkpoint folder could be read by others: its mode was changed to 0700", "dir", dir, "mode", fi.Mode().Perm().String())
+	s.seal(dir, fi)
 	return nil
+}
+
+// seal takes the rights of group and others from a file or folder, and says so, or that it was not possible: one of another owner is no
+// reason to stop.
+func (s *Store) seal(path string, fi fs.FileInfo) {
+	perm := fi.Mode().Perm()
+	if perm&0o077 == 0 {
+		return
+	}
+	if err := os.Chmod(path, perm&^0o077); err != nil {
+		s.warn("others may read the checkpoint", "file", path, "mode", perm.String(), "error", err)
+		return
+	}
+	s.warn("others could read the checkpoint: the mode was changed", "file", path, "mode", perm.String())
 }
 
 // sealTree takes the rights of group and others from every file and folder that is there: a restored backup may have brought them.
@@ -59,10 +65,8 @@ func (s *Store) sealTree() error {
 		if err != nil {
 			return err
 		}
-		if perm := fi.Mode().Perm(); (d.IsDir() || fi.Mode().IsRegular()) && perm&0o077 != 0 {
-			if err := os.Chmod(path, perm&^0o077); err != nil {
-				s.warn("a file of the checkpoint can be read by others", "file", path, "mode", perm.String(), "error", err)
-			}
+		if d.IsDir() || fi.Mode().IsRegular() {
+			s.seal(path, fi)
 		}
 		return nil
 	})

@@ -253,21 +253,21 @@ func (s *Store) refillDatabase(name string, missing []uint64) (err error) {
 	defer func() { err = errors.Join(err, l.close()) }()
 	at, i := uint64(0), 0
 	return s.wrote(s.kv.putEntries(name, func() (uint64, []byte, error) {
-		for ; i < len(missing); i++ {
-			var v []byte
-			for ; at < missing[i]; at++ {
-				var err error
-				if v, err = l.next(); err != nil {
-					return 0, nil, err
-				}
-			}
-			if err := checkpoint.CheckEntry(name, at, v); err != nil {
+		if i == len(missing) {
+			return 0, nil, nil
+		}
+		var v []byte
+		for ; at < missing[i]; at++ {
+			var err error
+			if v, err = l.next(); err != nil {
 				return 0, nil, err
 			}
-			i++
-			return at, slices.Clone(v), nil
 		}
-		return 0, nil, nil
+		if err := checkpoint.CheckEntry(name, at, v); err != nil {
+			return 0, nil, err
+		}
+		i++
+		return at, slices.Clone(v), nil
 	}))
 }
 

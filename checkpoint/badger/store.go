@@ -210,7 +210,7 @@ func (s *Store) streamDir(stream string) string { return filepath.Join(s.dir, st
 func (s *Store) logPath(stream string) string   { return filepath.Join(s.streamDir(stream), logFile) }
 
 func (s *Store) warn(text string, args ...any) {
-	s.opt.Logger.Warn(text, args...)
+	s.opt.Logger.Warn("checkpoint", append([]any{"what", text}, args...)...)
 	var b strings.Builder
 	b.WriteString(text)
 	for i := 0; i+1 < len(args); i += 2 {
@@ -398,15 +398,22 @@ func (s *Store) Close() error {
 	if s.kv == nil {
 		return nil
 	}
-	free, err := s.opt.free(s.dir)
-	if err != nil || free < closeFree {
-		// The lock stays with the process, as the abandoned database does.
-		s.warn("too little space to close the checkpoint's database: it is left as it is", "free", free, "error", err)
-		return nil
+	if !s.mayClose() {
+		return nil // the lock stays with the process, as the abandoned database does
 	}
-	err = s.kv.close()
+	err := s.kv.close()
 	s.wmu.Lock()
 	serr := s.sealFiles()
 	s.wmu.Unlock()
 	return ioFault("close checkpoint", errors.Join(err, serr, s.lock.Close()))
+}
+
+// mayClose says whether there is space for what Badger writes when it is closed.
+func (s *Store) mayClose() bool {
+	free, err := s.opt.free(s.dir)
+	ok := err == nil && free >= closeFree
+	if !ok {
+		s.warn("too little space to close the checkpoint's database: it is left as it is", "free", free, "error", err)
+	}
+	return ok
 }
