@@ -11,6 +11,7 @@ import (
 //	--@ name                     begins a case; everything up to the next is its statements, each of which ends with ; at the end of a line
 //	--@ name : mysql57 mariadb   only on these servers or families (mysql, mariadb)
 //	--@ name : !mysql57          not on these
+//	--@ A sentence.              a remark
 //	?statement;                  the server may refuse it
 //
 // In statements {a} stands for the default database and {b} for another one.
@@ -46,6 +47,9 @@ func parseCases(t testing.TB, text string) []testCase {
 	for line := range strings.Lines(text) {
 		if head, ok := strings.CutPrefix(line, "--@ "); ok {
 			name, only, _ := strings.Cut(head, " : ")
+			if strings.HasSuffix(strings.TrimSpace(head), ".") {
+				continue // a remark
+			}
 			cases = append(cases, testCase{name: strings.TrimSpace(name), only: strings.Fields(only)})
 			continue
 		}

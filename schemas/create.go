@@ -4,6 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+
+	"cdc/gtid"
 )
 
 var errNothing = errors.New("no statement to interpret, or no catalog")
@@ -124,11 +128,11 @@ func (x *interpreter) tableBody(target Name) (*Table, string) {
 	t.Versioned = opt.versioned || slices.ContainsFunc(cols, func(c *colSpec) bool { return c.versioned })
 	cols = versionColumns(cols, t.Versioned)
 	applyPeriods(cols, periods)
-	return t, finish(t, cols, keys)
+	return t, finish(t, cols, keys, x.charsets.flavor)
 }
 
 // finish puts the columns and keys of a statement into the table.
-func finish(t *Table, cols []*colSpec, keys []*keySpec) string {
+func finish(t *Table, cols []*colSpec, keys []*keySpec, flavor gtid.Flavor) string {
 	if len(cols) > maxColumns {
 		return "more columns than a table can have"
 	}
@@ -144,7 +148,57 @@ func finish(t *Table, cols []*colSpec, keys []*keySpec) string {
 			}
 		}
 	}
+	if flavor == gtid.MariaDB {
+		addHashes(t)
+	}
 	return ""
+}
+
+// addHashes adds the hidden columns that MariaDB (10.4 and later) makes for unique keys over columns that are too long for a key. Rows carry
+// them.
+func addHashes(t *Table) {
+	n := 0
+	for _, k := range t.Unique {
+		if k.Name != primaryName && t.tooLong(&k) {
+			n++
+			t.Columns = append(t.Columns, Column{
+				Name: hashName + strconv.Itoa(n), Type: BigInt, Unsigned: true, Nullable: true, Generated: Virtual, Invisible: true, Hidden: true,
+			})
+		}
+	}
+}
+
+const (
+	hashName    = "DB_ROW_HASH_"
+	maxKeyBytes = 3072 // of InnoDB with its default row format
+)
+
+func isHash(c *Column) bool { return c.Hidden && strings.HasPrefix(c.Name, hashName) }
+
+// tooLong reports whether the values of a unique key are too long to be kept in it.
+func (t *Table) tooLong(k *Key) bool {
+	bytes := 0
+	for _, part := range k.Parts {
+		if part.Column < 0 {
+			continue
+		}
+		c := &t.Columns[part.Column]
+		switch {
+		case (c.Type >= TinyText && c.Type <= LongBlob) && part.Prefix == 0:
+			return true
+		case c.Type == Char || c.Type == VarChar || c.Type >= TinyText && c.Type <= LongText:
+			n := part.Prefix
+			if n == 0 {
+				n = c.Length
+			}
+			bytes += int(n * maxBytes(c.Charset))
+		case c.Type.IsBinary():
+			bytes += int(max(part.Prefix, c.Length))
+		default:
+			bytes += 8
+		}
+	}
+	return bytes > maxKeyBytes
 }
 
 // versionColumns adds the row start and row end that MariaDB adds to a system-versioned table which names none of its own.

@@ -36,7 +36,11 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 			return nil, reason
 		}
 	}
-	cols, reason := a.evaluateColumns(before, changes)
+	front := 0
+	if invisiblePrimaryKey(old) && !a.dropped(old.Columns[0].Name) {
+		front = 1
+	}
+	cols, reason := a.evaluateColumns(before, changes, front)
 	if reason != "" {
 		return nil, reason
 	}
@@ -60,7 +64,7 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 		return nil, "a key goes over to the new column " + name + ", in a length that depends on the old one"
 	}
 	keys := a.evaluateKeys(old, before, cols)
-	if reason := finish(t, cols, keys); reason != "" {
+	if reason := finish(t, cols, keys, x.charsets.flavor); reason != "" {
 		return nil, reason
 	}
 	if sameShape(old, t) {
@@ -71,9 +75,12 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 
 // specs gives a table's columns as those of a statement.
 func specs(t *Table) []*colSpec {
-	cols := make([]*colSpec, len(t.Columns))
+	cols := make([]*colSpec, 0, len(t.Columns))
 	for i := range t.Columns {
-		cols[i] = &colSpec{Column: t.Columns[i], old: i}
+		if isHash(&t.Columns[i]) { // these come last, and are made anew
+			break
+		}
+		cols = append(cols, &colSpec{Column: t.Columns[i], old: i})
 	}
 	return cols
 }
@@ -118,8 +125,15 @@ func (a *alteration) withoutKeysOf(c *colSpec) {
 	}
 }
 
-// evaluateColumns gives the columns in their new order.
-func (a *alteration) evaluateColumns(before, changes []*colSpec) ([]*colSpec, string) {
+// invisiblePrimaryKey reports whether a table has the primary key that MySQL (8.0.30 and later) makes for tables without one. It stays first
+// whatever FIRST says.
+func invisiblePrimaryKey(t *Table) bool {
+	c := &t.Columns[0]
+	return sameName(c.Name, "my_row_id") && c.Type == BigInt && c.Unsigned && c.Auto && slices.Equal(t.PrimaryKey, []int{0})
+}
+
+// evaluateColumns gives the columns in their new order. FIRST means the place front.
+func (a *alteration) evaluateColumns(before, changes []*colSpec, front int) ([]*colSpec, string) {
 	var cols []*colSpec
 	done := map[*colSpec]bool{}
 	for _, was := range before {
@@ -149,7 +163,7 @@ func (a *alteration) evaluateColumns(before, changes []*colSpec) ([]*colSpec, st
 		}
 		switch {
 		case c.first:
-			cols = slices.Insert(cols, 0, c)
+			cols = slices.Insert(cols, min(front, len(cols)), c)
 		case c.after != "":
 			at := findSpec(cols, c.after)
 			if at < 0 {

@@ -147,7 +147,7 @@ func FromInformationSchema(flavor gtid.Flavor, version uint32, columns []ISColum
 		k := specs[len(specs)-1]
 		k.parts = append(k.parts, partSpec{column: part.Column, expr: part.Column == "", prefix: part.Prefix})
 	}
-	if reason := finish(t, cols, specs); reason != "" {
+	if reason := finish(t, cols, specs, flavor); reason != "" {
 		return nil, fault.New(fault.SchemaUnknown, "information_schema contradicts itself: %s", reason).At(fault.Where{Table: t.FullName()})
 	}
 	return t, nil

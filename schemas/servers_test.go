@@ -36,7 +36,7 @@ type trial struct {
 	shots   []shot
 	ran     int
 	refused int
-	dump    func(*replication.QueryEvent)
+	maps    func(*replication.TableMapEvent)
 }
 
 // shot is what information_schema said at a place of the binlog.
@@ -51,7 +51,7 @@ type shot struct {
 
 func newTrial(t *testing.T, k testbed.Kind) *trial {
 	// Older MySQLs refuse CREATE TABLE .. SELECT where GTIDs are on.
-	s := testbed.Start(t, k, testbed.Options{GTIDOff: k == testbed.MySQL57 || k == testbed.MySQL80})
+	s := testbed.Start(t, k, testbed.Options{GTIDOff: k == testbed.MySQL57 || k == testbed.MySQL80, FullMetadata: k.HasFullMetadata()})
 	tr := &trial{t: t, kind: k, server: s}
 	if k.MariaDB() {
 		tr.flavor = gtid.MariaDB
@@ -167,6 +167,13 @@ func (tr *trial) check(note func(*DDL)) *Catalog {
 			t.Errorf("%s [%s]\n%s\nbehind: %s", tr.kind, s.label, diff, s.statement)
 		}
 	}
+	if tr.maps == nil {
+		tr.maps = func(m *replication.TableMapEvent) {
+			if diff := compareMap(cat, m); diff != "" {
+				t.Errorf("%s %s", tr.kind, diff)
+			}
+		}
+	}
 	next := 0
 	tr.read(func(pos uint32, st *Statement) {
 		for next < len(tr.shots) && tr.shots[next].pos < pos {
@@ -213,12 +220,12 @@ func (tr *trial) read(f func(pos uint32, st *Statement)) {
 		}
 		var st *Statement
 		if q, ok := e.Event.(*replication.QueryEvent); ok {
-			if tr.dump != nil {
-				tr.dump(q)
-			}
 			st = statementOf(q, e.Header.Flags, tr.flavor, tr.version)
 		}
 		f(e.Header.LogPos, st)
+		if m, ok := e.Event.(*replication.TableMapEvent); ok && tr.maps != nil {
+			tr.maps(m)
+		}
 		if e.Header.LogPos >= end {
 			return
 		}
@@ -332,6 +339,30 @@ func (tr *trial) compare(cat *Catalog, s *shot) string {
 		}
 	}
 	return strings.Join(diffs, "\n")
+}
+
+// compareMap compares a table map with the version that the catalog has at its place.
+func compareMap(cat *Catalog, m *replication.TableMapEvent) string {
+	n := Name{string(m.Schema), string(m.Table)}
+	table, state := cat.Table(n.Database, n.Table)
+	if state != Known {
+		return ""
+	}
+	var got, want []string
+	for i := range table.Columns {
+		got = append(got, table.Columns[i].Name)
+	}
+	want = m.ColumnNameString()
+	if len(want) == 0 {
+		if int(m.ColumnCount) != len(got) {
+			return fmt.Sprintf("rows of %s have %d columns, tracked are %v", n, m.ColumnCount, got)
+		}
+		return ""
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Sprintf("rows of %s have the columns %v, tracked are %v", n, want, got)
+	}
+	return ""
 }
 
 // lineDiff gives the lines of two texts that are not in both: - tracked, + server.
