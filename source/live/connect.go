@@ -48,7 +48,7 @@ type session struct {
 	c       *client.Conn
 	raw     net.Conn // below TLS: closing it interrupts everything
 	address string
-	timeout time.Duration
+	account string // that the server took us for, as a GRANT names it
 }
 
 // connect dials and logs in. Its errors are faults.
@@ -86,7 +86,7 @@ func connect(ctx context.Context, cfg *Config) (s *session, err error) {
 	}
 	g.open.Store(true)
 	g.seen = nil
-	return &session{c: c, raw: raw, address: address, timeout: cfg.ReadTimeout}, nil
+	return &session{c: c, raw: raw, address: address, account: "'USER'@'HOST'"}, nil
 }
 
 // login runs the library, which panics on greetings that it does not expect.

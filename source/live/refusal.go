@@ -2,6 +2,7 @@ package live
 
 import (
 	"encoding/binary"
+	"errors"
 	"strings"
 
 	"cdc/fault"
@@ -11,7 +12,11 @@ import (
 // looked at; the texts below are those of MySQL 5.7 to 9.7 and MariaDB 10.11 and 11.8.
 func (d *dump) refused(body []byte) error {
 	number, text := parseError(body)
-	return refusal(number, text).At(fault.Where{Server: d.s.address})
+	f := refusal(number, text)
+	if f.Code == fault.SourceGrantMissing {
+		f = d.s.missing(f.Err, "REPLICATION SLAVE")
+	}
+	return f.At(fault.Where{Server: d.s.address})
 }
 
 func parseError(body []byte) (number uint16, text string) {
@@ -57,7 +62,7 @@ func refusal(number uint16, text string) *fault.Error {
 	case erShutdown, erConnectionKilled, erQueryInterrupted, erClientTimeout, 1158, 1159, 1160, 1161:
 		return fault.New(fault.SourceLost, "%w: error %d: %s", errKilled, number, text)
 	case erSpecificAccessDenied, erAccessDenied:
-		return fault.New(fault.SourceGrantMissing, "%s", text).Hint("GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the account")
+		return fault.New(fault.SourceGrantMissing, "%w", errors.New(text))
 	}
 	folded := strings.ToLower(text)
 	for _, p := range phrases {

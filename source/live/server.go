@@ -42,6 +42,13 @@ func ask(ctx context.Context, s *session) (*facts, error) {
 	if err != nil {
 		return nil, s.fault(err, "SELECT")
 	}
+	who, err := s.one(ctx, "SELECT CURRENT_USER()")
+	if err != nil {
+		return nil, s.fault(err, "SELECT")
+	}
+	if at := strings.LastIndexByte(who, '@'); at >= 0 {
+		s.account = quote(who[:at]) + "@" + quote(who[at+1:])
+	}
 	f.text, f.comment = f.vars["version"], f.vars["version_comment"]
 	if strings.Contains(strings.ToLower(f.text), "mariadb") {
 		f.flavor = gtid.MariaDB
@@ -189,17 +196,15 @@ func (s *session) fault(err error, privilege string) error {
 }
 
 // missing says which GRANT is needed.
-func (s *session) missing(err error, privilege string) error {
-	account := "'USER'@'HOST'"
-	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
-	defer cancel()
-	if v, aerr := s.one(ctx, "SELECT CURRENT_USER()"); aerr == nil && v != "" {
-		user, host, _ := strings.Cut(v, "@")
-		account = quote(user) + "@" + quote(host)
+func (s *session) missing(err error, privilege string) *fault.Error {
+	text := err.Error()
+	for _, p := range []string{"REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "REPLICATION SLAVE", "BINLOG MONITOR", "REPLICATION CLIENT"} {
+		if strings.Contains(text, p) {
+			privilege = p // the server knows best
+			break
+		}
 	}
-	scope := "*.*"
-	return fault.New(fault.SourceGrantMissing, "%w", err).At(fault.Where{Server: s.address}).
-		Hint("GRANT %s ON %s TO %s;", privilege, scope, account)
+	return fault.New(fault.SourceGrantMissing, "%w", err).At(fault.Where{Server: s.address}).Hint("GRANT %s ON *.* TO %s;", privilege, s.account)
 }
 
 // quote makes a string literal.
