@@ -162,7 +162,7 @@ func (e *Encoder) key(r record, row, fill event.Row) (format.Span, error) {
 			return span, fault.New(fault.FormatValue, "the row image does not hold column %s of the key", col.def.Name).
 				Hint("SET GLOBAL binlog_row_image=FULL on the source")
 		}
-		buf = append(buf, col.key...)
+		buf = col.key.Append(buf)
 		var err error
 		if buf, err = e.value(buf, col, from, c); err != nil {
 			return span, err

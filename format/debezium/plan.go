@@ -54,7 +54,7 @@ const (
 
 // column is what is known of a column before any row.
 type column struct {
-	key     []byte // ,"name":
+	key     jsonenc.Key
 	absent  []byte // what is written where the image leaves it out; nil for nothing
 	members [][]byte
 	def     *schemas.Column
@@ -97,7 +97,7 @@ func (e *Encoder) plan(t *schemas.Table) *plan {
 	p.size = 256 + len(p.key) + len(p.value)
 	for i := range p.columns {
 		c := &p.columns[i]
-		p.size += 128 + len(c.key) + len(c.absent)
+		p.size += 160 + c.key.Len() + len(c.absent)
 		for _, m := range c.members {
 			p.size += 24 + len(m)
 		}
@@ -126,7 +126,7 @@ func topicName(parts ...string) string {
 
 func (e *Encoder) column(def *schemas.Column) column {
 	c := column{def: def, kind: format.Kind(def), fsp: min(def.Fsp, 6), scale: def.Scale}
-	c.key = append(jsonenc.AppendText([]byte{','}, def.Name), ':')
+	c.key = jsonenc.MakeKey(def.Name)
 	switch c.kind {
 	case event.Int:
 		c.conv = convInt

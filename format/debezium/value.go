@@ -24,14 +24,14 @@ func (e *Encoder) image(dst []byte, p *plan, row, fill event.Row) ([]byte, error
 			}
 			if c.Kind() == event.Absent {
 				if col.absent != nil {
-					dst = append(append(dst, col.key...), col.absent...)
+					dst = append(col.key.Append(dst), col.absent...)
 				} else if err := e.leaveOut(col); err != nil {
 					return dst, err
 				}
 				continue
 			}
 		}
-		dst = append(dst, col.key...)
+		dst = col.key.Append(dst)
 		var err error
 		if dst, err = e.value(dst, col, from, c); err != nil {
 			return dst, err

@@ -77,12 +77,39 @@ func AppendUnscaled(dst, text []byte, scale int) (out []byte, ok bool) {
 		}
 		hi, lo = mul10(hi, lo, 0)
 	}
+	if hi == 0 && lo < 1<<63 {
+		v := int64(lo)
+		if neg {
+			v = -v
+		}
+		return appendTwos(dst, v), true
+	}
 	if neg {
 		var borrow uint64
 		lo, borrow = bits.Sub64(0, lo, 0)
 		hi, _ = bits.Sub64(0, hi, borrow)
 	}
 	return AppendBase64(dst, twos(hi, lo, new([16]byte))), true
+}
+
+const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+// appendTwos appends the base64 of the fewest bytes of two's complement that hold v.
+func appendTwos(dst []byte, v int64) []byte {
+	n := (bits.Len64(uint64(v^v>>63)) + 1 + 7) / 8 // a bit for the sign
+	u := uint64(v) << (64 - 8*n)                   // the first byte on top
+	dst = append(dst, '"')
+	for ; n >= 3; n -= 3 {
+		dst = append(dst, base64Digits[u>>58], base64Digits[u>>52&63], base64Digits[u>>46&63], base64Digits[u>>40&63])
+		u <<= 24
+	}
+	switch n {
+	case 1:
+		dst = append(dst, base64Digits[u>>58], base64Digits[u>>52&63], '=', '=')
+	case 2:
+		dst = append(dst, base64Digits[u>>58], base64Digits[u>>52&63], base64Digits[u>>46&63], '=')
+	}
+	return append(dst, '"')
 }
 
 func mul10(hi, lo, d uint64) (uint64, uint64) {

@@ -116,6 +116,36 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// TestShortFloats compares numbers of few digits with strconv: those at hand, and those whose digits are at the limit.
+func TestShortFloats(t *testing.T) {
+	check := func(f float64, size int) {
+		want := strconv.FormatFloat(f, 'f', -1, size)
+		if got := string(jsonenc.AppendFloat(nil, f, size)); got != want {
+			t.Fatalf("%v of %d bits: %s, want %s", f, size, got, want)
+		}
+		if !strings.Contains(want, ".") {
+			want += ".0"
+		}
+		if abs := math.Abs(f); abs >= 1e-3 && abs < 1e7 {
+			if got := string(jsonenc.AppendJavaFloat(nil, f, size)); got != want {
+				t.Fatalf("%v of %d bits in Java: %s, want %s", f, size, got, want)
+			}
+		}
+	}
+	for n := int64(1); n < 30000; n++ {
+		for _, scale := range []float64{1, 10, 100, 1000, 10000, 100000} {
+			for _, f := range []float64{float64(n) / scale, -float64(n) / scale, float64(n*33333331) / scale, float64(999999999999999-n) / scale} {
+				check(f, 64)
+				check(math.Nextafter(f, 1e18), 64)
+			}
+			f := float32(float64(n) / scale)
+			for _, f := range []float32{f, math.Nextafter32(f, 1e9), float32(float64(999999-n) / scale), float32(float64(1000000+n) / scale)} {
+				check(float64(f), 32)
+			}
+		}
+	}
+}
+
 // TestJavaFloat holds what Java 21 prints.
 func TestJavaFloat(t *testing.T) {
 	for f, want := range map[float64]string{

@@ -64,7 +64,8 @@ func AppendString(dst, s []byte) (out []byte, ok bool) {
 			checked = true
 			i++
 		case c >= ' ' && c != '"' && c != '\\':
-			i++
+			for i++; i < len(s) && plain[s[i]]; i++ {
+			}
 		default:
 			dst = append(dst, s[done:i]...)
 			dst = appendEscape(dst, c)
@@ -75,6 +76,14 @@ func AppendString(dst, s []byte) (out []byte, ok bool) {
 	dst = append(dst, s[done:]...)
 	return append(dst, '"'), true
 }
+
+// plain are the bytes of ASCII that stand for themselves.
+var plain = func() (t [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
 
 func appendEscape(dst []byte, c byte) []byte {
 	switch c {
@@ -93,6 +102,32 @@ func appendEscape(dst []byte, c byte) []byte {
 	}
 	const hex = "0123456789ABCDEF"
 	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+}
+
+// Key is `,"name":`, ready to be copied: all fields of an object begin with a comma, of which the first becomes a brace.
+type Key struct {
+	text  []byte
+	short [24]byte // the text where it fits: a copy of fixed size needs no call
+}
+
+// MakeKey makes the key of a field.
+func MakeKey(name string) Key {
+	k := Key{text: append(AppendText([]byte{','}, name), ':')}
+	copy(k.short[:], k.text)
+	return k
+}
+
+// Len is the length of a key in bytes.
+func (k *Key) Len() int { return len(k.text) }
+
+// Append appends a key.
+func (k *Key) Append(dst []byte) []byte {
+	n := len(dst)
+	if len(k.text) <= len(k.short) && cap(dst)-n >= len(k.short) {
+		*(*[24]byte)(dst[n : n+24]) = k.short
+		return dst[:n+len(k.text)]
+	}
+	return append(dst, k.text...)
 }
 
 // AppendText is AppendString for a string: for names and what else is encoded once and kept. Invalid UTF-8 is not a name that a server can

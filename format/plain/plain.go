@@ -46,7 +46,7 @@ type identity struct {
 
 // column is what is known of a column before any row.
 type column struct {
-	key     []byte // ,"name":
+	key     jsonenc.Key
 	members [][]byte
 	def     *schemas.Column
 	kind    event.Kind
@@ -75,7 +75,7 @@ func (e *Encoder) planOf(t *schemas.Table) *plan {
 	for i := range t.Columns {
 		def := &t.Columns[i]
 		c := column{def: def, kind: format.Kind(def), fsp: min(def.Fsp, 6)}
-		c.key = append(jsonenc.AppendText([]byte{','}, def.Name), ':')
+		c.key = jsonenc.MakeKey(def.Name)
 		for _, m := range def.Members {
 			text := jsonenc.AppendText(nil, m)
 			if def.Type == schemas.Set {
@@ -85,7 +85,7 @@ func (e *Encoder) planOf(t *schemas.Table) *plan {
 			size += 24 + len(text)
 		}
 		p.columns[i] = c
-		size += 128 + len(c.key)
+		size += 160 + c.key.Len()
 	}
 	e.plans.Put(t, p, size)
 	return p
@@ -164,7 +164,7 @@ func appendKey(o *format.Out, p *plan, row, fill event.Row) (format.Span, error)
 			return span, fault.New(fault.FormatValue, "the row image does not hold column %s of the key", col.def.Name).
 				Hint("SET GLOBAL binlog_row_image=FULL on the source")
 		}
-		o.Buf = append(o.Buf, col.key...)
+		o.Buf = col.key.Append(o.Buf)
 		var err error
 		if o.Buf, err = value(o.Buf, col, from, c); err != nil {
 			return span, err

@@ -24,7 +24,7 @@ func image(dst []byte, p *plan, row event.Row) (out []byte, partial bool, err er
 			partial = true
 			continue
 		}
-		dst = append(dst, col.key...)
+		dst = col.key.Append(dst)
 		if dst, err = value(dst, col, row, c); err != nil {
 			return dst, false, err
 		}
@@ -43,7 +43,7 @@ func partials(dst []byte, p *plan, row event.Row) ([]byte, error) {
 		if col.kind != event.JSON {
 			return dst, format.WrongKind(col.def, c.Kind())
 		}
-		dst = append(dst, col.key...)
+		dst = col.key.Append(dst)
 		var err error
 		if dst, err = appendDiffs(dst, row.Bytes(c)); err != nil {
 			return dst, fault.New(fault.FormatValue, "column %s: %w", col.def.Name, err)
