@@ -64,39 +64,8 @@ func Decoder(charset string) (DecodeFunc, error) {
 	return nil, fault.New(fault.BinlogCharset, "no text is in character set %q", charset)
 }
 
-// asciiPrefix counts the bytes before the first one that is not ASCII.
-func asciiPrefix(s []byte) int {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		if binary.LittleEndian.Uint64(s[i:])&0x8080808080808080 != 0 {
-			break
-		}
-	}
-	for i < len(s) && s[i] < utf8.RuneSelf {
-		i++
-	}
-	return i
-}
-
-// ValidUTF8MB3 reports UTF-8 without characters of four bytes.
-func ValidUTF8MB3(s []byte) bool {
-	i := asciiPrefix(s)
-	if i == len(s) {
-		return true
-	}
-	for _, c := range s[i:] {
-		if c >= 0xf0 {
-			return false
-		}
-	}
-	return utf8.Valid(s[i:])
-}
-
-// ValidASCII reports bytes below 0x80 only.
-func ValidASCII(s []byte) bool { return asciiPrefix(s) == len(s) }
-
 func decodeUTF8MB4(dst, src []byte) ([]byte, bool) {
-	if !utf8.Valid(src) {
+	if !ValidUTF8(src) {
 		return dst, false
 	}
 	return append(dst, src...), true

@@ -90,6 +90,36 @@ func TestDecoderASCII(t *testing.T) {
 	}
 }
 
+func TestValidUTF8(t *testing.T) {
+	// Every code of up to four bytes that can start with a lead byte, alone and between letters, against the standard library.
+	edges := []byte{0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff}
+	for lead := range 256 {
+		for _, b := range edges {
+			for _, c := range edges {
+				for _, d := range edges {
+					code := []byte{byte(lead), b, c, d}
+					for n := 1; n <= 4; n++ {
+						for _, text := range [][]byte{code[:n], append([]byte("1234567"), code[:n]...), append(code[:n:n], "12345678"...)} {
+							if got := ValidUTF8(text); got != utf8.Valid(text) {
+								t.Fatalf("%x: got %v", text, got)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func FuzzValidUTF8(f *testing.F) {
+	f.Add([]byte("häß 표한😀 and then some plain text"))
+	f.Fuzz(func(t *testing.T, s []byte) {
+		if got := ValidUTF8(s); got != utf8.Valid(s) {
+			t.Fatalf("%x: got %v", s, got)
+		}
+	})
+}
+
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte("\x8f\xb0\xa1\x94\x39\xfc\x36 plain \x81"))
 	f.Add([]byte("\xd8\x3d\xde\x00"))

@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"unicode/utf8"
 
 	"cdc/event"
 	"cdc/event/jsonbin"
@@ -192,7 +191,7 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 		switch o.code {
 		case opUTF8:
 			flags := uint8(0)
-			if !utf8.Valid(b) {
+			if !charset.ValidUTF8(b) {
 				flags = event.Raw
 			}
 			arena = append(arena, b...)
