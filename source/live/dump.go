@@ -129,6 +129,7 @@ func (d *dump) event(soon, late time.Time) ([]byte, error) {
 
 // startDump turns a session into a dump connection and waits for the first packet, so that a refusal is known at once.
 func startDump(ctx context.Context, s *session, f *facts, cfg *Config, q dumpRequest, most int) (*dump, error) {
+	s.account = f.account
 	var set []string
 	if sum := f.vars["binlog_checksum"]; sum != "" && sum != "NONE" {
 		set = append(set, "@master_binlog_checksum=@@GLOBAL.binlog_checksum", "@source_binlog_checksum=@@GLOBAL.binlog_checksum")

@@ -20,6 +20,7 @@ type facts struct {
 	uuid     gtid.UUID
 	id       uint32
 	address  string
+	account  string
 	vars     map[string]string
 	executed *gtid.Set // gtid_executed; MariaDB: gtid_binlog_pos
 	purged   *gtid.Set // gtid_purged; nil on MariaDB, which does not say
@@ -48,6 +49,7 @@ func ask(ctx context.Context, s *session) (*facts, error) {
 	}
 	if at := strings.LastIndexByte(who, '@'); at >= 0 {
 		s.account = quote(who[:at]) + "@" + quote(who[at+1:])
+		f.account = s.account
 	}
 	f.text, f.comment = f.vars["version"], f.vars["version_comment"]
 	if strings.Contains(strings.ToLower(f.text), "mariadb") {
