@@ -14,7 +14,6 @@ import (
 	"cdc/event"
 	"cdc/event/celltext"
 	"cdc/fault"
-	"cdc/gtid"
 	"cdc/schemas"
 	"cdc/source/binlog"
 )
@@ -316,5 +315,3 @@ func (s memSpool) Open(name string) (io.ReadCloser, error) {
 }
 
 func (s memSpool) Remove(name string) error { delete(s, name); return nil }
-
-var _ gtid.GTID

@@ -4,12 +4,14 @@ package binlog_test
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
-	"cdc/event"
 	"cdc/internal/testbed"
 )
 
@@ -115,8 +117,9 @@ func scenarios() []scenario {
 		{"minimal", all, testbed.Options{RowImage: "minimal"}, everything},
 		{"nogtid", mysql, testbed.Options{GTIDOff: true, Args: []string{"--binlog-checksum=NONE"}}, mixed},
 		{"mixed", []testbed.Kind{testbed.MariaDB118, testbed.MariaDB1011}, testbed.Options{GTIDOff: true}, mixed},
-		{"select", all, testbed.Options{FullMetadata: false}, createSelect},
+		{"select", all, testbed.Options{}, createSelect},
 		{"partial", []testbed.Kind{testbed.MySQL97, testbed.MySQL80}, testbed.Options{Args: []string{"--binlog-row-value-options=PARTIAL_JSON"}}, partial},
+		{"work", []testbed.Kind{testbed.MySQL97}, testbed.Options{}, work},
 		{"statement", all, testbed.Options{}, statement},
 		{"tagged", []testbed.Kind{testbed.MySQL97}, testbed.Options{}, tagged},
 	}
@@ -128,6 +131,44 @@ func createSelect(k testbed.Kind) [][]string {
 		return [][]string{list}
 	}
 	return [][]string{append(list, "CREATE TABLE dst AS SELECT * FROM src", "INSERT INTO dst VALUES (4,'d')")}
+}
+
+// work is the mixture that the project measures itself with: transactions of 1 to 10 changes, half of them of a narrow table, half of one with
+// mixed types; 60 inserts, 28 updates and 12 deletes of a hundred.
+func work(testbed.Kind) [][]string {
+	list := []string{
+		"CREATE DATABASE bench CHARACTER SET utf8mb4", "USE bench",
+		`CREATE TABLE narrow (id BIGINT PRIMARY KEY AUTO_INCREMENT, account INT NOT NULL, kind TINYINT UNSIGNED NOT NULL, amount BIGINT NOT NULL, created DATETIME NOT NULL,
+			name VARCHAR(64) NOT NULL, note VARCHAR(200) NOT NULL)`,
+		`CREATE TABLE wide (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, doc JSON, price DECIMAL(18,4), tax DECIMAL(10,2) NULL, at DATETIME(6), seen TIMESTAMP(3) NULL,
+			title VARCHAR(100), body TEXT, state ENUM('new','paid','sent'), ratio DOUBLE, ok TINYINT(1), raw VARBINARY(32))`,
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 38 {
+		list = append(list, "BEGIN")
+		for range i%10 + 1 {
+			table, values := "narrow", fmt.Sprintf("(NULL,%d,%d,%d,'2026-11-21 10:%02d:%02d','%s','%s')", r.IntN(1e6), r.IntN(200), r.Int64N(1e12), r.IntN(60), r.IntN(60),
+				strings.Repeat("n", 10+r.IntN(20)), strings.Repeat("some words ", 8+r.IntN(8)))
+			if r.IntN(100) < 48 {
+				table = "wide"
+				values = fmt.Sprintf(`(NULL,'{"id":%d,"tags":["a","b%d"],"address":{"street":"Straße %d","zip":"%05d"},"score":%d.5}',%d.1234,NULL,'2026-11-21 10:11:%02d.%06d','2026-11-21 10:11:12.345','%s','%s','paid',%d.25,1,x'%032x')`,
+					r.IntN(1e9), r.IntN(9), r.IntN(99), r.IntN(99999), r.IntN(100), r.IntN(1e9), r.IntN(60), r.IntN(1e6), strings.Repeat("Überschrift ", 1+r.IntN(4)),
+					strings.Repeat("längerer Text ", 5+r.IntN(9)), r.IntN(1000), r.Int64())
+			}
+			switch n := r.IntN(100); {
+			case n < 60 || i < 5:
+				list = append(list, "INSERT INTO "+table+" VALUES "+values)
+			case n < 88 && table == "narrow":
+				list = append(list, "UPDATE narrow SET amount=amount+1 ORDER BY RAND() LIMIT 1")
+			case n < 88:
+				list = append(list, "UPDATE wide SET price=price+1, title='geändert' ORDER BY RAND() LIMIT 1")
+			default:
+				list = append(list, "DELETE FROM "+table+" ORDER BY RAND() LIMIT 1")
+			}
+		}
+		list = append(list, "COMMIT")
+	}
+	return [][]string{list}
 }
 
 // statement ends with a change in statement format.
@@ -200,5 +241,3 @@ func record(t *testing.T, k testbed.Kind, sc scenario) []byte {
 	}
 	return out
 }
-
-var _ event.Op

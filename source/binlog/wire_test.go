@@ -7,17 +7,6 @@ import (
 	"cdc/source/binlog"
 )
 
-// seal puts the right size and, where asked, checksum into an event.
-func seal(raw []byte, checksum bool) []byte {
-	if checksum {
-		raw = append(raw, 0, 0, 0, 0)
-	}
-	binary.LittleEndian.PutUint32(raw[9:], uint32(len(raw)))
-	if checksum {
-		sum(raw)
-	}
-	return raw
-}
 
 func sum(raw []byte) {
 	n := len(raw) - 4

@@ -38,11 +38,9 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 	full := count == len(ops)
 	firstCell, firstByte := len(cells), len(arena)
 	cells = slices.Grow(cells, len(ops))[:firstCell+len(ops)]
-	out := cells[firstCell:]
+	out := cells[firstCell:][:len(ops)]
 	bit, jsonBit := 0, 0
-	failed := func(i int, why string) ([]event.Cell, []byte, int, error) {
-		return cells[:firstCell], arena[:firstByte], 0, p.broken(i, why)
-	}
+	null := byte(0) // the bits of the null bitmap from bit on
 	for i := range ops {
 		o := &ops[i]
 		isPartial := false
@@ -54,14 +52,17 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 			out[i] = event.Cell{}
 			continue
 		}
-		null := nulls[bit>>3] >> (bit & 7) & 1
+		if bit&7 == 0 {
+			null = nulls[bit>>3]
+		}
 		bit++
-		if null != 0 {
+		isNull := null&1 != 0
+		if null >>= 1; isNull {
 			out[i] = event.NullCell()
 			continue
 		}
 		if len(data)-pos < int(o.n) {
-			return failed(i, endsInValue)
+			return cells[:firstCell], arena[:firstByte], 0, p.broken(i, endsInValue)
 		}
 		b := data[pos:]
 		pos += int(o.n)
@@ -109,7 +110,7 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 		case opDateTime:
 			num, ok := dateTime2(b, o.a)
 			if !ok {
-				return failed(i, badTime)
+				return cells[:firstCell], arena[:firstByte], 0, p.broken(i, badTime)
 			}
 			out[i] = event.NumCell(event.DateTime, num, 0)
 			continue
@@ -119,7 +120,7 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 		case opTime:
 			us, ok := time2(b, o.a)
 			if !ok {
-				return failed(i, badTime)
+				return cells[:firstCell], arena[:firstByte], 0, p.broken(i, badTime)
 			}
 			out[i] = event.NumCell(event.Time, uint64(us), 0)
 			continue
@@ -134,7 +135,7 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 			off := len(arena)
 			var ok bool
 			if arena, ok = jsonbin.AppendDecimal(arena, b[:o.n], o.a, o.b); !ok {
-				return failed(i, badDecimal)
+				return cells[:firstCell], arena[:firstByte], 0, p.broken(i, badDecimal)
 			}
 			out[i] = event.ArenaCell(event.Decimal, off, len(arena)-off, 0)
 			continue
@@ -158,14 +159,14 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 		case opBits:
 			v := bigEndian(b[:o.n])
 			if v&^o.mask != 0 {
-				return failed(i, badBits)
+				return cells[:firstCell], arena[:firstByte], 0, p.broken(i, badBits)
 			}
 			out[i] = event.NumCell(event.Bits, v, 0)
 			continue
 		case opOldDateTime, opOldTimestamp, opOldTime, opHiresDateTime, opHiresTimestamp, opHiresTime:
 			c, ok := o.oldTemporal(b[:o.n])
 			if !ok {
-				return failed(i, badTime)
+				return cells[:firstCell], arena[:firstByte], 0, p.broken(i, badTime)
 			}
 			out[i] = c
 			continue
@@ -183,7 +184,7 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 			}
 		}
 		if size > len(data)-pos {
-			return failed(i, endsInValue)
+			return cells[:firstCell], arena[:firstByte], 0, p.broken(i, endsInValue)
 		}
 		b = data[pos : pos+size]
 		pos += size
@@ -219,7 +220,7 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 			out[i] = event.ArenaCell(event.Bytes, off, size, 0)
 		case opBinary:
 			if size > int(o.size) {
-				return failed(i, tooLong)
+				return cells[:firstCell], arena[:firstByte], 0, p.broken(i, tooLong)
 			}
 			arena = append(arena, b...)
 			for range int(o.size) - size {
@@ -228,7 +229,7 @@ func (p *Plan) image(data []byte, pos int, present, partial []byte, cells []even
 			out[i] = event.ArenaCell(event.Bytes, off, int(o.size), 0)
 		case opFixed:
 			if size > int(o.size) {
-				return failed(i, tooLong)
+				return cells[:firstCell], arena[:firstByte], 0, p.broken(i, tooLong)
 			}
 			var kind event.Kind
 			arena, kind = appendFixed(arena, b, p.table.Columns[i].Type, int(o.size))
