@@ -1,0 +1,234 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cdc/fault"
+	"cdc/format/debezium"
+	"cdc/gtid"
+	"cdc/internal/settings"
+	"cdc/schemas"
+	"cdc/source/live"
+)
+
+// Config is a pipeline: one source and any number of streams from it.
+type Config struct {
+	Source     SourceConfig     `yaml:"source" jsonschema_description:"Where changes come from."`
+	Streams    []StreamConfig   `yaml:"streams" jsonschema_description:"Where they go: each stream has its own place and pace."`
+	Checkpoint CheckpointConfig `yaml:"checkpoint" jsonschema_description:"Where the places are kept."`
+	Memory     settings.Size    `yaml:"memory" jsonschema_description:"Bytes that changes under way may take, for all streams together. Default 256MiB."`
+	MaxRow     settings.Size    `yaml:"max_row" jsonschema_description:"Largest row; a larger one stops the stream. Default 64MiB, at most a quarter of memory."`
+
+	dir string // of the file: relative paths in it are relative to that
+}
+
+// SourceConfig is where changes come from.
+type SourceConfig struct {
+	MySQL   *live.Config `yaml:"mysql" jsonschema_description:"A MySQL server."`
+	MariaDB *live.Config `yaml:"mariadb" jsonschema_description:"A MariaDB server."`
+	Tables  []string     `yaml:"tables" jsonschema_description:"Tables to capture, as patterns database.table with % and _; a leading ! takes away. Default: all but the system databases."`
+	Start   string       `yaml:"start" jsonschema_description:"Where a stream without a checkpoint starts: now, start (the oldest binlog), a GTID set, FILE:POSITION, or a time as 2006-01-02T15:04:05Z. Default now."`
+}
+
+// StreamConfig is one stream.
+type StreamConfig struct {
+	Name string     `yaml:"name" jsonschema_description:"Name of the stream; its checkpoint is kept under it."`
+	Sink SinkConfig `yaml:"sink" jsonschema_description:"Where the changes go: one of the keys below."`
+}
+
+// SinkConfig names one sink.
+type SinkConfig struct {
+	Files  *FilesConfig  `yaml:"files" jsonschema_description:"JSON lines in a local folder."`
+	Stdout *StdoutConfig `yaml:"stdout" jsonschema_description:"JSON lines on standard output."`
+	Null   *NullConfig   `yaml:"null" jsonschema_description:"Nowhere: changes are encoded, counted and dropped, for measuring."`
+}
+
+// FilesConfig is a folder of JSON lines.
+type FilesConfig struct {
+	Dir      string            `yaml:"dir" jsonschema_description:"Folder for the files."`
+	Path     string            `yaml:"path" jsonschema_description:"Path of a table's files below dir. Default {database}/{table}/{database}.{table}."`
+	Format   string            `yaml:"format" jsonschema:"enum=plain,enum=debezium" jsonschema_description:"plain (compact JSON of our own) or debezium. Default plain."`
+	Debezium *debezium.Options `yaml:"debezium" jsonschema_description:"Settings of the debezium format."`
+	Size     settings.Size     `yaml:"size" jsonschema_description:"A file of this size is published at the next end of a transaction. Default 128MiB."`
+	Interval time.Duration     `yaml:"interval" jsonschema_description:"The oldest change waits no longer for publication. Default 60s."`
+}
+
+// StdoutConfig is standard output.
+type StdoutConfig struct {
+	Format   string            `yaml:"format" jsonschema:"enum=plain,enum=debezium" jsonschema_description:"plain (compact JSON of our own) or debezium. Default plain."`
+	Debezium *debezium.Options `yaml:"debezium" jsonschema_description:"Settings of the debezium format."`
+}
+
+// NullConfig encodes and drops.
+type NullConfig struct {
+	Format   string            `yaml:"format" jsonschema:"enum=none,enum=plain,enum=debezium" jsonschema_description:"none, plain or debezium. Default none."`
+	Debezium *debezium.Options `yaml:"debezium" jsonschema_description:"Settings of the debezium format."`
+}
+
+// CheckpointConfig is where the places are kept.
+type CheckpointConfig struct {
+	Dir     string        `yaml:"dir" jsonschema_description:"Folder for the checkpoint; one pipeline has it to itself."`
+	Every   time.Duration `yaml:"every" jsonschema_description:"How often it is saved. Default 1s."`
+	MinFree settings.Size `yaml:"min_free" jsonschema_description:"Free space below which reading pauses. Default 64MiB."`
+}
+
+const (
+	defaultMemory = 256 << 20
+	defaultMaxRow = 64 << 20
+)
+
+// loadConfig reads and checks a configuration; its error is a faults with all that is wrong.
+func loadConfig(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.New(fault.ConfigNotFound, "read configuration: %w", err)
+	}
+	c := &Config{dir: filepath.Dir(path)}
+	doc, bad := settings.Decode(path, data, c)
+	if len(bad) == 0 {
+		bad = doc.At(c.validate())
+	}
+	if len(bad) > 0 {
+		return nil, faults(bad)
+	}
+	if c.Memory == 0 {
+		c.Memory = defaultMemory
+	}
+	if c.MaxRow == 0 {
+		c.MaxRow = min(defaultMaxRow, c.Memory/4)
+	}
+	return c, nil
+}
+
+func (c *Config) validate() []settings.Problem {
+	var out []settings.Problem
+	problem := func(path, format string, args ...any) {
+		out = append(out, settings.Problem{Path: path, Text: fmt.Sprintf(format, args...)})
+	}
+	switch s := &c.Source; {
+	case s.MySQL == nil && s.MariaDB == nil:
+		problem("source", "needs mysql: or mariadb:")
+	case s.MySQL != nil && s.MariaDB != nil:
+		problem("source", "mysql and mariadb are both given; one configuration has one source")
+	case s.MySQL != nil:
+		out = append(out, s.MySQL.Validate("source.mysql")...)
+	default:
+		out = append(out, s.MariaDB.Validate("source.mariadb")...)
+	}
+	for i, p := range c.Source.Tables {
+		if _, err := schemas.ParseSelector([]string{p}); err != nil {
+			problem(fmt.Sprintf("source.tables[%d]", i), "%v", err)
+		}
+	}
+	if c.Source.Start != "" {
+		if _, err := parseStart(c.Source.Start, c.Source.flavor()); err != nil {
+			problem("source.start", "%v", err)
+		}
+	}
+	if len(c.Streams) == 0 {
+		problem("streams", "needs at least one stream")
+	}
+	names := map[string]bool{}
+	dirs := map[string]bool{}
+	for i := range c.Streams {
+		s := &c.Streams[i]
+		at := fmt.Sprintf("streams[%d]", i)
+		if s.Name == "" {
+			problem(at+".name", "is missing")
+		} else if names[s.Name] {
+			problem(at+".name", "%q is the name of an earlier stream too", s.Name)
+		}
+		names[s.Name] = true
+		n := 0
+		if f := s.Sink.Files; f != nil {
+			n++
+			if f.Dir == "" {
+				problem(at+".sink.files.dir", "is missing")
+			} else if dir := c.path(f.Dir); dirs[dir] {
+				problem(at+".sink.files.dir", "%q belongs to an earlier stream too", f.Dir)
+			} else {
+				dirs[dir] = true
+			}
+			if f.Interval < 0 {
+				problem(at+".sink.files.interval", "is negative")
+			}
+			validateFormat(&out, at+".sink.files", f.Format, f.Debezium, false)
+		}
+		if f := s.Sink.Stdout; f != nil {
+			n++
+			validateFormat(&out, at+".sink.stdout", f.Format, f.Debezium, false)
+		}
+		if f := s.Sink.Null; f != nil {
+			n++
+			validateFormat(&out, at+".sink.null", f.Format, f.Debezium, true)
+		}
+		if n != 1 {
+			problem(at+".sink", "needs one of files, stdout, null; it has %d", n)
+		}
+	}
+	if c.Checkpoint.Dir == "" {
+		problem("checkpoint.dir", "is missing")
+	}
+	if c.Checkpoint.Every < 0 || c.Checkpoint.Every > time.Hour {
+		problem("checkpoint.every", "%s is not between 0 and an hour", c.Checkpoint.Every)
+	}
+	if c.Memory != 0 && c.Memory < 16<<20 {
+		problem("memory", "%s is less than 16MiB", c.Memory)
+	}
+	memory := c.Memory
+	if memory == 0 {
+		memory = defaultMemory
+	}
+	if c.MaxRow > memory/2 {
+		problem("max_row", "%s is more than half of memory (%s)", c.MaxRow, memory)
+	}
+	return out
+}
+
+func validateFormat(out *[]settings.Problem, at, name string, opt *debezium.Options, none bool) {
+	switch name {
+	case "", "plain":
+	case "debezium":
+	case "none":
+		if none {
+			break
+		}
+		fallthrough
+	default:
+		*out = append(*out, settings.Problem{Path: at + ".format", Text: fmt.Sprintf("%q is neither plain nor debezium", name)})
+	}
+	if opt == nil {
+		return
+	}
+	if name != "debezium" {
+		*out = append(*out, settings.Problem{Path: at + ".debezium", Text: "goes with format: debezium only"})
+	}
+	if err := opt.Validate(); err != nil {
+		*out = append(*out, settings.Problem{Path: at + ".debezium", Text: err.Error()})
+	}
+}
+
+func (s *SourceConfig) flavor() gtid.Flavor {
+	if s.MariaDB != nil {
+		return gtid.MariaDB
+	}
+	return gtid.MySQL
+}
+
+func (s *SourceConfig) server() *live.Config {
+	if s.MariaDB != nil {
+		return s.MariaDB
+	}
+	return s.MySQL
+}
+
+// path makes a path of the configuration relative to its file.
+func (c *Config) path(p string) string {
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(c.dir, p)
+}

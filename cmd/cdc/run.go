@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"cdc/checkpoint/badger"
+	"cdc/fault"
+	"cdc/pipeline"
+)
+
+func runCommand() *cobra.Command {
+	var opt runOptions
+	c := &cobra.Command{
+		Use:   "run FILE.yaml",
+		Short: "Run the pipeline that a configuration describes",
+		Long: `Run carries changes until it is stopped. SIGINT or SIGTERM stop it cleanly: what was read is made durable and the checkpoint is saved; a second
+signal ends it at once, which loses nothing either: the next run goes on from the checkpoint.`,
+		Example: `  cdc run pipeline.yaml
+  cdc run pipeline.yaml --progress        # a live status on the terminal
+  cdc run pipeline.yaml --until now       # catch up with the source, then stop`,
+		Args: oneFile,
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := loadConfig(args[0])
+			if err != nil {
+				return err
+			}
+			return opt.run(c, cfg)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&opt.until, "until", "", "stop at this place: now, a time, FILE:POSITION or a GTID set")
+	f.BoolVar(&opt.progress, "progress", false, "show a live status on stderr (default: where stderr is a terminal)")
+	f.BoolVar(&opt.quiet, "quiet", false, "log warnings and errors only")
+	f.StringVar(&opt.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&opt.logLevel, "log-level", "info", "debug, info, warn or error")
+	return c
+}
+
+type runOptions struct {
+	until               string
+	progress, quiet     bool
+	logFormat, logLevel string
+}
+
+func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
+	log, err := newLog(c.ErrOrStderr(), o.logFormat, o.logLevel, o.quiet)
+	if err != nil {
+		return err
+	}
+	until, err := parseStop(o.until, cfg.Source.flavor())
+	if err != nil {
+		return fault.New(fault.UsageInvalid, "--until: %w", err)
+	}
+	limitHeap(int64(cfg.Memory))
+
+	ctx, quit := context.WithCancel(context.WithoutCancel(context.Background()))
+	defer quit()
+	stop := make(chan struct{})
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	done := make(chan struct{})
+	defer close(done)
+	wg.Go(func() {
+		select {
+		case s := <-signals:
+			log.Info("stopping", "signal", s.String())
+			close(stop)
+		case <-done:
+			return
+		}
+		select {
+		case <-signals:
+			log.Warn("second signal: ending at once")
+			quit()
+		case <-done:
+		}
+	})
+
+	store, err := badger.Open(ctx, cfg.path(cfg.Checkpoint.Dir), badger.Options{MinFree: uint64(cfg.Checkpoint.MinFree), Logger: log})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	for _, w := range store.Warnings() {
+		log.Warn("checkpoint repaired", "what", w)
+	}
+
+	a := &app{cfg: cfg, store: store, log: log, stop: stop, until: until, out: c.OutOrStdout(), began: time.Now()}
+	for i := range cfg.Streams {
+		a.streams = append(a.streams, newStream(a, &cfg.Streams[i]))
+	}
+	sock, err := a.listen()
+	if err != nil {
+		return err
+	}
+	defer sock.close()
+	if o.progress || term.IsTerminal(int(os.Stderr.Fd())) && !o.quiet {
+		p := newProgress(c.ErrOrStderr(), a)
+		defer p.finish()
+		wg.Go(func() { p.run(done) })
+	}
+	return a.run(ctx)
+}
+
+// limitHeap keeps the process near its budget: the collector works harder before it grows past it. Beside the budget there are the buffers of
+// connections and of the checkpoint's database.
+func limitHeap(memory int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory + 40<<20)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
+// run runs all streams; the first that fails for good stops the others cleanly.
+func (a *app) run(ctx context.Context) error {
+	errs := make(chan error, len(a.streams))
+	for _, s := range a.streams {
+		go func() { errs <- s.supervise(ctx) }()
+	}
+	var first error
+	for range a.streams {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+			for _, s := range a.streams {
+				s.halt()
+			}
+		}
+	}
+	if errors.Is(first, context.Canceled) {
+		return nil // the second signal: what was not acknowledged comes again with the next run
+	}
+	return first
+}
+
+// supervise runs one stream until it ends for good.
+func (s *stream) supervise(ctx context.Context) error {
+	err := pipeline.Supervise(ctx, s.halted, s.log, s.once)
+	s.ended(err)
+	return err
+}
+
+func newLog(w interface{ Write([]byte) (int, error) }, format, level string, quiet bool) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fault.New(fault.UsageInvalid, "--log-level: %q is none of debug, info, warn, error", level)
+	}
+	if quiet {
+		l = max(l, slog.LevelWarn)
+	}
+	opt := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opt)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opt)), nil
+	}
+	return nil, fault.New(fault.UsageInvalid, "--log-format: %q is neither text nor json", format)
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cdc/checkpoint"
+	"cdc/checkpoint/badger"
+	"cdc/fault"
+	"cdc/pipeline"
+)
+
+func statusCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status FILE.yaml",
+		Short: "How a pipeline does: of the running process, or of the checkpoint of a stopped one",
+		Long: `Status says it in the words of SHOW REPLICA STATUS. A running pipeline answers through its control socket; for a stopped one the checkpoint
+is read. The exit code is 0 when every stream runs or was stopped cleanly, 1 when one failed.`,
+		Example: "  cdc status pipeline.yaml\n  cdc status pipeline.yaml --json | jq '.streams[].seconds_behind_source'",
+		Args:    oneFile,
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := loadConfig(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := cfg.status(c)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				e := json.NewEncoder(c.OutOrStdout())
+				e.SetIndent("", "  ")
+				err = e.Encode(r)
+			} else {
+				for i := range r.Streams {
+					printStatus(c.OutOrStdout(), &r.Streams[i])
+				}
+			}
+			for _, s := range r.Streams {
+				if err == nil && s.State == "failed" {
+					err = fault.New(fault.PipelineStopped, "stream %q failed: %s", s.Stream, s.Error).Hint("%s", s.Hint)
+				}
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (c *Config) status(cmd *cobra.Command) (statusReport, error) {
+	dir := c.path(c.Checkpoint.Dir)
+	r, ok, err := askStatus(cmd.Context(), dir)
+	if ok || err != nil {
+		return r, err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return r, fault.New(fault.CheckpointMissing, "no pipeline runs, and there is no checkpoint folder %s", dir)
+	}
+	store, err := badger.Open(cmd.Context(), dir, badger.Options{ReadOnly: true})
+	if err != nil {
+		return r, err
+	}
+	defer store.Close()
+	for i := range c.Streams {
+		name := c.Streams[i].Name
+		rec, err := store.Load(cmd.Context(), name)
+		if errors.Is(err, checkpoint.ErrNone) {
+			r.Streams = append(r.Streams, streamStatus{Status: pipeline.Status{Stream: name, State: "never run", Source: c.Source.server().Address}})
+			continue
+		}
+		if err != nil {
+			return r, err
+		}
+		r.Streams = append(r.Streams, streamStatus{Status: recordStatus(name, &rec), ReaderState: "stopped"})
+	}
+	return r, nil
+}
+
+// recordStatus says of a stopped stream what its checkpoint knows.
+func recordStatus(name string, rec *checkpoint.Record) pipeline.Status {
+	s := pipeline.Status{
+		Stream: name, State: "stopped", Source: rec.Server.Address, SourceVersion: rec.Server.Version, AckFile: rec.File, AckOffset: rec.Offset,
+		AckedRows: rec.Rows, AckedTxns: rec.Txns,
+	}
+	if !rec.Server.UUID.IsZero() {
+		s.ServerUUID = rec.Server.UUID.String()
+	}
+	if rec.GTIDs != nil {
+		s.ExecutedGTIDs = rec.GTIDs.String()
+	}
+	age := time.Since(time.UnixMicro(rec.Saved)).Seconds()
+	s.CheckpointAge = &age
+	return s
+}
+
+func printStatus(w io.Writer, s *streamStatus) {
+	line := func(name, format string, args ...any) {
+		if v := fmt.Sprintf(format, args...); v != "" {
+			fmt.Fprintf(w, "%28s: %s\n", name, v)
+		}
+	}
+	seconds := func(f *float64) string {
+		if f == nil {
+			return "NULL"
+		}
+		return fmt.Sprintf("%.3f", *f)
+	}
+	fmt.Fprintf(w, "%s stream %s %s\n", strings.Repeat("*", 24), s.Stream, strings.Repeat("*", 24))
+	line("Source", "%s", s.Source)
+	line("Source_Version", "%s", s.SourceVersion)
+	line("Source_UUID", "%s", s.ServerUUID)
+	line("State", "%s", s.State)
+	line("Reader_State", "%s", s.ReaderState)
+	if s.State == "running" || s.State == "stopping" {
+		line("Replica_Server_Id", "%d", s.ServerID)
+		line("Last_Read_GTID", "%s", s.ReadGTID)
+		line("Read_Source_Log_Pos", "%s:%d", s.ReadFile, s.ReadOffset)
+	}
+	line("Executed_Gtid_Set", "%s", s.ExecutedGTIDs)
+	line("Exec_Source_Log_Pos", "%s:%d", s.AckFile, s.AckOffset)
+	if s.State == "running" || s.State == "stopping" {
+		line("Seconds_Behind_Source", "%s", seconds(s.Behind))
+		line("Clock_Offset_Seconds", "%s", seconds(s.ClockOffset))
+		line("Rows_Read", "%d in %d transactions", s.Rows, s.Txns)
+	}
+	line("Rows_Acknowledged", "%d in %d transactions since the stream began", s.AckedRows, s.AckedTxns)
+	if s.MemoryLimit > 0 {
+		line("Memory", "%.1f of %.0f MiB, at most %.1f", float64(s.MemoryUsed)/(1<<20), float64(s.MemoryLimit)/(1<<20), float64(s.MemoryPeak)/(1<<20))
+		line("Places_In_Flight", "%d", s.InFlight)
+		line("Reconnects", "%d", s.Reconnects)
+	}
+	if s.CheckpointAge != nil {
+		line("Checkpoint_Age_Seconds", "%.1f", *s.CheckpointAge)
+	}
+	for _, t := range s.Tables {
+		line("Table", "%s: %d inserts, %d updates, %d deletes", t.Table, t.Inserts, t.Updates, t.Deletes)
+	}
+	line("Last_Error", "%s", s.Error)
+	line("Next", "%s", s.Hint)
+}

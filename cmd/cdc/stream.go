@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"cdc/checkpoint"
+	"cdc/checkpoint/badger"
+	"cdc/checkpoint/spool"
+	"cdc/event"
+	"cdc/fault"
+	"cdc/pipeline"
+	"cdc/schemas"
+	"cdc/sinks"
+	"cdc/source/binlog"
+	"cdc/source/live"
+)
+
+// app is a running configuration.
+type app struct {
+	cfg     *Config
+	store   *badger.Store
+	log     *slog.Logger
+	stop    chan struct{} // closed by the first signal
+	until   live.Stop
+	out     io.Writer
+	began   time.Time
+	streams []*stream
+}
+
+// stream is one stream of it, over all its runs.
+type stream struct {
+	app    *app
+	cfg    *StreamConfig
+	log    *slog.Logger
+	once_  sync.Once
+	halted chan struct{} // closed when it shall end cleanly
+
+	mu   sync.Mutex
+	pipe *pipeline.Pipeline // of the present run; stays after it ended
+	src  *live.Source
+	runs int
+	err  error
+	over bool
+}
+
+func newStream(a *app, cfg *StreamConfig) *stream {
+	s := &stream{app: a, cfg: cfg, log: a.log.With("stream", cfg.Name), halted: make(chan struct{})}
+	go func() {
+		select {
+		case <-a.stop:
+			s.halt()
+		case <-s.halted:
+		}
+	}()
+	return s
+}
+
+// halt asks the stream to end cleanly.
+func (s *stream) halt() { s.once_.Do(func() { close(s.halted) }) }
+
+func (s *stream) ended(err error) {
+	s.halt()
+	s.mu.Lock()
+	s.err, s.over = err, true
+	s.mu.Unlock()
+}
+
+// once is one run of the stream, from its checkpoint to its end or a failure.
+func (s *stream) once(ctx context.Context) error {
+	a, cfg := s.app, s.app.cfg
+	sel, err := schemas.ParseSelector(cfg.Source.Tables)
+	if err != nil {
+		return err
+	}
+	rec, start, err := s.load(ctx, sel)
+	if err != nil {
+		return err
+	}
+	catalog := schemas.NewCatalog(cfg.Source.flavor(), rec.Server.Number())
+	if err := a.store.Rewind(ctx, s.cfg.Name, rec.SchemaSeq, func(e *schemas.Entry) error {
+		catalog.Replay(e)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if rec.SchemaSeq == 0 {
+		catalog = nil // nothing is known yet: the source reads the tables from the server
+	}
+
+	keep := make([]string, 0, len(rec.XA))
+	for _, x := range rec.XA {
+		keep = append(keep, x.Spool)
+	}
+	rows, err := spool.Open(filepath.Join(cfg.path(cfg.Checkpoint.Dir), "spool-"+s.cfg.Name), keep)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+
+	// Every stream has an equal part of the memory.
+	budget := event.NewBudget(int64(cfg.Memory) / int64(len(cfg.Streams)))
+	_, _, limit := budget.Used()
+	sink, err := openSink(ctx, a, s.cfg, budget, s.log)
+	if err != nil {
+		return err
+	}
+	defer sink.Close()
+
+	// Before connecting, so that a clean stop need not wait for a server that does not answer.
+	opening, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.halted:
+			cancel()
+		case <-opening.Done():
+		}
+	}()
+	src, err := live.Open(opening, live.Options{
+		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: s.cfg.Name, Start: start, Stop: a.until, Select: sel, Catalog: catalog,
+		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: &event.Pool{Budget: budget},
+		MaxRow: int64(cfg.MaxRow), BatchBytes: min(2<<20, limit/16), Log: s.log,
+	})
+	if err != nil {
+		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+			return nil
+		}
+		return err
+	}
+	defer src.Close()
+	cancel()
+
+	pipe, err := pipeline.New(ctx, pipeline.Options{
+		Stream: s.cfg.Name, Source: src, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
+		SaveEvery: cfg.Checkpoint.Every,
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.pipe, s.src = pipe, src
+	s.runs++
+	s.mu.Unlock()
+	ran := make(chan struct{})
+	defer close(ran)
+	go func() {
+		select {
+		case <-s.halted:
+			pipe.Stop()
+		case <-ran:
+		}
+	}()
+	s.log.Info("stream started", "source", cfg.Source.server().Address, "from", describe(&rec, cfg.Source.Start))
+	err = pipe.Run(ctx)
+	st := pipe.Status()
+	s.log.Info("stream stopped", "rows", st.Rows, "transactions", st.Txns, "place", place(&st))
+	return err
+}
+
+// load gives the checkpoint, and where to start.
+func (s *stream) load(ctx context.Context, sel *schemas.Selector) (checkpoint.Record, live.Start, error) {
+	rec, err := s.app.store.Load(ctx, s.cfg.Name)
+	if errors.Is(err, checkpoint.ErrNone) {
+		start, err := parseStart(s.app.cfg.Source.Start, s.app.cfg.Source.flavor())
+		if err != nil {
+			return rec, start, fault.New(fault.ConfigInvalid, "source.start: %w", err)
+		}
+		return checkpoint.Record{Selection: sel.Hash()}, start, nil
+	}
+	if err != nil {
+		return rec, live.Start{}, err
+	}
+	if rec.Selection != "" && rec.Selection != sel.Hash() {
+		return rec, live.Start{}, fault.New(fault.CheckpointStream, "the checkpoint of stream %q was made with another choice of tables", s.cfg.Name).
+			Hint("restore source.tables as it was, or accept the new choice by `cdc checkpoint set FILE %s --accept-tables`: rows of tables that are new in it begin where the stream stands", s.cfg.Name)
+	}
+	if rec.Server.Flavor != s.app.cfg.Source.flavor() && rec.Server.Address != "" {
+		return rec, live.Start{}, fault.New(fault.CheckpointStream, "the checkpoint of stream %q is of a %s server", s.cfg.Name, rec.Server.Flavor)
+	}
+	rec.Selection = sel.Hash()
+	if rec.SchemaSeq == 0 {
+		// Set by hand: a place without the tables of that place.
+		if rec.GTIDs != nil {
+			return rec, live.Start{Kind: live.StartGTIDs, GTIDs: rec.GTIDs}, nil
+		}
+		return rec, live.Start{Kind: live.StartFile, File: rec.File, Offset: rec.Offset}, nil
+	}
+	return rec, live.Start{Kind: live.StartCheckpoint, GTIDs: rec.GTIDs, File: rec.File, Offset: rec.Offset, Server: rec.Server}, nil
+}
+
+func describe(rec *checkpoint.Record, start string) string {
+	switch {
+	case rec.GTIDs != nil:
+		return rec.GTIDs.String()
+	case rec.File != "":
+		return sinks.Place{File: rec.File, Offset: rec.Offset}.String()
+	case start == "":
+		return "now"
+	}
+	return start
+}
+
+func place(st *pipeline.Status) string {
+	if st.ExecutedGTIDs != "" {
+		return st.ExecutedGTIDs
+	}
+	return sinks.Place{File: st.AckFile, Offset: st.AckOffset}.String()
+}
+
+// spoolFor fits the spool folder to what the source asks for.
+type spoolFor struct{ *spool.Dir }
+
+func (s spoolFor) Create(name string) (binlog.SpoolFile, error) {
+	f, err := s.Dir.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
