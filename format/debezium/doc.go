@@ -18,6 +18,7 @@
 //   - NULL in a column with a default becomes the default there and stays null here, for which reason the inline schema names no defaults;
 //   - YEAR 0 becomes 1900 there and is 0 here; a comma in an ENUM value gets a backslash there and none here;
 //   - a delete of a table without a key has no tombstone here: it would be a record of nothing;
+//   - TRUNCATE is left out there by default (skipped.operations=t), and is written here, see Options.Skipped;
 //   - partial updates of JSON documents are an error here: Debezium cannot be used with them.
 //
 // ts_ms, ts_us and ts_ns of the envelope are when the batch was read (Batch.Received), and null from a source without a clock. Those of

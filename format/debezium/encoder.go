@@ -15,6 +15,7 @@ type Encoder struct {
 	head       []byte // `{"version":...,"connector":...,"name":...,"ts_ms":`
 	source     source
 	tail       tail
+	marks      []int // where the columns of the last image begin in the buffer, and where it ends
 	txn        counts
 	schemas    ddlSchemas
 }
@@ -59,6 +60,9 @@ func (e *Encoder) change(o *format.Out, b *event.Batch, i int) error {
 	case event.Delete:
 		return e.delete(r, before)
 	case event.Truncate:
+		if e.o.Skipped == "t" {
+			return nil
+		}
 		_, err := e.write(r, format.Span{}, 't', event.Row{}, event.Row{}, event.Row{})
 		return err
 	case event.Update:
@@ -191,9 +195,15 @@ func (e *Encoder) write(r record, key format.Span, op byte, before, after, fill 
 		return 0, err
 	}
 	buf = append(buf, `,"after":`...)
-	if after.IsZero() {
+	switch {
+	case after.IsZero():
 		buf = append(buf, "null"...)
-	} else if buf, err = e.image(buf, r.p, after, fill); err != nil {
+	case before.IsZero():
+		buf, err = e.image(buf, r.p, after, fill)
+	default:
+		buf, err = e.update(buf, r.p, before, after)
+	}
+	if err != nil {
 		return 0, err
 	}
 	buf = append(buf, `,"source":`...)

@@ -204,17 +204,28 @@ func TestDDL(t *testing.T) {
 	}
 }
 
+func TestSkippedTruncate(t *testing.T) {
+	b := batchtest.NewWriter(nil).Begin(batchtest.Txn(1)).Change(event.Truncate, keyed(), nil, nil).Batch()
+	for skipped, want := range map[string]string{"": ` -> {"before":null,"after":null,"op":"t"} peer `, "t": ""} {
+		var out format.Out
+		encodeAll(t, newEncoder(t, debezium.Options{Keys: true, Skipped: skipped}), &out, b)
+		if got := strings.TrimSuffix(brief(&out), "\n"); got != want {
+			t.Errorf("%q: %s", skipped, got)
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	if err := (debezium.Options{}).Validate(); err != nil {
 		t.Error(err)
 	}
 	err := debezium.Options{
-		Connector: "oracle", Decimal: "x", BigintUnsigned: "x", Time: "adaptive", Binary: "x", Absent: debezium.AbsentOmit, Schemas: true, ZeroDates: "x", Text: "x",
+		Connector: "oracle", Skipped: "c", Decimal: "x", BigintUnsigned: "x", Time: "adaptive", Binary: "x", Absent: debezium.AbsentOmit, Schemas: true, ZeroDates: "x", Text: "x",
 	}.Validate()
 	if !fault.Has(err, fault.ConfigInvalid) {
 		t.Fatal(err)
 	}
-	for _, s := range []string{"connector", "decimal_handling_mode", "bigint_unsigned", "time_precision_mode", "binary_handling", "absent: omit", "zero_dates", "invalid_text"} {
+	for _, s := range []string{"connector", "skipped_operations", "decimal_handling_mode", "bigint_unsigned", "time_precision_mode", "binary_handling", "absent: omit", "zero_dates", "invalid_text"} {
 		if !strings.Contains(err.Error(), s) {
 			t.Errorf("%q is not named: %v", s, err)
 		}

@@ -12,10 +12,12 @@ import (
 	"cdc/format/jsonenc"
 )
 
-// image appends a row as an object. Absent cells take their value from fill, where it has one.
+// image appends a row as an object. Absent cells take their value from fill, where it has one. Where each column begins is kept in e.marks.
 func (e *Encoder) image(dst []byte, p *plan, row, fill event.Row) ([]byte, error) {
 	start := len(dst)
+	e.marks = e.marks[:0]
 	for i, c := range row.Cells {
+		e.marks = append(e.marks, len(dst))
 		col := &p.columns[i]
 		from := row
 		if c.Kind() == event.Absent {
@@ -37,6 +39,34 @@ func (e *Encoder) image(dst []byte, p *plan, row, fill event.Row) ([]byte, error
 			return dst, err
 		}
 	}
+	e.marks = append(e.marks, len(dst))
+	return object(dst, start), nil
+}
+
+// update appends the after image of an update, whose before image was appended last: most columns did not change, and runs of those are
+// copied as they were written. An absent column was not changed.
+func (e *Encoder) update(dst []byte, p *plan, before, after event.Row) ([]byte, error) {
+	start := len(dst)
+	from := 0 // columns from here on are the same and not written yet
+	same := func(to int) {
+		if at := len(dst); e.marks[from] < e.marks[to] {
+			dst = append(dst, dst[e.marks[from]:e.marks[to]]...)
+			dst[at] = ',' // the first column of the before image had the brace
+		}
+	}
+	for i, c := range after.Cells {
+		if c.Kind() == event.Absent || format.SameCell(before, before.Cells[i], after, c) {
+			continue
+		}
+		same(i)
+		from = i + 1
+		col := &p.columns[i]
+		var err error
+		if dst, err = e.value(col.key.Append(dst), col, after, c); err != nil {
+			return dst, err
+		}
+	}
+	same(len(after.Cells))
 	return object(dst, start), nil
 }
 

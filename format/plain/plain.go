@@ -22,6 +22,8 @@ type Encoder struct {
 	o     Options
 	plans format.Cache[plan]
 
+	marks []int // where the columns of the last image begin in the buffer, and where it ends
+
 	// The part of a record that the changes of one transaction to one table have in common.
 	txn  identity
 	plan *plan
@@ -199,14 +201,19 @@ func (e *Encoder) appendValue(dst []byte, b *event.Batch, p *plan, c *event.Chan
 	var err error
 	if !before.IsZero() {
 		dst = append(dst, `,"before":`...)
-		if dst, _, err = image(dst, p, before); err != nil {
+		if dst, _, err = e.image(dst, p, before); err != nil {
 			return dst, err
 		}
 	}
 	partial := false
 	if !after.IsZero() {
 		dst = append(dst, `,"after":`...)
-		if dst, partial, err = image(dst, p, after); err != nil {
+		if before.IsZero() {
+			dst, partial, err = e.image(dst, p, after)
+		} else {
+			dst, partial, err = e.update(dst, p, before, after)
+		}
+		if err != nil {
 			return dst, err
 		}
 	}

@@ -12,10 +12,12 @@ import (
 	"cdc/format/jsonenc"
 )
 
-// image appends a row as an object, and reports whether it holds partial updates, which are left out.
-func image(dst []byte, p *plan, row event.Row) (out []byte, partial bool, err error) {
+// image appends a row as an object. Where each column begins is kept in e.marks.
+func (e *Encoder) image(dst []byte, p *plan, row event.Row) (out []byte, partial bool, err error) {
 	start := len(dst)
+	e.marks = e.marks[:0]
 	for i, c := range row.Cells {
+		e.marks = append(e.marks, len(dst))
 		col := &p.columns[i]
 		switch c.Kind() {
 		case event.Absent:
@@ -29,6 +31,40 @@ func image(dst []byte, p *plan, row event.Row) (out []byte, partial bool, err er
 			return dst, false, err
 		}
 	}
+	e.marks = append(e.marks, len(dst))
+	return object(dst, start), partial, nil
+}
+
+// update appends the after image of an update, whose before image was appended last: most columns did not change, and runs of those are
+// copied as they were written. It reports whether the row holds partial updates, which are left out.
+func (e *Encoder) update(dst []byte, p *plan, before, after event.Row) (out []byte, partial bool, err error) {
+	start := len(dst)
+	from := 0 // columns from here on are the same and not written yet
+	same := func(to int) {
+		if at := len(dst); e.marks[from] < e.marks[to] {
+			dst = append(dst, dst[e.marks[from]:e.marks[to]]...)
+			dst[at] = ',' // the first column of the before image had the brace
+		}
+	}
+	for i, c := range after.Cells {
+		if format.SameCell(before, before.Cells[i], after, c) {
+			continue
+		}
+		same(i)
+		from = i + 1
+		switch c.Kind() {
+		case event.Absent:
+			continue
+		case event.JSONDiff:
+			partial = true
+			continue
+		}
+		col := &p.columns[i]
+		if dst, err = value(col.key.Append(dst), col, after, c); err != nil {
+			return dst, false, err
+		}
+	}
+	same(len(after.Cells))
 	return object(dst, start), partial, nil
 }
 
