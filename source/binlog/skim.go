@@ -38,8 +38,8 @@ func (s *Skimmer) Place() Place {
 	return Place{File: s.place.file, Offset: s.place.next, GTID: s.id, Time: s.commit}
 }
 
-// Push takes one event as Assembler.Push does, and calls yield for each DDL statement in it (more than one in a compressed transaction). An
-// error of yield is returned as it is.
+// Push takes one event as Assembler.Push does, and calls yield for each statement in it that may be DDL, which is every one but the verbs of
+// transactions. A compressed transaction may hold more than one. An error of yield is returned as it is.
 func (s *Skimmer) Push(raw []byte, yield func(st *schemas.Statement, at Place) error) error {
 	h, ok := ParseHeader(raw)
 	if !ok || int64(h.Size) != int64(len(raw)) {
@@ -120,9 +120,6 @@ func (s *Skimmer) query(h *Header, q *Query, yield func(st *schemas.Statement, a
 	st, err := q.statement(s.format, h.Flags)
 	if err != nil {
 		return err
-	}
-	if dml, _ := classifyDML(st); dml {
-		return nil
 	}
 	return yield(st, Place{File: s.place.file, Offset: s.place.off, GTID: s.id, Time: s.commit})
 }

@@ -112,10 +112,8 @@ func (a *Assembler) statement(b *event.Batch, h *Header, q *Query) (again bool, 
 	if err != nil {
 		return false, err
 	}
-	if ddl == nil || !a.wanted(ddl) || t.ignored || t.passed {
-		if ddl != nil {
-			a.takeHistory(b, ddl)
-		}
+	if !a.wanted(ddl) || t.ignored || t.passed {
+		a.takeHistory(b, ddl)
 		return false, a.endStatement(b)
 	}
 	if len(b.Txns) > 0 {
@@ -138,7 +136,7 @@ func (a *Assembler) endStatement(b *event.Batch) error {
 	return a.end(b)
 }
 
-// apply moves the catalog on over a statement. It gives nil for one that is no DDL.
+// apply moves the catalog on over a statement.
 func (a *Assembler) apply(h *Header, q *Query) (*schemas.DDL, error) {
 	t := &a.txn
 	if p := &a.applied; p.ddl != nil && p.id == t.id && p.file == t.file && p.off == t.off && p.nth == t.ddls {
@@ -148,14 +146,8 @@ func (a *Assembler) apply(h *Header, q *Query) (*schemas.DDL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if dml, names := classifyDML(st); dml {
-		for _, n := range names {
-			if !t.ignored && !t.passed && a.cfg.Select(n.Database, n.Table) {
-				return nil, fault.New(fault.SourceStatementFormat, "a change was logged as a statement: %.200q", st.Text).
-					At(fault.Where{Table: n.String()})
-			}
-		}
-		return nil, nil
+	if err := a.refuseDML(st); err != nil {
+		return nil, err
 	}
 	ddl, err := a.cfg.Catalog.Apply(st)
 	if err != nil {
@@ -170,6 +162,24 @@ func (a *Assembler) apply(h *Header, q *Query) (*schemas.DDL, error) {
 	}
 	a.applied = applied{ddl: ddl, id: t.id, file: t.file, off: t.off, nth: t.ddls}
 	return ddl, nil
+}
+
+// refuseDML stops at a change of a selected table that was logged as a statement, and at one of which the tables cannot be made out: its rows are
+// not in the binlog.
+func (a *Assembler) refuseDML(st *schemas.Statement) error {
+	dml, names := schemas.ClassifyDML(st)
+	if !dml || a.txn.ignored || a.txn.passed {
+		return nil
+	}
+	if len(names) == 0 {
+		return fault.New(fault.SourceStatementFormat, "a statement was logged that may change any table: %.200q", st.Text)
+	}
+	for _, n := range names {
+		if a.cfg.Select(n.Database, n.Table) {
+			return fault.New(fault.SourceStatementFormat, "a change was logged as a statement: %.200q", st.Text).At(fault.Where{Table: n.String()})
+		}
+	}
+	return nil
 }
 
 // takeHistory numbers the entries of a statement and puts them into the batch.

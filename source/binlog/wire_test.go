@@ -7,7 +7,6 @@ import (
 	"cdc/source/binlog"
 )
 
-
 func sum(raw []byte) {
 	n := len(raw) - 4
 	binary.LittleEndian.PutUint32(raw[n:], crc32.ChecksumIEEE(raw[:n]))
