@@ -26,7 +26,6 @@ type Encoder struct {
 
 	// The part of a record that the changes of one transaction to one table have in common.
 	txn  identity
-	plan *plan
 	head []byte // `,"gtid":"...","row":`
 	rest []byte // `,"server":...,"pos":`
 	ts   []byte // `,"ts":"..."`
