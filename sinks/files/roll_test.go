@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,19 +96,19 @@ func TestPlaceMovesAlone(t *testing.T) {
 		disk := filestest.NewDisk(1)
 		s := open(t, files.Options{Store: disk})
 		var pool event.Pool
-		acked := false
-		if err := s.Write(t.Context(), batch(&pool, shop, 1, 0), func(err error) { acked = err == nil }); err != nil {
+		var acked atomic.Bool
+		if err := s.Write(t.Context(), batch(&pool, shop, 1, 0), func(err error) { acked.Store(err == nil) }); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(59 * time.Second)
 		synctest.Wait()
-		if acked {
+		if acked.Load() {
 			t.Error("acked at once, with nothing on disk")
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if p, ok, _ := s.Position(t.Context()); !acked || !ok || p.Offset != 200 {
-			t.Errorf("acked %v, place %v %v", acked, p, ok)
+		if p, ok, _ := s.Position(t.Context()); !acked.Load() || !ok || p.Offset != 200 {
+			t.Errorf("acked %v, place %v %v", acked.Load(), p, ok)
 		}
 		if got := len(published(t, disk.Files())); got != 0 {
 			t.Errorf("%d files of nothing", got)

@@ -15,9 +15,10 @@ import (
 // table is what the sink knows of one table while it has unpublished rows.
 type table struct {
 	name   schemas.Name
-	prefix string         // path of its files up to the suffix
-	shape  *schemas.Table // version of the rows in cur
-	cur    *temp          // where rows go; nil where the next row starts a file
+	prefix string           // path of its files up to the suffix
+	shape  *schemas.Table   // version of the last row
+	alike  []*schemas.Table // versions with the same columns and key as shape
+	cur    *temp            // where rows go; nil where the next row starts a file
 }
 
 // temp is one temporary file: bytes that are in it, and bytes that still wait in buf. A temp that is open has a File and a buffer, one that is

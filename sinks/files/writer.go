@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"reflect"
+	"slices"
 	"syscall"
 	"time"
 
@@ -251,7 +252,7 @@ func (w *writer) table(t *schemas.Table) *table {
 	name := schemas.Name{Database: t.Database, Table: t.Name}
 	of := w.tables[name]
 	if of == nil {
-		of = &table{name: name, prefix: w.tmpl.path(name.Database, name.Table), shape: t}
+		of = &table{name: name, prefix: w.tmpl.path(name.Database, name.Table), shape: t, alike: []*schemas.Table{t}}
 		w.tables[name] = of
 	}
 	return of
@@ -260,11 +261,21 @@ func (w *writer) table(t *schemas.Table) *table {
 // version takes another version of the table. One that differs in its columns or key starts a new file. The number in the schema history is
 // no measure: shards routed to one table have different ones, and would start a file with every row.
 func (t *table) version(v *schemas.Table) {
-	if !reflect.DeepEqual(t.shape.Columns, v.Columns) || !reflect.DeepEqual(t.shape.PrimaryKey, v.PrimaryKey) {
-		t.cur = nil
+	if slices.Contains(t.alike, v) {
+		t.shape = v
+		return
 	}
-	t.shape = v
+	if !reflect.DeepEqual(t.shape.Columns, v.Columns) || !reflect.DeepEqual(t.shape.PrimaryKey, v.PrimaryKey) {
+		t.cur, t.alike = nil, t.alike[:0]
+	}
+	if len(t.alike) == maxAlike {
+		t.alike = t.alike[:0]
+	}
+	t.shape, t.alike = v, append(t.alike, v)
 }
+
+// maxAlike bounds the versions of one table that are remembered to look the same.
+const maxAlike = 256
 
 // retry does f again and again while the disk is full, and sorts its error.
 func (w *writer) retry(ctx context.Context, op, name string, f func() error) error {
