@@ -291,7 +291,7 @@ func (a *Assembler) acceptStream(header []byte, body io.Reader, size int64) erro
 		return malformed("a transaction payload event of %d bytes", size)
 	}
 	a.head, a.raw = h, nil
-	return a.wraps.beginStream(t, a.cfg.MaxPayload, a.maxEvent())
+	return a.wraps.beginStream(t, a.format.Checksum, a.cfg.MaxPayload, a.maxEvent())
 }
 
 func badChecksum(h *Header) error {

@@ -1,6 +1,7 @@
 package binlog_test
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -80,7 +81,24 @@ type dumpOptions struct {
 	cut     func() bool // cut the batch now
 	connect func() bool // reconnect before this event
 	config  func(*binlog.Config)
-	sparse  bool // changes only
+	sparse  bool        // changes only
+	stream  bool        // compressed transactions come as a stream
+	broken  func() bool // whose connection may break
+}
+
+var errBroken = errors.New("connection reset")
+
+// flaky is a connection.
+type flaky struct {
+	r      io.Reader
+	broken func() bool
+}
+
+func (f *flaky) Read(p []byte) (int, error) {
+	if f.broken != nil && f.broken() {
+		return 0, errBroken
+	}
+	return f.r.Read(p[:min(len(p), 100)])
 }
 
 // dump decodes a binlog file to text.
@@ -138,8 +156,19 @@ events:
 		if !ok || int64(h.Size) > int64(len(raw)-pos) {
 			return fault.New(fault.BinlogTruncated, "at %d", pos)
 		}
+		body := &flaky{bytes.NewReader(raw[pos+binlog.HeaderSize : pos+int(h.Size)]), o.broken}
 		for {
-			again, err := a.Push(b, raw[pos:pos+int(h.Size)])
+			var again bool
+			var err error
+			if o.stream && h.Type == binlog.TransactionPayload {
+				again, err = a.PushStream(b, raw[pos:pos+binlog.HeaderSize], body, int64(h.Size))
+			} else {
+				again, err = a.Push(b, raw[pos:pos+int(h.Size)])
+			}
+			if errors.Is(err, errBroken) {
+				lost = true
+				continue events
+			}
 			if err != nil {
 				hand()
 				return err

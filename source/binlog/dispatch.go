@@ -153,12 +153,13 @@ func (a *Assembler) payload(b *event.Batch, body []byte) (again bool, err error)
 	}
 	for {
 		if p.event == nil {
-			if p.event, err = p.next(); err != nil {
+			if err = p.advance(); err != nil {
 				return false, err
 			}
 			if p.event == nil {
 				a.stats.Inflated += p.inBytes
-				return false, p.finish(a.format.Checksum)
+				p.drop()
+				return false, nil
 			}
 		}
 		h, ok := ParseHeader(p.event)

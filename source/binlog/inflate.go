@@ -29,10 +29,14 @@ type payload struct {
 	tail  *tail     // where the compressed bytes themselves are streamed
 	buf   []byte    // the inner event, or the plain payload
 
-	active  bool
-	event   []byte // inner event that is being worked on, nil between two
-	limit   int64  // of one inner event
-	inBytes int64  // decompressed so far
+	active   bool
+	checksum bool   // the event ends in one
+	event    []byte // inner event that is being worked on, nil between two
+	ahead    []byte // the one behind it, where that was read already
+	ended    bool   // there is none behind it, and the outer event was verified
+	small    []byte // memory of event while the next one is read
+	limit    int64  // of one inner event
+	inBytes  int64  // decompressed so far
 }
 
 // tail counts and sums up the bytes of an event that is read from a stream.
@@ -144,7 +148,7 @@ func (p *payload) begin(body []byte, maxPayload, maxEvent int64) error {
 }
 
 // beginStream starts on a payload whose body is read from t.
-func (p *payload) beginStream(t *tail, maxPayload, maxEvent int64) error {
+func (p *payload) beginStream(t *tail, checksum bool, maxPayload, maxEvent int64) error {
 	head := make([]byte, 0, 64)
 	var h payloadHeader
 	for { // a field at a time: what follows the last one belongs to the decompressor
@@ -168,7 +172,7 @@ func (p *payload) beginStream(t *tail, maxPayload, maxEvent int64) error {
 		return err
 	}
 	p.start(maxEvent)
-	p.tail = t
+	p.tail, p.checksum = t, checksum
 	packed := io.LimitReader(t, int64(h.size))
 	if h.compression == compressionNone {
 		p.src, p.left = packed, int64(h.size)
@@ -194,7 +198,7 @@ func (p *payload) check(h *payloadHeader, maxPayload int64) error {
 }
 
 func (p *payload) start(maxEvent int64) {
-	*p = payload{zr: p.zr, buf: p.buf, active: true, limit: maxEvent}
+	*p = payload{zr: p.zr, buf: p.buf, small: p.small, active: true, limit: maxEvent}
 }
 
 func (p *payload) decoder() error {
@@ -282,17 +286,52 @@ func readInto(b []byte, r io.Reader, n int) ([]byte, error) {
 	return b, nil
 }
 
-// finish checks what is left of the event when its last inner event was worked on, and forgets it.
-func (p *payload) finish(checksum bool) error {
+// advance goes on to the next inner event; event is nil behind the last one. Before it gives one that may end the transaction it reads on: an end
+// is believed only when the outer event is known to be whole if nothing follows.
+func (p *payload) advance() error {
+	e := p.ahead
+	p.event, p.ahead = nil, nil
+	if p.ended {
+		return nil
+	}
+	var err error
+	if e == nil {
+		if e, err = p.next(); err != nil {
+			return err
+		}
+	}
+	if e == nil {
+		p.ended = true
+		return p.verify()
+	}
+	switch EventType(e[4]) {
+	case XIDEvent, XAPrepare, QueryEvent, QueryCompressed:
+		p.small = append(trim(p.small), e...)
+		e = p.small
+		if p.ahead, err = p.next(); err != nil {
+			return err
+		}
+		if p.ahead == nil {
+			p.ended = true
+			if err := p.verify(); err != nil {
+				return err
+			}
+		}
+	}
+	p.event = e
+	return nil
+}
+
+// verify checks what is left of a streamed event behind its last inner event.
+func (p *payload) verify() error {
 	t := p.tail
-	*p = payload{zr: p.zr, buf: trim(p.buf)}
 	if t == nil {
 		return nil
 	}
 	if _, err := io.Copy(io.Discard, t); err != nil {
 		return t.fault(err)
 	}
-	if !checksum {
+	if !p.checksum {
 		return nil
 	}
 	var sum [ChecksumSize]byte
@@ -305,8 +344,8 @@ func (p *payload) finish(checksum bool) error {
 	return nil
 }
 
-// drop forgets a payload in the middle.
-func (p *payload) drop() { *p = payload{zr: p.zr, buf: trim(p.buf)} }
+// drop forgets a payload.
+func (p *payload) drop() { *p = payload{zr: p.zr, buf: trim(p.buf), small: trim(p.small)} }
 
 // trim lets go of a buffer that one large event made large.
 func trim(b []byte) []byte {

@@ -29,6 +29,8 @@ func TestCutsAndReconnectsAreInvisible(t *testing.T) {
 				cut:     func() bool { return r.IntN(10) < cuts },
 				connect: func() bool { return r.IntN(breaks) == 0 },
 				config:  func(c *binlog.Config) { c.BatchBytes = int64(1 + r.IntN(3000)) },
+				stream:  seed%2 == 0,
+				broken:  func() bool { return r.IntN(breaks) == 0 },
 			}
 			got, err := dump(raw, o)
 			if fault.Has(err, fault.SourceRollback) {
