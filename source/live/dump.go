@@ -101,7 +101,7 @@ func (d *dump) take(in *incoming, soon time.Time, asStream func(binlog.EventType
 	return nil
 }
 
-// event gives the next event; io.EOF where the server was asked not to wait for more.
+// event gives the next event; errEnd where the server was asked not to wait for more.
 func (d *dump) event(soon, late time.Time) ([]byte, error) {
 	body, err := d.next(soon, late)
 	if err != nil {
@@ -117,7 +117,7 @@ func (d *dump) event(soon, late time.Time) ([]byte, error) {
 	case 0xfe:
 		if len(body) < 9 {
 			if d.query.nonBlock {
-				return nil, io.EOF
+				return nil, errEnd
 			}
 			return nil, fault.New(fault.SourceLost, "the server ended the stream")
 		}
@@ -265,7 +265,7 @@ func (d *dump) fault(err error) error {
 		return f.At(where)
 	}
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, errEnd):
 		return err
 	case isTimeout(err):
 		return fault.New(fault.SourceLost, "the server was silent for too long").At(where)

@@ -65,7 +65,3 @@ type Stop struct {
 	Offset uint64
 	Time   time.Time // before the first transaction committed at this time or later
 }
-
-func (s Stop) isZero() bool {
-	return !s.Now && s.GTIDs.Empty() && s.File == "" && s.Time.IsZero()
-}

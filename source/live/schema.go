@@ -88,7 +88,7 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 	scratch.FoldNames = h.fold
 	err := s.side(ctx, f, q, func(in *incoming) error {
 		if in.raw == nil {
-			return fault.New(fault.SchemaFence, "a compressed transaction of %d bytes lies between the place to read from and the end of the binlog", in.size)
+			return fault.New(fault.SchemaUnknown, "a compressed transaction of %d bytes lies between the place to read from and the end of the binlog", in.size)
 		}
 		if isRows(binlog.EventType(in.raw[4])) {
 			return nil

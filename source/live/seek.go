@@ -164,7 +164,7 @@ func (s *Source) side(ctx context.Context, f *facts, q dumpRequest, yield func(i
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, io.EOF), errors.Is(err, errEnough):
+		case errors.Is(err, errEnd), errors.Is(err, errEnough):
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -125,7 +125,7 @@ func (s *Source) read(ctx context.Context) (*event.Batch, error) {
 				return nil, err
 			}
 			return b, nil
-		case errors.Is(err, io.EOF) && s.finite():
+		case errors.Is(err, errEnd):
 			if !batchEmpty(b) || !b.Pos.IsZero() {
 				s.ended = io.EOF
 				s.close()
@@ -177,7 +177,7 @@ func (s *Source) fill(ctx context.Context, b *event.Batch) error {
 		}
 		full, ended := s.pushed(b)
 		if ended {
-			return io.EOF
+			return errEnd
 		}
 		if full {
 			return nil
@@ -234,7 +234,7 @@ func (s *Source) push(b *event.Batch) (again bool, err error) {
 		return false, nil
 	}
 	if s.stop.before(s.in.raw) {
-		return false, io.EOF
+		return false, errEnd
 	}
 	_, was := s.asm.Where()
 	again, err = s.asm.Push(b, s.in.raw)
@@ -345,9 +345,9 @@ func (s *Source) isClosed() bool {
 	return s.closed
 }
 
-func (s *Source) finite() bool { return !s.opt.Stop.isZero() }
-
 var (
 	errClosed = errors.New("the source was closed")
 	errKilled = errors.New("the server ended the connection")
+	// errEnd is the end of a finite source. It is not io.EOF, which a connection gives that was closed.
+	errEnd = errors.New("the end of what was asked for")
 )

@@ -21,7 +21,7 @@ func (s *Source) unknown(name schemas.Name, tm *binlog.TableMap, at binlog.Place
 	h := s.horizon
 	where := fault.Where{Table: name.String()}
 	if t, ok := h.last(name); ok && !t.at.before(here) {
-		f := fault.New(fault.SchemaFence, "the columns are not in the stream, and cannot be read from information_schema any more: %q at %s:%d changes the table later on",
+		f := fault.New(fault.SchemaUnknown, "the columns are not in the stream, and cannot be read from information_schema any more: %q at %s:%d changes the table later on",
 			t.statement, t.at.file, t.at.offset).At(where)
 		cure := "give the table as it was by --schema-dump or `cdc schema set " + name.String() + "`; or start behind that statement"
 		if !t.gtid.IsZero() {
