@@ -88,17 +88,20 @@ func group(b []byte, mask uint32) uint32 {
 
 // appendDigits appends v with leading zeros to n digits, at most nine.
 func appendDigits(dst []byte, v uint32, n uint8) []byte {
-	var d [9]byte
-	i := len(d)
-	for i > 1 {
+	dst = append(dst, "000000000"[:n]...)
+	d := dst[len(dst)-int(n):]
+	for i := len(d); i > 0; {
+		if i == 1 {
+			d[0] = '0' + byte(v)
+			break
+		}
 		i -= 2
 		q := v / 100
 		r := 2 * (v - 100*q)
 		d[i], d[i+1] = digitPairs[r], digitPairs[r+1]
 		v = q
 	}
-	d[0] = '0' + byte(v)
-	return append(dst, d[9-n:]...)
+	return dst
 }
 
 const digitPairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869" +

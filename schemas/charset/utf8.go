@@ -54,10 +54,29 @@ const highBits = 0x8080808080808080
 
 // ValidUTF8 reports what utf8.Valid does, faster where the text is not ASCII.
 func ValidUTF8(s []byte) bool {
+	i := 0
+	if len(s) >= 8 {
+		for ; i+8 <= len(s); i += 8 {
+			if binary.LittleEndian.Uint64(s[i:])&highBits != 0 {
+				return validDFA(s[i:])
+			}
+		}
+		if binary.LittleEndian.Uint64(s[len(s)-8:])&highBits == 0 {
+			return true
+		}
+		return validDFA(s[i:])
+	}
+	var or byte
+	for _, c := range s {
+		or |= c
+	}
+	return or < utf8.RuneSelf || validDFA(s)
+}
+
+func validDFA(s []byte) bool {
 	state := uint64(stateAccept)
-	for len(s) >= 8 {
+	for ; len(s) >= 8; s = s[8:] {
 		if binary.LittleEndian.Uint64(s)&highBits == 0 && state&63 == stateAccept {
-			s = s[8:]
 			continue
 		}
 		state = utf8DFA[s[0]] >> (state & 63)
@@ -68,7 +87,6 @@ func ValidUTF8(s []byte) bool {
 		state = utf8DFA[s[5]] >> (state & 63)
 		state = utf8DFA[s[6]] >> (state & 63)
 		state = utf8DFA[s[7]] >> (state & 63)
-		s = s[8:]
 	}
 	for _, c := range s {
 		state = utf8DFA[c] >> (state & 63)

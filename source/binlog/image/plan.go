@@ -241,7 +241,7 @@ func (o *op) setString(c *schemas.Column, wire byte, meta uint16) (fits bool, er
 	case wireVector:
 		o.code, o.n = opVector, uint8(meta)
 		return c.Type == schemas.Vector && lengthBytes(meta), nil
-	case wireBlob, wireBlobPacked:
+	case wireBlob, wireBlobPacked, wireTinyBlob, wireMediumBlob, wireLongBlob:
 		if !lengthBytes(meta) {
 			return false, nil
 		}
