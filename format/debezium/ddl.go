@@ -30,10 +30,10 @@ func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 	if len(d.Names) > 0 {
 		database = d.Names[0].Database
 	}
-	db := jsonenc.AppendText(nil, database)
+	db := jsonenc.AppendSurrogateText(nil, database)
 	table := []byte("null")
 	if len(names) > 0 {
-		table = jsonenc.AppendText(nil, strings.Join(names, ","))
+		table = jsonenc.AppendSurrogateText(nil, strings.Join(names, ","))
 	}
 	if e.o.Schemas && e.schemas.value == nil {
 		e.schemas = e.makeDDLSchemas()
@@ -62,7 +62,7 @@ func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 	buf = append(buf, `,"query":null},"ts_ms":`...)
 	buf = jsonenc.AppendInt(buf, floorDiv(pickTime(b.Received, txn.Commit), 1000))
 	buf = append(append(buf, `,"databaseName":`...), db...)
-	buf = jsonenc.AppendText(append(buf, `,"schemaName":null,"ddl":`...), d.Text)
+	buf = jsonenc.AppendSurrogateText(append(buf, `,"schemaName":null,"ddl":`...), d.Text)
 	buf = append(buf, `,"tableChanges":[`...)
 	buf = appendTableChanges(buf, d)
 	buf = append(buf, ']', '}')
@@ -104,7 +104,7 @@ func appendTableChanges(dst []byte, d *schemas.DDL) []byte {
 		}
 		first = false
 		dst = append(append(append(dst, `{"type":"`...), typ...), `","id":`...)
-		dst = jsonenc.AppendText(dst, doubleQuoted(n.Name.Database)+"."+doubleQuoted(n.Name.Table))
+		dst = jsonenc.AppendSurrogateText(dst, doubleQuoted(n.Name.Database)+"."+doubleQuoted(n.Name.Table))
 		dst = append(dst, `,"table":`...)
 		if n.Table == nil || n.Kind == schemas.DropTable {
 			dst = append(dst, "null}"...)
@@ -125,7 +125,7 @@ func appendTable(dst []byte, t *schemas.Table) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = jsonenc.AppendText(dst, t.Columns[k].Name)
+		dst = jsonenc.AppendSurrogateText(dst, t.Columns[k].Name)
 	}
 	dst = append(dst, `],"columns":[`...)
 	for i := range t.Columns {
@@ -148,7 +148,7 @@ func appendColumn(dst []byte, c *schemas.Column, position int) []byte {
 			dst = strconv.AppendInt(dst, int64(n), 10)
 		}
 	}
-	dst = jsonenc.AppendText(append(dst, `{"name":`...), c.Name)
+	dst = jsonenc.AppendSurrogateText(append(dst, `{"name":`...), c.Name)
 	dst = strconv.AppendInt(append(dst, `,"jdbcType":`...), int64(jdbc), 10)
 	dst = append(append(dst, `,"nativeType":null,"typeName":`...), name...)
 	dst = append(append(dst, `,"typeExpression":`...), name...)
@@ -163,7 +163,7 @@ func appendColumn(dst []byte, c *schemas.Column, position int) []byte {
 	dst = strconv.AppendBool(append(dst, `,"generated":`...), c.Generated != schemas.NotGenerated)
 	dst = append(dst, `,"comment":null,"defaultValueExpression":`...)
 	if c.HasDefault {
-		dst = jsonenc.AppendText(dst, c.Default)
+		dst = jsonenc.AppendSurrogateText(dst, c.Default)
 	} else {
 		dst = append(dst, "null"...)
 	}
@@ -176,18 +176,18 @@ func appendColumn(dst []byte, c *schemas.Column, position int) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = jsonenc.AppendText(dst, "'"+strings.ReplaceAll(m, "'", "''")+"'")
+		dst = jsonenc.AppendSurrogateText(dst, "'"+strings.ReplaceAll(m, "'", "''")+"'")
 	}
 	return append(dst, ']', '}')
 }
 
-func jsonText(s string) string { return string(jsonenc.AppendText(nil, s)) }
+func jsonText(s string) string { return string(jsonenc.AppendSurrogateText(nil, s)) }
 
 func appendTextOrNull(dst []byte, s string) []byte {
 	if s == "" {
 		return append(dst, "null"...)
 	}
-	return jsonenc.AppendText(dst, s)
+	return jsonenc.AppendSurrogateText(dst, s)
 }
 
 // jdbcType gives the constant of java.sql.Types that Debezium's DDL parser gives a type, and the type's name there.

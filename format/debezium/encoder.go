@@ -29,9 +29,9 @@ func New(o Options) (*Encoder, error) {
 	}
 	o = o.withDefaults()
 	e := &Encoder{o: o, tombstones: o.Keys && (o.Tombstones == nil || *o.Tombstones)}
-	e.head = jsonenc.AppendText([]byte(`{"version":`), o.Version)
-	e.head = jsonenc.AppendText(append(e.head, `,"connector":`...), o.Connector)
-	e.head = jsonenc.AppendText(append(e.head, `,"name":`...), o.TopicPrefix)
+	e.head = jsonenc.AppendSurrogateText([]byte(`{"version":`), o.Version)
+	e.head = jsonenc.AppendSurrogateText(append(e.head, `,"connector":`...), o.Connector)
+	e.head = jsonenc.AppendSurrogateText(append(e.head, `,"name":`...), o.TopicPrefix)
 	e.head = append(e.head, `,"ts_ms":`...)
 	return e, nil
 }

@@ -84,7 +84,7 @@ func (e *Encoder) plan(t *schemas.Table) *plan {
 	}
 	p := &plan{
 		table: t, columns: make([]column, len(t.Columns)), keys: format.KeyColumns(t),
-		db: jsonenc.AppendText(nil, t.Database), name: jsonenc.AppendText(nil, t.Name),
+		db: jsonenc.AppendSurrogateText(nil, t.Database), name: jsonenc.AppendSurrogateText(nil, t.Name),
 		topic: topicName(e.o.TopicPrefix, t.Database, t.Name),
 	}
 	for i := range t.Columns {
@@ -126,7 +126,7 @@ func topicName(parts ...string) string {
 
 func (e *Encoder) column(def *schemas.Column) column {
 	c := column{def: def, kind: format.Kind(def), fsp: min(def.Fsp, 6), scale: def.Scale}
-	c.key = jsonenc.MakeKey(def.Name)
+	c.key = jsonenc.MakeKey(jsonenc.AppendSurrogateText(nil, def.Name))
 	switch c.kind {
 	case event.Int:
 		c.conv = convInt
@@ -181,12 +181,12 @@ func (e *Encoder) column(def *schemas.Column) column {
 	case event.Enum:
 		c.conv = convEnum
 		for _, m := range def.Members {
-			c.members = append(c.members, jsonenc.AppendText(nil, m))
+			c.members = append(c.members, jsonenc.AppendSurrogateText(nil, m))
 		}
 	case event.SetBits:
 		c.conv = convSet
 		for _, m := range def.Members {
-			quoted := jsonenc.AppendText(nil, m)
+			quoted := jsonenc.AppendSurrogateText(nil, m)
 			c.members = append(c.members, quoted[1:len(quoted)-1])
 		}
 	case event.Bits:
@@ -209,7 +209,7 @@ func (e *Encoder) column(def *schemas.Column) column {
 		ph := []byte(e.o.Placeholder)
 		switch c.conv {
 		case convText, convJSON:
-			c.absent = jsonenc.AppendText(nil, e.o.Placeholder)
+			c.absent = jsonenc.AppendSurrogateText(nil, e.o.Placeholder)
 		case convBase64:
 			c.absent = jsonenc.AppendBase64(nil, ph)
 		case convBase64URL:

@@ -48,19 +48,19 @@ func (s *schemaBuilder) add(x spec) {
 	}
 	s.b = strconv.AppendBool(append(s.b, `,"optional":`...), x.optional)
 	if x.name != "" {
-		s.b = jsonenc.AppendText(append(s.b, `,"name":`...), x.name)
+		s.b = jsonenc.AppendSurrogateText(append(s.b, `,"name":`...), x.name)
 	}
 	if x.version != 0 {
 		s.b = strconv.AppendInt(append(s.b, `,"version":`...), int64(x.version), 10)
 	}
 	if x.doc != "" {
-		s.b = jsonenc.AppendText(append(s.b, `,"doc":`...), x.doc)
+		s.b = jsonenc.AppendSurrogateText(append(s.b, `,"doc":`...), x.doc)
 	}
 	if len(x.params) > 0 {
 		s.b = append(s.b, `,"parameters":`...)
 		for i, p := range x.params {
 			s.b = append(s.b, "{:,:"[min(i, 2+i%2)])
-			s.b = jsonenc.AppendText(s.b, p)
+			s.b = jsonenc.AppendSurrogateText(s.b, p)
 		}
 		s.b = append(s.b, '}')
 	}
@@ -68,7 +68,7 @@ func (s *schemaBuilder) add(x spec) {
 		s.b = append(append(s.b, `,"default":`...), x.def...)
 	}
 	if x.field != "" {
-		s.b = jsonenc.AppendText(append(s.b, `,"field":`...), x.field)
+		s.b = jsonenc.AppendSurrogateText(append(s.b, `,"field":`...), x.field)
 	}
 	s.b = append(s.b, '}')
 }

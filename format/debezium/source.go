@@ -65,9 +65,9 @@ func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byt
 	dst = jsonenc.AppendUint(dst, uint64(c.Row-s.first))
 	dst = append(dst, s.rest...)
 	if e.o.Query && g.Query.Len > 0 {
-		out, ok := jsonenc.AppendString(dst, b.Text(g.Query))
+		out, ok := jsonenc.AppendSurrogates(dst, b.Text(g.Query))
 		if !ok {
-			out = jsonenc.AppendText(dst, string(b.Text(g.Query))) // a literal in another character set: the statement is for the eye only
+			out = jsonenc.AppendSurrogateText(dst, string(b.Text(g.Query))) // a literal in another character set: the statement is for the eye only
 		}
 		return append(out, '}')
 	}
@@ -110,7 +110,7 @@ func (e *Encoder) sourceHead(dst []byte, id identity, snapshot string, db, table
 		dst = append(id.gtid.Append(append(dst, '"')), '"')
 	}
 	dst = append(dst, `,"file":`...)
-	dst = jsonenc.AppendText(dst, id.file)
+	dst = jsonenc.AppendSurrogateText(dst, id.file)
 	return append(dst, `,"pos":`...)
 }
 
@@ -200,7 +200,7 @@ func (e *Encoder) appendTransaction(dst []byte, b *event.Batch, p *plan, c *even
 	total, table := e.txn.next(id, p.topic)
 	dst = append(dst, `,"transaction":{"id":"`...)
 	if id.gtid.IsZero() {
-		quoted := jsonenc.AppendText(nil, id.file)
+		quoted := jsonenc.AppendSurrogateText(nil, id.file)
 		dst = append(append(dst, "file="...), quoted[1:len(quoted)-1]...)
 		dst = jsonenc.AppendUint(append(dst, ",pos="...), id.off)
 	} else {

@@ -120,13 +120,13 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 	case convText:
 		s := row.Bytes(c)
 		if c.Flags()&event.Raw == 0 {
-			if out, ok := jsonenc.AppendString(dst, s); ok {
+			if out, ok := jsonenc.AppendSurrogates(dst, s); ok {
 				return out, nil
 			}
 		}
 		return e.invalidText(dst, col, s)
 	case convJSON:
-		if out, ok := jsonenc.AppendString(dst, row.Bytes(c)); ok {
+		if out, ok := jsonenc.AppendSurrogates(dst, row.Bytes(c)); ok {
 			return out, nil
 		}
 		return e.invalidText(dst, col, row.Bytes(c))
@@ -176,7 +176,7 @@ func float(dst []byte, col *column, f float64, bits int) ([]byte, error) {
 
 func (e *Encoder) invalidText(dst []byte, col *column, s []byte) ([]byte, error) {
 	if e.o.Text == TextReplace {
-		return jsonenc.AppendText(dst, string(s)), nil
+		return jsonenc.AppendSurrogateText(dst, string(s)), nil
 	}
 	return dst, fault.New(fault.FormatValue, "column %s: the text is not valid in character set %s", col.def.Name, col.def.Charset).
 		Hint("repair the row on the source, or set invalid_text: replace, or use format plain, which keeps the bytes")

@@ -56,6 +56,13 @@ func FuzzString(f *testing.F) {
 		if !utf8.Valid(out) || bytes.ContainsFunc(out, func(r rune) bool { return r < ' ' }) {
 			t.Fatalf("%q: %q is not clean", s, out)
 		}
+		escaped, ok := jsonenc.AppendSurrogates(nil, s)
+		if err := json.Unmarshal(escaped, &back); !ok || err != nil || back != string(s) || bytes.ContainsFunc(escaped, func(r rune) bool { return r > 0xffff }) {
+			t.Fatalf("%q: %s: %q, %v", s, escaped, back, err)
+		}
+		if !bytes.ContainsFunc(s, func(r rune) bool { return r > 0xffff }) && !bytes.Equal(escaped, out[1:]) {
+			t.Fatalf("%q: %s and %s", s, escaped, out[1:])
+		}
 		// What is escaped is as long as what must be.
 		want := 2
 		for _, c := range s {
@@ -80,6 +87,17 @@ func TestText(t *testing.T) {
 	} {
 		if got := string(jsonenc.AppendText(nil, in)); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestSurrogates(t *testing.T) {
+	for in, want := range map[string]string{"😀": `"\uD83D\uDE00"`, "1234567é😀\n": `"1234567é\uD83D\uDE00\n"`, "\uffff\U0010ffff": "\"\uffff" + `\uDBFF\uDFFF"`} {
+		if got := string(jsonenc.AppendSurrogateText(nil, in)); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+		if got := string(jsonenc.AppendText(nil, in)); strings.Contains(got, `\uD`) {
+			t.Errorf("%q: %s", in, got)
 		}
 	}
 }

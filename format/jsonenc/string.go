@@ -3,6 +3,7 @@ package jsonenc
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -26,7 +27,13 @@ func special(x uint64) uint64 {
 //
 // Only what JSON demands is escaped: quote, backslash and control characters, with \b \t \n \f \r for those that have a short form and upper
 // case hex digits for the others, as Jackson writes them (RFC 8259, section 7).
-func AppendString(dst, s []byte) (out []byte, ok bool) {
+func AppendString(dst, s []byte) (out []byte, ok bool) { return appendString(dst, s, 0) }
+
+// AppendSurrogates is AppendString with characters beyond U+FFFF as two escapes, \uD83D\uDE00, as Jackson writes them.
+func AppendSurrogates(dst, s []byte) (out []byte, ok bool) { return appendString(dst, s, high) }
+
+// appendString escapes the bytes that begin a character of four bytes, too, where wide is high and not 0.
+func appendString(dst, s []byte, wide uint64) (out []byte, ok bool) {
 	start := len(dst)
 	dst = append(dst, '"')
 	done, i := 0, 0 // s[:done] is written
@@ -42,7 +49,7 @@ func AppendString(dst, s []byte) (out []byte, ok bool) {
 	for i < len(s) {
 		if i+8 <= len(s) {
 			x := binary.LittleEndian.Uint64(s[i:])
-			m := special(x)
+			m := special(x) | x&(x<<1)&(x<<2)&(x<<3)&wide
 			if !checked && x&high != 0 {
 				if !utf8.Valid(s[i:]) {
 					return dst[:start], false
@@ -62,7 +69,13 @@ func AppendString(dst, s []byte) (out []byte, ok bool) {
 				return dst[:start], false
 			}
 			checked = true
-			i++
+		case c >= 0xf0 && wide != 0:
+			r, n := utf8.DecodeRune(s[i:])
+			hi, lo := utf16.EncodeRune(r)
+			dst = append(dst, s[done:i]...)
+			dst = appendUnicode(appendUnicode(dst, hi), lo)
+			i += n
+			done = i
 		case c >= ' ' && c != '"' && c != '\\':
 			for i++; i < len(s) && plain[s[i]]; i++ {
 			}
@@ -100,8 +113,12 @@ func appendEscape(dst []byte, c byte) []byte {
 	case '\r':
 		return append(dst, '\\', 'r')
 	}
+	return appendUnicode(dst, rune(c))
+}
+
+func appendUnicode(dst []byte, r rune) []byte {
 	const hex = "0123456789ABCDEF"
-	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+	return append(dst, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 }
 
 // Key is `,"name":`, ready to be copied: all fields of an object begin with a comma, of which the first becomes a brace.
@@ -110,9 +127,9 @@ type Key struct {
 	short [24]byte // the text where it fits: a copy of fixed size needs no call
 }
 
-// MakeKey makes the key of a field.
-func MakeKey(name string) Key {
-	k := Key{text: append(AppendText([]byte{','}, name), ':')}
+// MakeKey makes the key of a field from its name, a JSON string.
+func MakeKey(name []byte) Key {
+	k := Key{text: append(append([]byte{','}, name...), ':')}
 	copy(k.short[:], k.text)
 	return k
 }
@@ -132,10 +149,15 @@ func (k *Key) Append(dst []byte) []byte {
 
 // AppendText is AppendString for a string: for names and what else is encoded once and kept. Invalid UTF-8 is not a name that a server can
 // have; each bad byte becomes U+FFFD.
-func AppendText(dst []byte, s string) []byte {
-	out, ok := AppendString(dst, []byte(s))
+func AppendText(dst []byte, s string) []byte { return appendText(dst, s, 0) }
+
+// AppendSurrogateText is AppendText as AppendSurrogates writes.
+func AppendSurrogateText(dst []byte, s string) []byte { return appendText(dst, s, high) }
+
+func appendText(dst []byte, s string, wide uint64) []byte {
+	out, ok := appendString(dst, []byte(s), wide)
 	if !ok {
-		out, _ = AppendString(dst, []byte(string([]rune(s))))
+		out, _ = appendString(dst, []byte(string([]rune(s))), wide)
 	}
 	return out
 }

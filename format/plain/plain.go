@@ -76,7 +76,7 @@ func (e *Encoder) planOf(t *schemas.Table) *plan {
 	for i := range t.Columns {
 		def := &t.Columns[i]
 		c := column{def: def, kind: format.Kind(def), fsp: min(def.Fsp, 6)}
-		c.key = jsonenc.MakeKey(def.Name)
+		c.key = jsonenc.MakeKey(jsonenc.AppendText(nil, def.Name))
 		for _, m := range def.Members {
 			text := jsonenc.AppendText(nil, m)
 			if def.Type == schemas.Set {

@@ -21,6 +21,8 @@
 // rows counted from 0 in each transaction, transactions whole unless Options.Split is set. Odd things that a source may hand over only with
 // certain settings are drawn only where Options ask for them.
 //
+// DecodeJSON and SameJSON compare the JSON that an encoder wrote with a tree that a slow and obvious reference made.
+//
 // A Value is one value outside of a batch, so that a test can hold what it expects: ValueOf reads it back from a row. AllTypes is one table
 // with a column for every type of MySQL and MariaDB, and Edges gives the edge values of any column.
 package batchtest
