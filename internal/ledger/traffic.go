@@ -25,6 +25,8 @@ type Options struct {
 	Seed     uint64
 	// Patient writers connect again when the server is gone, until the context ends.
 	Patient bool
+	// Large, where it is not 0, adds a session that now and then inserts, updates or deletes so many rows in one transaction.
+	Large int
 }
 
 // Setup makes the shop's tables.
@@ -58,10 +60,14 @@ func (l *Ledger) Run(ctx context.Context, dial Dial, o Options) error {
 		o.Writers = 4
 	}
 	var wg sync.WaitGroup
-	errs := make(chan error, o.Writers+1)
+	errs := make(chan error, o.Writers+2)
 	for i := range o.Writers {
 		w := &writer{l: l, o: o, dial: dial, n: i, rng: rand.New(rand.NewPCG(o.Seed, uint64(i)))}
-		wg.Go(func() { errs <- w.run(ctx) })
+		wg.Go(func() { errs <- w.run(ctx, w.transaction) })
+	}
+	if o.Large > 0 {
+		w := &large{writer: writer{l: l, o: o, dial: dial, n: o.Writers}}
+		wg.Go(func() { errs <- w.run(ctx, w.transaction) })
 	}
 	if o.DDL {
 		wg.Go(func() { errs <- l.alter(ctx, dial, o) })
@@ -95,7 +101,8 @@ type row struct {
 
 var tables = [3]string{"customers", "orders", "payments"}
 
-func (w *writer) run(ctx context.Context) error {
+// run does one transaction after the other.
+func (w *writer) run(ctx context.Context, transaction func(context.Context) error) error {
 	defer func() {
 		if w.conn != nil {
 			w.conn.Close()
@@ -115,7 +122,7 @@ func (w *writer) run(ctx context.Context) error {
 			}
 			w.conn = conn
 		}
-		if err := w.transaction(); err != nil {
+		if err := transaction(ctx); err != nil {
 			var my *mysql.MyError
 			if errors.As(err, &my) && !w.o.Patient {
 				return err
@@ -145,7 +152,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // transaction runs one transaction of one to six statements; one in ten is rolled back.
-func (w *writer) transaction() error {
+func (w *writer) transaction(context.Context) error {
 	saved := [3][]row{}
 	for i := range w.rows {
 		saved[i] = append([]row(nil), w.rows[i]...)

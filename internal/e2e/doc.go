@@ -1,0 +1,16 @@
+// Package e2e holds the tests of the whole program: they build cmd/cdc once, run it as an operator would, against real servers, kill it, kill the
+// servers, give it bad input, and count what is in its files against the ledger of those who wrote (internal/ledger).
+//
+// They have the build tag servers:
+//
+//	go test -tags servers ./internal/e2e
+//
+// What is random in them comes from a seed that a failing test prints. These environment variables change how much they do; make torture uses
+// them:
+//
+//	CDC_SEED     seed of what is random; default: the clock
+//	CDC_KILLS    how often each stream of TestKill is killed (10)
+//	CDC_RESTARTS how often each server of TestServerKill is killed and restarted (2)
+//	CDC_KINDS    the servers of those tests, with commas between (mysql97,mysql57,mariadb118)
+//	CDC_ROWS     rows of the transaction of TestMemory (300000)
+package e2e
