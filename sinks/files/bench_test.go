@@ -2,10 +2,12 @@ package files_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"cdc/event"
+	"cdc/schemas"
 	"cdc/sinks/files"
 	"cdc/sinks/files/filestest"
 )
@@ -64,4 +66,26 @@ func benchmark(b *testing.B, opt files.Options) {
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// BenchmarkPublish publishes one row of each of a thousand tables. One iteration is one table.
+func BenchmarkPublish(b *testing.B) {
+	const tables = 1000
+	s := open(b, files.Options{Dir: b.TempDir(), Encoder: newPlain, Interval: time.Hour})
+	var pool event.Pool
+	list := make([]*schemas.Table, tables)
+	for i := range list {
+		t := *shop
+		t.Name = fmt.Sprintf("t%04d", i)
+		list[i] = &t
+	}
+	b.ResetTimer()
+	seq := uint64(0)
+	for n := 0; n < b.N; n += tables {
+		for _, t := range list {
+			seq++
+			write(b, s, batch(&pool, t, seq, 1))
+		}
+		flush(b, s)
+	}
 }

@@ -27,7 +27,7 @@ const (
 	childVar  = "CDC_FILES_TEST_CHILD" // folder that the child writes to
 	ackedVar  = "CDC_FILES_TEST_ACKED"
 	seedVar   = "CDC_FILES_TEST_SEED"
-	killTxns  = 4000
+	killTxns  = 2500
 	killsSeed = 77
 )
 

@@ -242,17 +242,16 @@ func (w *writer) writeFile(ctx context.Context, name string, body []byte) error 
 // syncPaths makes the names in some folders durable, and those of the folders themselves up to the top. Also of folders that were there
 // before: the process that made them may have been killed before it could sync.
 func (w *writer) syncPaths(ctx context.Context, dirs ...string) error {
+	var all []string
 	seen := map[string]bool{}
 	for _, d := range dirs {
 		for !seen[d] {
 			seen[d] = true
-			if err := w.syncDir(ctx, d); err != nil {
-				return err
-			}
+			all = append(all, d)
 			d = path.Dir(d) // of "." it is "."
 		}
 	}
-	return nil
+	return each(len(all), func(i int) error { return w.syncDir(ctx, all[i]) })
 }
 
 func (w *writer) syncDir(ctx context.Context, dir string) error {

@@ -2,10 +2,13 @@ package files_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,6 +261,37 @@ func TestManyTables(t *testing.T) {
 	}
 	if got := len(published(t, disk.Files())); got != 50 {
 		t.Errorf("%d files, want 50", got)
+	}
+}
+
+// TestOneSyncOfMany fails the fsync of one file among many that run at the same time.
+func TestOneSyncOfMany(t *testing.T) {
+	disk := filestest.NewDisk(1)
+	var syncs atomic.Int32
+	s := open(t, files.Options{Interval: time.Hour, Store: filestest.Wrap(disk, func(_ context.Context, op, _ string) error {
+		if op == "sync" && syncs.Add(1) == 70 {
+			return syscall.EIO
+		}
+		return nil
+	})})
+	var pool event.Pool
+	var acked atomic.Int32
+	for i := range uint64(100) {
+		table := &schemas.Table{Database: "db", Name: "t" + string(itoa(int(i))), Columns: shop.Columns}
+		err := s.Write(t.Context(), batch(&pool, table, i+1, 1), func(err error) {
+			if err == nil {
+				acked.Add(1)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Flush(t.Context()); !fault.Has(err, fault.SinkWrite) || !errors.Is(err, syscall.EIO) {
+		t.Errorf("flush: %v", err)
+	}
+	if n, m := acked.Load(), len(published(t, disk.Files())); n != 0 || m != 0 {
+		t.Errorf("%d batches were acked, %d files published", n, m)
 	}
 }
 

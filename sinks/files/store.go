@@ -12,6 +12,8 @@ import (
 //
 // Nothing is durable before it was synced: the bytes of a file by File.Sync, and its name by SyncDir of its folder. Errors are those of
 // package fs where they fit: fs.ErrExist, fs.ErrNotExist, fs.ErrPermission. A full disk is ENOSPC, EDQUOT or ErrFull.
+//
+// Append, SyncDir and the methods of different Files are called by several goroutines at a time.
 type Store interface {
 	// Create makes a new empty file, and the folders above it. A name that is taken is fs.ErrExist.
 	Create(ctx context.Context, name string) (File, error)

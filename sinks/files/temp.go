@@ -260,8 +260,18 @@ func (w *temps) seal(ctx context.Context) ([]*temp, error) {
 		sealed = append(sealed, t)
 	}
 	for _, t := range sealed {
-		if err := w.sync(ctx, t); err != nil {
+		if err := w.flush(ctx, t); err != nil {
 			return nil, err
+		}
+	}
+	if err := each(len(sealed), func(i int) error { return w.sync(ctx, sealed[i]) }); err != nil {
+		return nil, err
+	}
+	for _, t := range sealed {
+		if t.file != nil {
+			if err := w.shut(t); err != nil {
+				return nil, err
+			}
 		}
 		if t.of.cur == t {
 			t.of.cur = nil
@@ -275,21 +285,17 @@ func (w *temps) seal(ctx context.Context) ([]*temp, error) {
 	return sealed, nil
 }
 
-// sync makes the bytes of t durable and closes it. A failed fsync is never tried again: the kernel may have dropped the pages and say yes the
-// next time.
+// sync makes the bytes of t durable; one that is closed is opened for it. A failed fsync is never tried again: the kernel may have dropped the
+// pages and say yes the next time. It changes nothing in w, and runs for many temps at a time.
 func (w *temps) sync(ctx context.Context, t *temp) error {
-	if t.file == nil {
-		if err := w.use(ctx, t); err != nil {
-			return err
-		}
+	if t.file != nil {
+		return classify("sync", t.name, t.file.Sync(ctx))
 	}
-	if err := w.flush(ctx, t); err != nil {
-		return err
+	f, err := w.store.Append(ctx, t.name)
+	if err != nil {
+		return classify("open", t.name, err)
 	}
-	if err := t.file.Sync(ctx); err != nil {
-		return classify("sync", t.name, err)
-	}
-	return w.shut(t)
+	return classify("sync", t.name, errors.Join(f.Sync(ctx), f.Close()))
 }
 
 // split moves what is behind m to a new temp. The piece to copy is at most a file's length.
