@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +34,14 @@ func tables(k testbed.Kind) []string {
 		"CREATE TABLE other (id INT PRIMARY KEY, v BIGINT UNSIGNED)",
 		"CREATE TABLE isam (id INT PRIMARY KEY, v INT) ENGINE=MyISAM",
 		"CREATE TABLE places (id INT PRIMARY KEY, p POINT, g GEOMETRY, b BIT(11), y YEAR, t TIME(2), d DATE, f FLOAT, x DOUBLE)",
+	}
+	switch {
+	case k == testbed.MySQL97:
+		list = append(list, `CREATE TABLE odd (id INT PRIMARY KEY, v VECTOR(3), e ENUM('Ж','b') CHARACTER SET gbk, secret INT INVISIBLE DEFAULT 3, n INT, twice INT AS (n*2) STORED,
+			u SET('é','ü') CHARACTER SET ucs2, raw ENUM('x') CHARACTER SET binary)`)
+	case k.MariaDB():
+		list = append(list, `CREATE TABLE odd (id INT PRIMARY KEY, c VARCHAR(100) COMPRESSED CHARACTER SET utf8mb4, d BLOB COMPRESSED, u UUID, i INET6,
+			e ENUM('Ж','b') CHARACTER SET cp1251, hidden INT INVISIBLE)`)
 	}
 	if !k.MariaDB() {
 		list = append(list, "CREATE TABLE docs (id INT PRIMARY KEY, j JSON)")
@@ -72,10 +79,12 @@ func traffic(k testbed.Kind) []string {
 		"SET foreign_key_checks=0, unique_checks=0", "INSERT INTO plain VALUES (78,1)",
 	}
 	if k.MariaDB() {
-		list = slices.DeleteFunc(list, func(s string) bool { return s == "SET SESSION binlog_rows_query_log_events=ON" })
 		list[2] = "SET SESSION binlog_annotate_row_events=ON"
-		list = slices.Insert(list, 2, "SET sql_mode=''")
+		list = append(list, "INSERT INTO odd VALUES (1,'packed text','packed blob','6ccd780c-baba-1026-9564-5b8c656024db','::1','Ж')")
 	} else {
+		if k == testbed.MySQL97 {
+			list = append(list, "INSERT INTO odd (id,v,e,n) VALUES (1,STRING_TO_VECTOR('[1,2.5]'),'Ж',5)")
+		}
 		list = append(list, `INSERT INTO docs VALUES (1,'{"a":1,"b":[1,2,"x"]}')`, `UPDATE docs SET j=JSON_SET(j,'$.a',2)`)
 	}
 	return list

@@ -180,7 +180,7 @@ func (tm *TableMap) table() *schemas.Table {
 	for i := range tm.wire {
 		tm.column(&t.Columns[i], &tm.wire[i])
 		c := &t.Columns[i]
-		if m.Unsigned != nil {
+		if m.Unsigned != nil && c.Type != schemas.Year { // which the server calls unsigned
 			c.Unsigned = m.Unsigned[i]
 		}
 		if m.Members != nil {
@@ -293,7 +293,7 @@ func (tm *TableMap) Disagrees(t *schemas.Table) string {
 		}
 		id := m.Collations[i]
 		if !c.Type.IsText() {
-			if id != charset.Binary {
+			if c.Type.IsBinary() && id != charset.Binary {
 				return name + " is text"
 			}
 			continue
