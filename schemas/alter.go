@@ -80,6 +80,9 @@ func (x *interpreter) alterTable(target Name, a *alteration) {
 	if x.onTemporary(target) {
 		return
 	}
+	if x.ddl.ErrorCode != 0 {
+		x.fail("%s", x.failed())
+	}
 	if x.err != nil {
 		x.giveUp()
 		return

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -164,13 +165,26 @@ func (x *interpreter) drop() {
 			return
 		}
 		for _, n := range x.ddl.Names {
-			if _, state := x.catalog.Table(n.Database, n.Table); state != Unknown {
+			_, state := x.catalog.Table(n.Database, n.Table)
+			switch {
+			case state == Unknown:
+			case x.ddl.ErrorCode != 0 && x.ddl.ErrorCode != unknownTable:
+				x.forget(n, x.failed())
+			default:
 				x.step(Entry{Kind: DropTable, Name: n})
 			}
 		}
 	case x.acceptAny("INDEX", "KEY"), x.accept("ONLINE", "INDEX"), x.accept("OFFLINE", "INDEX"):
 		x.dropIndex()
 	}
+}
+
+// unknownTable is ER_BAD_TABLE_ERROR: one of the tables of a DROP TABLE did not exist, and the others are gone.
+const unknownTable = 1051
+
+// failed is the reason where a statement that ended with an error may have done its work or not.
+func (x *interpreter) failed() string {
+	return fmt.Sprintf("the statement ended with error %d, and may have been done in part", x.ddl.ErrorCode)
 }
 
 func (c *Catalog) hasTables(db string) bool {
@@ -237,6 +251,11 @@ func (x *interpreter) rename() {
 	}
 	if x.ddl.ThreadSpecific {
 		x.ddl.Temporary = true
+		return
+	}
+	if x.ddl.ErrorCode != 0 {
+		x.fail("%s", x.failed())
+		x.giveUp()
 		return
 	}
 	for i := 0; i < len(x.ddl.Names); i += 2 {

@@ -60,6 +60,12 @@ func (x *interpreter) createTable(replace bool) {
 	if quiet && !replace && state != Unknown {
 		return // it exists: nothing happened
 	}
+	if x.ddl.ErrorCode != 0 {
+		if replace && state != Unknown { // MariaDB drops the old table before it fails to make the new one, and logs that
+			x.step(Entry{Kind: DropTable, Name: target})
+		}
+		return
+	}
 	if quiet && !replace && !x.catalog.whole(target.Database) {
 		x.forget(target, "CREATE TABLE IF NOT EXISTS of a table that may have existed before, with other columns")
 		return
@@ -120,7 +126,12 @@ func (x *interpreter) tableBody(target Name) (*Table, string) {
 	t := &Table{Database: target.Database, Name: target.Table, Origin: FromDDL}
 	pair := x.tableCharset(&opt, target.Database)
 	t.Charset, t.Collation = pair.charset, pair.collation
+	likeTemporary := x.ddl.ThreadSpecific && !opt.said && !x.maria()
 	for _, c := range cols {
+		if likeTemporary && c.Type.IsText() && c.charset == "" && c.collation == "" {
+			// MySQL logs CREATE TABLE .. LIKE a temporary table as its columns, but not in which character set.
+			return nil, "it may be like a temporary table, whose character set is not said"
+		}
 		if reason := c.settle(&x.charsets, pair); reason != "" {
 			return nil, reason
 		}

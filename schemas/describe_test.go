@@ -47,7 +47,7 @@ func describe(t *Table) string {
 			default:
 				b.WriteString(t.Columns[p.Column].Name)
 			}
-			if p.Prefix > 0 {
+			if p.Prefix > 0 && word == "unique" { // of plain keys only the names matter; MariaDB makes up prefixes of theirs
 				fmt.Fprintf(&b, "(%d)", p.Prefix)
 			}
 		}

@@ -72,6 +72,9 @@ type Statement struct {
 	ExplicitTimestamp uint8
 	// ThreadSpecific is LOG_EVENT_THREAD_SPECIFIC_F of the event: the statement used a temporary table of its session.
 	ThreadSpecific bool
+	// ErrorCode is the error with which the statement ended on the server, from the query event's head; 0 where it succeeded. Servers log a
+	// failed statement where it had done a part of its work.
+	ErrorCode uint16
 
 	Flavor  gtid.Flavor
 	Version uint32 // of the server that wrote the binlog, as 80036 or 101106

@@ -134,7 +134,10 @@ func FromInformationSchema(flavor gtid.Flavor, version uint32, columns []ISColum
 	cols = versionColumns(cols, t.Versioned)
 	var specs []*keySpec
 	for _, part := range keys {
-		if len(specs) == 0 || specs[len(specs)-1].name != part.Key {
+		// Names that are equal in the collation of the server's ORDER BY (a and ä) come mixed.
+		at := slices.IndexFunc(specs, func(k *keySpec) bool { return k.name == part.Key })
+		if at < 0 {
+			at = len(specs)
 			k := &keySpec{kind: plainKey, name: part.Key}
 			switch {
 			case part.Key == primaryName:
@@ -144,7 +147,7 @@ func FromInformationSchema(flavor gtid.Flavor, version uint32, columns []ISColum
 			}
 			specs = append(specs, k)
 		}
-		k := specs[len(specs)-1]
+		k := specs[at]
 		k.parts = append(k.parts, partSpec{column: part.Column, expr: part.Column == "", prefix: part.Prefix})
 	}
 	if reason := finish(t, cols, specs, flavor); reason != "" {

@@ -289,17 +289,20 @@ func covered(k, other *keySpec) bool {
 	return true
 }
 
-// prefix gives the length of a key's prefix of the column, 0 where it is the whole column.
+// prefix gives the length of a key's prefix of the column, 0 where it is the whole column. A key that keeps its column while the column gets a
+// type that has no prefixes loses the prefix; and what MySQL says of spatial keys (32) is none.
 func (c *colSpec) prefix(n uint32) uint32 {
-	switch c.Type {
-	case Char, VarChar, Binary, VarBinary:
+	switch {
+	case c.Type == Char || c.Type == VarChar || c.Type == Binary || c.Type == VarBinary:
 		if n >= c.Length {
 			return 0
 		}
-	case Geometry: // MySQL says 32 for a spatial key, which has no prefix
+		return n
+	case c.Type >= TinyText && c.Type <= LongBlob:
+		return n
+	default:
 		return 0
 	}
-	return n
 }
 
 // madeUpName names a key that was given no name: after its first column, with a number if that is taken.

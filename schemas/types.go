@@ -331,9 +331,7 @@ func (p *parser) charType(c *colSpec) {
 		case p.acceptAny("VARBINARY"):
 			c.Type = MediumBlob
 			return
-		case p.acceptAny("CHAR", "CHARACTER"):
-			p.expect("VARYING")
-		case p.acceptAny("VARCHAR", "VARCHARACTER"):
+		case p.accept("CHAR", "VARYING"), p.accept("CHARACTER", "VARYING"), p.accept("VARCHAR"), p.accept("VARCHARACTER"):
 		}
 		p.textType(c, MediumText)
 		return
