@@ -140,11 +140,9 @@ next:
 
 // SameCell reports that two cells of one column, of two images of one batch, hold the same value.
 func SameCell(x event.Row, xc event.Cell, y event.Row, yc event.Cell) bool {
-	if xc.Kind() != yc.Kind() || xc.Flags() != yc.Flags() {
-		return false
+	if xc == yc { // the same number, or the same place in the arena
+		return true
 	}
-	if xc.Kind().InArena() {
-		return string(x.Bytes(xc)) == string(y.Bytes(yc))
-	}
-	return xc.Uint64() == yc.Uint64()
+	k := xc.Kind()
+	return k == yc.Kind() && k.InArena() && xc.Flags() == yc.Flags() && string(x.Bytes(xc)) == string(y.Bytes(yc))
 }

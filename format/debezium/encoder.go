@@ -29,6 +29,9 @@ func New(o Options) (*Encoder, error) {
 	}
 	o = o.withDefaults()
 	e := &Encoder{o: o, tombstones: o.Keys && (o.Tombstones == nil || *o.Tombstones)}
+	if o.Schemas {
+		e.plans.Limit = 16 << 20 // an inline schema of a wide table has tens of kilobytes
+	}
 	e.head = jsonenc.AppendSurrogateText([]byte(`{"version":`), o.Version)
 	e.head = jsonenc.AppendSurrogateText(append(e.head, `,"connector":`...), o.Connector)
 	e.head = jsonenc.AppendSurrogateText(append(e.head, `,"name":`...), o.TopicPrefix)

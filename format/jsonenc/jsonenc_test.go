@@ -177,6 +177,7 @@ func TestJavaFloat(t *testing.T) {
 	}
 	for f, want := range map[float32]string{
 		0.1: "0.1", 16777216: "1.6777216E7", math.MaxFloat32: "3.4028235E38", math.SmallestNonzeroFloat32: "1.4E-45", 3.4e-5: "3.4E-5", 1e10: "1.0E10", 123.25: "123.25",
+		-2.44140625e-4: "-2.4414062E-4", 2.44140625e-3: "0.0024414062",
 	} {
 		if got := string(jsonenc.AppendJavaFloat(nil, float64(f), 32)); got != want {
 			t.Errorf("%v: %s, want %s", f, got, want)

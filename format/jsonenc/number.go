@@ -137,8 +137,12 @@ func AppendJavaFloat(dst []byte, f float64, size int) []byte {
 			return out
 		}
 		dst = strconv.AppendFloat(dst, f, 'f', -1, size)
-		if bytes.IndexByte(dst[start:], '.') < 0 {
+		point := bytes.IndexByte(dst[start:], '.')
+		switch {
+		case point < 0:
 			dst = append(dst, '.', '0')
+		case dst[len(dst)-1]&1 != 0: // halfway between two numbers of so many digits, Java takes the even one
+			dst = strconv.AppendFloat(dst[:start], f, 'f', len(dst)-start-point-1, size)
 		}
 		return dst
 	}
@@ -150,10 +154,14 @@ func AppendJavaFloat(dst []byte, f float64, size int) []byte {
 	}
 	var buf [32]byte
 	s := strconv.AppendFloat(buf[:0], f, 'e', -1, size)
-	if bytes.IndexByte(s, '.') < 0 {
-		s = strconv.AppendFloat(buf[:0], f, 'e', 1, size) // one digit is not enough: the nearest number of two, 4.9E-324
-	}
 	e := bytes.IndexByte(s, 'e')
+	switch point := bytes.IndexByte(s, '.'); {
+	case point < 0:
+		s = strconv.AppendFloat(buf[:0], f, 'e', 1, size) // one digit is not enough: the nearest number of two, 4.9E-324
+	case s[e-1]&1 != 0:
+		s = strconv.AppendFloat(buf[:0], f, 'e', e-point-1, size)
+	}
+	e = bytes.IndexByte(s, 'e')
 	dst = append(dst, s[:e]...)
 	dst = append(dst, 'E')
 	if s[e+1] == '-' {
