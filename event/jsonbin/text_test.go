@@ -74,7 +74,7 @@ func (e *encoder) value(depth int) (typ byte, data []byte, text string) {
 		v := int16(e.r.Uint32())
 		return int16Value, le(uint64(v), 2), strconv.Itoa(int(v))
 	case 2:
-		v := uint32(e.r.Uint32())
+		v := e.r.Uint32()
 		return uint32Value, le(uint64(v), 4), strconv.FormatUint(uint64(v), 10)
 	case 3:
 		v := int32(e.r.Uint32())
@@ -245,7 +245,7 @@ func TestNext(t *testing.T) {
 	if want := []string{"replace $.a true", `insert $.b[0 "hi"`, "remove $.cc null"}; strings.Join(got, ";") != strings.Join(want, ";") {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for n := range len(vector) {
+	for n := range vector {
 		for b := vector[:n:n]; ; {
 			_, rest, err := Next(b)
 			if err != nil {

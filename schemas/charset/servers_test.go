@@ -115,7 +115,9 @@ func TestCollationsAgainstServers(t *testing.T) {
 		version := major*10000 + minor*100 + patch
 		for _, row := range testbed.MustQuery(t, s, q) {
 			var id uint16
-			fmt.Sscan(row[0].String, &id)
+			if _, err := fmt.Sscan(row[0].String, &id); err != nil {
+				t.Fatal(err)
+			}
 			c, ok := CollationByID(f, id)
 			if !ok || ServerName(f, version, c.Name) != row[1].String || ServerName(f, version, c.Charset) != row[2].String {
 				t.Errorf("%d: got %+v, %v; want %s of %s", id, c, ok, row[1].String, row[2].String)

@@ -76,13 +76,13 @@ func ParseWire(types, metaBlock, nullBitmap []byte) (Wire, error) {
 		case wireDecimal:
 			w.Meta[i] = uint16(b[0])<<8 | uint16(b[1])
 		case wireString:
-			var real byte
-			real, w.Meta[i] = unpackString(b[0], b[1])
-			if real != t {
+			var typ byte
+			typ, w.Meta[i] = unpackString(b[0], b[1])
+			if typ != t {
 				if !cloned {
 					w.Types, cloned = append([]byte(nil), types...), true
 				}
-				w.Types[i] = real
+				w.Types[i] = typ
 			}
 		default:
 			switch n {
@@ -117,7 +117,7 @@ func metaBytes(t byte) int {
 
 // unpackString gives the real type and size behind the type STRING. Sizes above 255 have their two high bits, inverted, in bits 4 and 5 of
 // the real type (MySQL bug 37426); servers before 5.0 wrote no type there.
-func unpackString(first, second byte) (real byte, size uint16) {
+func unpackString(first, second byte) (typ byte, size uint16) {
 	switch {
 	case first == 0:
 		return wireString, uint16(second)
