@@ -205,3 +205,53 @@ func TestPartialJSON(t *testing.T) {
 		})
 	}
 }
+
+// Columns that a MINIMAL or NOBLOB image leaves out are absent, which is not NULL.
+func TestImagesAgainstServers(t *testing.T) {
+	testbed.Each(t, func(t *testing.T, k testbed.Kind) {
+		s := testbed.Start(t, k, testbed.Options{})
+		testbed.MustExec(t, s, "CREATE DATABASE d", "USE d", "CREATE TABLE m (id int primary key, a int, b blob, c int)",
+			"SET binlog_row_image=MINIMAL", "INSERT INTO m (id, a, b, c) VALUES (1, 2, 'x', NULL)", "UPDATE m SET a = NULL", "UPDATE m SET b = 'y'",
+			"SET binlog_row_image=NOBLOB", "UPDATE m SET c = 5", "SET binlog_row_image=MINIMAL", "DELETE FROM m")
+		table := &schemas.Table{Database: "d", Name: "m", Columns: []schemas.Column{
+			{Name: "id", Type: schemas.Int}, {Name: "a", Type: schemas.Int}, {Name: "b", Type: schemas.Blob}, {Name: "c", Type: schemas.Int},
+		}}
+		_, record := decodeFiles(t, s.Dir, "d", map[string]*schemas.Table{"m": table})
+		var got []string
+		for _, r := range record {
+			m, err := parseTableMap(r.tableMap)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := Compile(table, m.wire, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, before, after, images := rows(r.typ, r.rows)
+			for _, present := range [][]byte{before, after} {
+				if present == nil {
+					continue
+				}
+				cells, arena, n, err := p.Decode(images, present, nil, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				images = images[n:]
+				got = append(got, strings.Join(show(p, cells, arena), " "))
+			}
+			if len(images) != 0 {
+				t.Errorf("%d bytes left", len(images))
+			}
+		}
+		want := []string{
+			"1 2 x <null>",
+			"1 <absent> <absent> <absent>", "<absent> <null> <absent> <absent>",
+			"1 <absent> <absent> <absent>", "<absent> <absent> y <absent>",
+			"1 <null> <absent> <null>", "1 <null> <absent> 5",
+			"1 <absent> <absent> <absent>",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}
