@@ -150,9 +150,12 @@ func (p *Pipeline) Run(ctx context.Context) error {
 
 	p.state("running")
 	err := p.read(ctx, reading, cancel, &wg)
-	if err == nil {
+	if ctx.Err() == nil {
+		// Also when the source failed: what it gave before that is good, and the operator finds the checkpoint right before the fault.
 		p.state("stopping")
-		err = p.drain(ctx)
+		if derr := p.drain(ctx); err == nil {
+			err = derr
+		}
 	}
 	if cause := context.Cause(ctx); cause != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		err = cause
@@ -183,6 +186,9 @@ func (p *Pipeline) read(ctx, reading context.Context, cancel context.CancelCause
 		if p.fresh {
 			taken, err := p.begin(ctx, b)
 			if err != nil {
+				if !taken {
+					b.Release()
+				}
 				return err
 			}
 			if taken {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"runtime/pprof"
 	"sync"
 	"syscall"
 	"time"
@@ -44,6 +45,7 @@ signal ends it at once, which loses nothing either: the next run goes on from th
 	f.BoolVar(&opt.quiet, "quiet", false, "log warnings and errors only")
 	f.StringVar(&opt.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&opt.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&opt.profile, "cpuprofile", "", "write a CPU profile to this file, for `go tool pprof`")
 	return c
 }
 
@@ -51,6 +53,7 @@ type runOptions struct {
 	until               string
 	progress, quiet     bool
 	logFormat, logLevel string
+	profile             string
 }
 
 func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
@@ -63,6 +66,17 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 		return fault.New(fault.UsageInvalid, "--until: %w", err)
 	}
 	limitHeap(int64(cfg.Memory))
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
+		if err != nil {
+			return fault.New(fault.UsageInvalid, "--cpuprofile: %w", err)
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return fault.New(fault.UsageInvalid, "--cpuprofile: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
 
 	ctx, quit := context.WithCancel(context.WithoutCancel(context.Background()))
 	defer quit()
