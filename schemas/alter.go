@@ -189,9 +189,21 @@ func (x *interpreter) alterClause(a *alteration) bool {
 	case x.isAny("AS", "SELECT", "START", "IGNORE", "REPLACE", "VALUES") || x.isPunct('('):
 		return false
 	default:
-		return x.option(&a.options)
+		said := a.options
+		ok := x.option(&a.options)
+		if a.convert {
+			x.oneCharset(said, a.options)
+		}
+		return ok
 	}
 	return true
+}
+
+// oneCharset makes sure that CONVERT TO and DEFAULT CHARACTER SET of one statement, of which each server makes something else, say the same.
+func (p *parser) oneCharset(a, b tableOptions) {
+	if a.said && b.said && !(strings.EqualFold(a.charset, b.charset) && strings.EqualFold(a.collation, b.collation)) {
+		p.fail("CONVERT TO and DEFAULT CHARACTER SET in one statement")
+	}
 }
 
 // addColumn adds a column and the keys that its definition makes.
@@ -325,12 +337,13 @@ func (x *interpreter) renameClause(a *alteration) {
 func (x *interpreter) convertClause(a *alteration) {
 	switch {
 	case x.accept("TO", "CHARACTER", "SET"), x.accept("TO", "CHARSET"), x.accept("TO", "CHAR", "SET"):
-		a.convert, a.options.said = true, true
-		a.options.charset = x.charsetName()
+		said := a.options
+		a.convert, a.options = true, tableOptions{said: true, charset: x.charsetName()}
 		if x.accept("COLLATE") {
 			x.punct('=')
 			a.options.collation = x.charsetName()
 		}
+		x.oneCharset(said, a.options)
 	case x.accept("PARTITION"):
 		x.ident()
 		x.expect("TO", "TABLE")
