@@ -2,8 +2,12 @@ package binlog_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
+	"strings"
+	"testing"
 
+	"cdc/schemas"
 	"cdc/source/binlog"
 )
 
@@ -20,4 +24,27 @@ func artificial(raw []byte) {
 	}
 	raw[17] &^= 1
 	sum(raw)
+}
+
+// skim lists the statements that a Skimmer finds.
+func skim(t *testing.T, raw []byte) string {
+	t.Helper()
+	var out strings.Builder
+	s := binlog.NewSkimmer(0)
+	s.Seek("x", 4)
+	for pos := 4; pos < len(raw); {
+		h, _ := binlog.ParseHeader(raw[pos:])
+		err := s.Push(raw[pos:pos+int(h.Size)], func(st *schemas.Statement, at binlog.Place) error {
+			if at.File != "x" || at.Offset < 4 {
+				t.Errorf("a statement at %+v", at)
+			}
+			fmt.Fprintf(&out, "%q\n", st.Text)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pos += int(h.Size)
+	}
+	return out.String()
 }
