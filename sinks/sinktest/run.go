@@ -105,11 +105,13 @@ func (r *run) flush() {
 	}
 }
 
-// crash kills the process at this moment and opens a sink on what is left.
-func (r *run) crash() *run {
+// crash kills the process at this moment and opens a sink on what is left. The checkpoint, which is saved now and then, is up to lag
+// transactions behind what was acked.
+func (r *run) crash(lag int) *run {
 	r.t.Helper()
 	target := r.target.Crash(r.t)
 	from, _ := r.acks.prefix() // after the crash: what is acked until then counts
+	from = max(r.from, from-lag)
 	next := start(r.t, r.h, target, r.stream, from)
 	if r.h.AtOnce {
 		next.seen = append(r.seen, r.target.Delivered(r.t)...)

@@ -92,7 +92,7 @@ func testKill(t *testing.T, h Harness, kind identity) {
 			if flushAt == k {
 				r.flush()
 			}
-			r = r.crash()
+			r = r.crash(0)
 			r.finish(uint64(k))
 		}
 	}
@@ -112,7 +112,7 @@ func testKillOften(t *testing.T, h Harness, kind identity) {
 					r.flush()
 				}
 			}
-			r = r.crash()
+			r = r.crash(rng.IntN(10))
 		}
 		r.finish(seed)
 	}
@@ -173,7 +173,7 @@ func testUnfinished(t *testing.T, h Harness) {
 	r.write(first)
 	r.flush()
 	r.write(half)
-	r = r.crash()
+	r = r.crash(0)
 	if !h.AtOnce {
 		r.wantSame(r.target.Delivered(t), s.expected(1))
 	}
