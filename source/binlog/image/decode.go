@@ -107,6 +107,9 @@ func (p *Plan) difference(c *cursor, out []event.Cell, i int) error {
 		return p.broken(i, endsInValue)
 	}
 	off := len(c.arena)
+	if off-c.first+int(size) > p.maxRow {
+		return p.tooLarge(off - c.first + int(size))
+	}
 	c.arena = append(c.arena, c.data[c.pos:c.pos+int(size)]...)
 	c.pos += int(size)
 	out[i] = event.ArenaCell(event.JSONDiff, off, int(size), 0)
@@ -121,6 +124,7 @@ func (p *Plan) run(c *cursor, out []event.Cell, from, to int) error {
 	if bit&7 != 0 {
 		null = nulls[bit>>3] >> (bit & 7)
 	}
+	limit := c.first + p.maxRow
 	ops := p.ops[:to]
 	out = out[:to]
 	for i := from; i < len(ops); i++ {
@@ -257,6 +261,9 @@ func (p *Plan) run(c *cursor, out []event.Cell, from, to int) error {
 		}
 		if size > len(data)-pos {
 			return p.broken(i, endsInValue)
+		}
+		if len(arena)+size > limit { // before it is copied
+			return p.tooLarge(len(arena) + size - c.first)
 		}
 		b = data[pos : pos+size]
 		pos += size

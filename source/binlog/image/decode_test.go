@@ -194,6 +194,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"blob of 4 GiB", modelBlob(schemas.LongBlob, "", 4, nil), "\x00\xff\xff\xff\xffx", 0, fault.BinlogMalformed},
 		{"json", json, "\x00\x02\x00\x00\x00\x00\x01", 0, fault.BinlogMalformed},
 		{"row limit", modelBlob(schemas.Blob, "", 2, nil), "\x00\x05\x00abcde", 7, fault.BinlogRowLimit},
+		{"value limit", modelBlob(schemas.LongBlob, "", 4, nil), "\x00\x64\x00\x00\x00" + strings.Repeat("x", 100), 99, fault.BinlogRowLimit},
 		{"compressed beyond the limit", packed, "\x00\x06\x00\x84\x7f\xff\xff\xffx", 0, fault.BinlogRowLimit},
 		{"compressed with unknown method", packed, "\x00\x02\x00\x91\x05", 0, fault.BinlogMalformed},
 		{"compressed nonsense", packed, "\x00\x06\x00\x81\x05nope", 0, fault.BinlogMalformed},
