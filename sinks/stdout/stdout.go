@@ -40,7 +40,7 @@ type Sink struct {
 	ended  <-chan struct{}
 	done   chan struct{}
 	failed atomic.Pointer[error]
-	gap    bool // a Write was given up: what follows would leave a hole
+	gap    bool // a Write was given up, or the sink closed: what follows would leave a hole
 
 	writing sync.RWMutex // held for reading by Write, so that Close knows when nobody sends any more
 	once    sync.Once
@@ -147,7 +147,8 @@ func (s *Sink) Flush(ctx context.Context) error {
 func (s *Sink) Close() error {
 	s.once.Do(func() {
 		s.stop()
-		s.writing.Lock() // from here on nobody sends
+		s.writing.Lock() // waits for a Write that is under way
+		s.gap = true     // and from here on nobody sends
 		s.writing.Unlock()
 		<-s.done
 		s.refuse(closed())
