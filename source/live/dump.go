@@ -82,7 +82,11 @@ func (d *dump) take(in *incoming, soon time.Time, asStream func(binlog.EventType
 	}
 	late := func() time.Time { return time.Now().Add(d.lost) }
 	if length <= streamFrom || head[0] != 0 || !asStream(binlog.EventType(head[5])) {
-		in.raw, err = d.event(soon, late())
+		var until time.Time // asking for the time costs as much as an event, so not where nothing will be waited for
+		if !d.whole() {
+			until = late()
+		}
+		in.raw, err = d.event(soon, until)
 		return err
 	}
 	b, err := d.stream(late)
