@@ -1,6 +1,7 @@
 // Package files has a sink that writes JSON lines into a folder, each change exactly once, whatever stops the process or the machine.
 //
-//	s, err := files.Open(ctx, files.Options{Dir: "out", Stream: "orders", Encoder: plain.New, Budget: budget})
+//	encoder := func() format.Encoder { return plain.New(plain.Options{}) }
+//	s, err := files.Open(ctx, files.Options{Dir: "out", Stream: "orders", Encoder: encoder, Budget: budget})
 //	place, ok, err := s.Position(ctx) // what the folder has: the pipeline leaves it out
 //	err = s.Start(ctx, base)          // where the stream is read from
 //	err = s.Write(ctx, batch, ack)    // and so on
