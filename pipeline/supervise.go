@@ -11,7 +11,7 @@ import (
 
 // Supervise runs streams that open makes, one after the other: each begins at the checkpoint. It opens a new one, after a pause that doubles from
 // half a second to half a minute, when the last one failed with a fault that goes away by itself. It gives nil when a run ended well, or the
-// fault that does not go away. stop ends it cleanly.
+// fault that does not go away. stop ends it cleanly, with nil also between two runs.
 //
 // open must have freed everything by the time run returns, also what it opened before it failed.
 func Supervise(ctx context.Context, stop <-chan struct{}, log *slog.Logger, run func(context.Context) error) error {
@@ -31,7 +31,7 @@ func Supervise(ctx context.Context, stop <-chan struct{}, log *slog.Logger, run 
 		select {
 		case <-time.After(wait):
 		case <-stop:
-			return err
+			return nil // nothing is under way between two runs, and what the last one made durable is in the checkpoint
 		case <-ctx.Done():
 			return ctx.Err()
 		}

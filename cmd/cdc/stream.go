@@ -123,7 +123,7 @@ func (s *stream) once(ctx context.Context) error {
 		}
 	}()
 	src, err := live.Open(opening, live.Options{
-		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: s.cfg.Name, Start: start, Stop: a.until, Select: sel, Catalog: catalog,
+		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: s.reader(), Start: start, Stop: a.until, Select: sel, Catalog: catalog,
 		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: &event.Pool{Budget: budget},
 		MaxRow: int64(cfg.MaxRow), BatchBytes: min(2<<20, limit/16), Log: s.log,
 	})
@@ -161,6 +161,15 @@ func (s *stream) once(ctx context.Context) error {
 	st := pipe.Status()
 	s.log.Info("stream stopped", "rows", st.Rows, "transactions", st.Txns, "place", place(&st))
 	return err
+}
+
+// reader names this stream among all on this host: streams of two configurations may have one name, and one of them would drive out the other.
+func (s *stream) reader() string {
+	dir := s.app.cfg.path(s.app.cfg.Checkpoint.Dir)
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return dir + "\x00" + s.cfg.Name
 }
 
 // load gives the checkpoint, and where to start.
