@@ -250,8 +250,8 @@ func statementOf(q *replication.QueryEvent, flags uint16, flavor gtid.Flavor, ve
 		b = b[1:]
 		switch code {
 		case 0:
-			// MariaDB 10.10 and later: OPTION_EXPLICIT_DEF_TIMESTAMP
-			if v := binary.LittleEndian.Uint32(need(4)); flavor == gtid.MariaDB && version >= 101000 {
+			// MariaDB: OPTION_EXPLICIT_DEF_TIMESTAMP
+			if v := binary.LittleEndian.Uint32(need(4)); flavor == gtid.MariaDB && version >= 101100 {
 				st.ExplicitTimestamp = uint8(v>>24&1) + 1
 			}
 		case 3, 10:

@@ -3,6 +3,7 @@ package binlog
 import (
 	"bytes"
 
+	"cdc/gtid"
 	"cdc/schemas"
 	"cdc/schemas/charset"
 )
@@ -66,6 +67,12 @@ const (
 	maxCharsetCollationPairs = 255
 )
 
+// MariaDB has explicit_defaults_for_timestamp in the flags (OPTION_EXPLICIT_DEF_TIMESTAMP), seen in 10.11 and 11.8.
+const (
+	mariaExplicitTimestampBit   = 24
+	mariaExplicitTimestampSince = 101100
+)
+
 // Status is what the status variables of a query event say.
 type Status struct {
 	SQLMode           uint64
@@ -75,6 +82,7 @@ type Status struct {
 	Database          uint16
 	DefaultUTF8MB4    uint16
 	TimeZone          string
+	Flags2            uint32
 	ExplicitTimestamp uint8 // 0 not said, 1 off, 2 on
 	Micros            uint32
 	CharsetCollations [][2]uint16
@@ -87,7 +95,9 @@ func ParseStatus(b []byte) (Status, error) {
 	var s Status
 	for len(c.b) > 0 && !c.bad {
 		switch c.u8() {
-		case statusFlags2, statusAutoIncrement, statusDataWritten:
+		case statusFlags2:
+			s.Flags2 = uint32(c.uint(4))
+		case statusAutoIncrement, statusDataWritten:
 			c.skip(4)
 		case statusSQLMode:
 			s.SQLMode = c.u64()
@@ -160,6 +170,10 @@ func (q *Query) statement(f *Format, flags uint16) (*schemas.Statement, error) {
 		ClientCollation: s.Client, ConnectionCollation: s.Connection, ServerCollation: s.Server, DatabaseCollation: s.Database,
 		DefaultUTF8MB4: s.DefaultUTF8MB4, CharsetCollations: s.CharsetCollations, TimeZone: s.TimeZone,
 		ExplicitTimestamp: s.ExplicitTimestamp, ThreadSpecific: flags&flagThreadSpecific != 0, Flavor: f.Flavor, Version: f.Version,
+		ErrorCode: q.Error,
+	}
+	if f.Flavor == gtid.MariaDB && f.Version >= mariaExplicitTimestampSince {
+		st.ExplicitTimestamp = 1 + uint8(s.Flags2>>mariaExplicitTimestampBit&1)
 	}
 	name := ""
 	if coll, ok := charset.CollationByID(f.Flavor, s.Client); ok {
