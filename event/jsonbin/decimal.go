@@ -1,9 +1,6 @@
 package jsonbin
 
-import (
-	"encoding/binary"
-	"strconv"
-)
+import "encoding/binary"
 
 // Decimals are groups of nine digits, four bytes each and big-endian, left and right of the point; what is left of nine digits takes as few
 // bytes as hold it. The first bit is inverted so that order of bytes is order of numbers; negative numbers are inverted altogether.
@@ -20,57 +17,68 @@ func DecimalBytes(precision, scale uint8) int {
 	return int(left/9)*4 + int(groupBytes[left%9]) + int(scale/9)*4 + int(groupBytes[scale%9])
 }
 
+// maxDigits is what the largest binary decimal holds: nine groups (DECIMAL_BUFF_LENGTH).
+const maxDigits = 81
+
 // AppendDecimal appends the text of a DECIMAL as the server prints it; false if b holds more digits than it may. b is as long as DecimalBytes
-// says.
+// says, and the precision is 1 to 81.
 func AppendDecimal(dst, b []byte, precision, scale uint8) ([]byte, bool) {
+	// Each digit has its place; zeros in front are left out at the end.
+	var buf [2 + maxDigits + 1]byte // sign, zero before the point, digits, point
 	var mask uint32
 	if b[0]&0x80 == 0 {
 		mask = ^uint32(0)
-		dst = append(dst, '-')
 	}
 	sign := uint32(1) // taken out of the first group only
-	ok, started := true, false
+	ok := true
+	at := 2
 	left := precision - scale
 	if n := left % 9; n > 0 {
 		size := groupBytes[n]
 		v := group(b[:size], mask) ^ sign<<(8*size-1)
 		b, sign = b[size:], 0
 		ok = v < groupLimit[n]
-		if v > 0 {
-			dst, started = strconv.AppendUint(dst, uint64(v), 10), true
-		}
+		putDigits(buf[at:], v, n)
+		at += int(n)
 	}
 	for range left / 9 {
 		v := group(b[:4], mask) ^ sign<<31
 		b, sign = b[4:], 0
 		ok = ok && v < groupLimit[9]
-		switch {
-		case started:
-			dst = appendDigits(dst, v, 9)
-		case v > 0:
-			dst, started = strconv.AppendUint(dst, uint64(v), 10), true
+		putNine(buf[at:], v)
+		at += 9
+	}
+	from := 2
+	for from < at-1 && buf[from] == '0' {
+		from++
+	}
+	if left == 0 {
+		from = 1
+		buf[from] = '0'
+	}
+	if mask != 0 {
+		from--
+		buf[from] = '-'
+	}
+	if scale > 0 {
+		buf[at] = '.'
+		at++
+		for range scale / 9 {
+			v := group(b[:4], mask) ^ sign<<31
+			b, sign = b[4:], 0
+			ok = ok && v < groupLimit[9]
+			putNine(buf[at:], v)
+			at += 9
+		}
+		if n := scale % 9; n > 0 {
+			size := groupBytes[n]
+			v := group(b[:size], mask) ^ sign<<(8*size-1)
+			ok = ok && v < groupLimit[n]
+			putDigits(buf[at:], v, n)
+			at += int(n)
 		}
 	}
-	if !started {
-		dst = append(dst, '0')
-	}
-	if scale == 0 {
-		return dst, ok
-	}
-	dst = append(dst, '.')
-	for range scale / 9 {
-		v := group(b[:4], mask) ^ sign<<31
-		b, sign = b[4:], 0
-		ok = ok && v < groupLimit[9]
-		dst = appendDigits(dst, v, 9)
-	}
-	if n := scale % 9; n > 0 {
-		size := groupBytes[n]
-		v := group(b[:size], mask) ^ sign<<(8*size-1)
-		ok = ok && v < groupLimit[n]
-		dst = appendDigits(dst, v, n)
-	}
-	return dst, ok
+	return append(dst, buf[from:at]...), ok
 }
 
 // group reads a group of one to four bytes, inverted by mask.
@@ -86,22 +94,30 @@ func group(b []byte, mask uint32) uint32 {
 	return binary.BigEndian.Uint32(b) ^ mask
 }
 
-// appendDigits appends v with leading zeros to n digits, at most nine.
-func appendDigits(dst []byte, v uint32, n uint8) []byte {
-	dst = append(dst, "000000000"[:n]...)
-	d := dst[len(dst)-int(n):]
-	for i := len(d); i > 0; {
-		if i == 1 {
-			d[0] = '0' + byte(v)
-			break
-		}
-		i -= 2
+// putDigits writes v with leading zeros to n digits, fewer than nine.
+func putDigits(d []byte, v uint32, n uint8) {
+	i := int(n)
+	for ; i >= 2; i -= 2 {
 		q := v / 100
-		r := 2 * (v - 100*q)
-		d[i], d[i+1] = digitPairs[r], digitPairs[r+1]
+		r := 2 * (v - 100*q) % 200
+		d[i-2], d[i-1] = digitPairs[r], digitPairs[r+1]
 		v = q
 	}
-	return dst
+	if i == 1 {
+		d[0] = '0' + byte(v%10)
+	}
+}
+
+// putNine writes v with leading zeros to nine digits.
+func putNine(d []byte, v uint32) {
+	_ = d[8]
+	high, low := v/10000, v%10000
+	a, b := 2*(low/100), 2*(low%100)
+	d[5], d[6], d[7], d[8] = digitPairs[a], digitPairs[a+1], digitPairs[b], digitPairs[b+1]
+	first, middle := high/10000, high%10000
+	a, b = 2*(middle/100), 2*(middle%100)
+	d[1], d[2], d[3], d[4] = digitPairs[a], digitPairs[a+1], digitPairs[b], digitPairs[b+1]
+	d[0] = '0' + byte(first%10)
 }
 
 const digitPairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869" +

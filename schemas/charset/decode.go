@@ -13,6 +13,7 @@ type Form uint8
 
 const (
 	Other   Form = iota // needs its Decoder
+	Extends             // needs its Decoder, but ASCII is ASCII there: what ValidASCII takes is UTF-8 already
 	ASCII               // valid exactly if all bytes are below 0x80, and then UTF-8
 	UTF8MB3             // UTF-8 of at most three bytes
 	UTF8MB4             // UTF-8
@@ -27,6 +28,11 @@ func FormOf(charset string) Form {
 		return UTF8MB3
 	case "utf8mb4":
 		return UTF8MB4
+	}
+	for i := range tables {
+		if tables[i].ascii && tables[i].name == Normalize(charset) {
+			return Extends
+		}
 	}
 	return Other
 }

@@ -109,7 +109,21 @@ func ValidUTF8MB3(s []byte) bool {
 }
 
 // ValidASCII reports bytes below 0x80 only.
-func ValidASCII(s []byte) bool { return asciiPrefix(s) == len(s) }
+func ValidASCII(s []byte) bool {
+	if len(s) < 8 {
+		var or byte
+		for _, c := range s {
+			or |= c
+		}
+		return or < utf8.RuneSelf
+	}
+	for i := 0; i+8 <= len(s); i += 8 {
+		if binary.LittleEndian.Uint64(s[i:])&highBits != 0 {
+			return false
+		}
+	}
+	return binary.LittleEndian.Uint64(s[len(s)-8:])&highBits == 0
+}
 
 // asciiPrefix counts the bytes before the first one that is not ASCII.
 func asciiPrefix(s []byte) int {

@@ -290,6 +290,13 @@ func (p *Plan) run(c *cursor, out []event.Cell, from, to int) error {
 			}
 			arena = append(arena, b...)
 			out[i] = event.ArenaCell(event.String, off, size, flags)
+		case opExtended:
+			if !charset.ValidASCII(b) {
+				arena, out[i] = o.toUTF8(arena, b)
+				continue
+			}
+			arena = append(arena, b...)
+			out[i] = event.ArenaCell(event.String, off, size, 0)
 		case opText:
 			arena, out[i] = o.toUTF8(arena, b)
 		case opBytes:

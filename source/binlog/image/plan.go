@@ -74,6 +74,7 @@ const (
 	opUTF8MB3
 	opASCII // also where the character set is not known
 	opText
+	opExtended // a character set in which ASCII is ASCII
 	opBytes
 	opBinary // padded
 	opPacked // compressed text
@@ -348,6 +349,8 @@ func (o *op) setText(c *schemas.Column, packed bool) error {
 			o.code = opUTF8MB3
 		case charset.ASCII:
 			o.code = opASCII
+		case charset.Extends:
+			o.code = opExtended
 		default:
 			o.code = opText
 		}
