@@ -72,6 +72,9 @@ func (in *incoming) empty() bool { return in.raw == nil && in.body == nil }
 
 func (in *incoming) clear() { in.raw, in.body = nil, nil }
 
+// late is when a connection that stays silent from now on is given up.
+func (d *dump) late() time.Time { return time.Now().Add(d.lost) }
+
 // take puts the next event into in. Until soon it waits for one. Events larger than streamFrom and of a type that asStream accepts come as a
 // stream.
 func (d *dump) take(in *incoming, soon time.Time, asStream func(binlog.EventType) bool) error {
@@ -80,16 +83,15 @@ func (d *dump) take(in *incoming, soon time.Time, asStream func(binlog.EventType
 	if err != nil {
 		return err
 	}
-	late := func() time.Time { return time.Now().Add(d.lost) }
 	if length <= streamFrom || head[0] != 0 || !asStream(binlog.EventType(head[5])) {
 		var until time.Time // asking for the time costs as much as an event, so not where nothing will be waited for
 		if !d.whole() {
-			until = late()
+			until = d.late()
 		}
 		in.raw, err = d.event(soon, until)
 		return err
 	}
-	b, err := d.stream(late)
+	b, err := d.stream(d.late)
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,11 @@ func (s *Source) side(ctx context.Context, f *facts, q dumpRequest, yield func(i
 	defer stop()
 	var in incoming
 	for {
-		err := d.take(&in, time.Now().Add(d.patience()), func(t binlog.EventType) bool { return isPayload(t) || isRows(t) })
+		var soon time.Time
+		if !d.whole() {
+			soon = time.Now().Add(d.patience())
+		}
+		err := d.take(&in, soon, func(t binlog.EventType) bool { return isPayload(t) || isRows(t) })
 		switch {
 		case err != nil:
 		case in.body != nil && isRows(binlog.EventType(in.header[4])):
