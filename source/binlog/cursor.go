@@ -1,9 +1,6 @@
 package binlog
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "encoding/binary"
 
 // cursor reads the fields of an event from the front of b. The first read beyond the end sets bad, and all later ones give zeros: callers
 // check once, at the end of a group of fields. No length found in the data is believed before it was compared with what is there.
@@ -125,6 +122,3 @@ func (c *cursor) varlenBits() (v uint64, bits int) {
 	}
 	return c.uint(n + 1), 8 * (n + 1)
 }
-
-// small checks that a number of an event fits an int32, as counts and sizes that we keep do.
-func small(v uint64) bool { return v <= math.MaxInt32 }

@@ -125,6 +125,6 @@ func (p *Place) locate(err error) error {
 	if f.Where.File == "" {
 		w.File, w.Offset = p.File, p.Offset
 	}
-	f.At(w)
+	_ = f.At(w) // changes f in place
 	return err
 }

@@ -148,8 +148,9 @@ func (a *Assembler) decode(b *event.Batch, s *rowsState) (again bool, err error)
 	defer func() { b.PutSlabs(cells, arena) }()
 	for first := true; len(s.data) > 0 || first && allAbsent(s); first = false {
 		var before, after uint32
-		at, end, n := len(cells), len(arena), 0
+		at, end := len(cells), len(arena)
 		left := len(s.data)
+		var n int
 		if s.before != nil {
 			before = uint32(at)
 			if cells, arena, n, err = p.image.Decode(s.data, s.before, cells, arena); err != nil {
@@ -210,7 +211,7 @@ func allAbsent(s *rowsState) bool {
 
 func (a *Assembler) rowFault(p *plan, err error) error {
 	if f, ok := fault.As(err); ok && f.Where.Table == "" {
-		f.At(fault.Where{Table: p.tm.Name.String()})
+		_ = f.At(fault.Where{Table: p.tm.Name.String()}) // changes f in place
 	}
 	return err
 }

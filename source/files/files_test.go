@@ -160,7 +160,9 @@ func TestBounds(t *testing.T) {
 		var off uint64
 		for line := range strings.Lines(whole) {
 			if strings.HasSuffix(line, " "+all[i]+"\n") {
-				fmt.Sscanf(line, "txn mysql97-full.binlog:%d", &off)
+				if _, err := fmt.Sscanf(line, "txn mysql97-full.binlog:%d", &off); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		return off
@@ -347,5 +349,7 @@ type spool struct{ dir string }
 func (s *spool) Create(name string) (binlog.SpoolFile, error) {
 	return os.Create(filepath.Join(s.dir, name))
 }
+
 func (s *spool) Open(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(s.dir, name)) }
-func (s *spool) Remove(name string) error                { return os.Remove(filepath.Join(s.dir, name)) }
+
+func (s *spool) Remove(name string) error { return os.Remove(filepath.Join(s.dir, name)) }
