@@ -277,7 +277,11 @@ func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec) []*keySpe
 				case part.Column < 0:
 					spec.parts = append(spec.parts, partSpec{expr: true})
 				case place[part.Column] != nil:
-					spec.parts = append(spec.parts, partSpec{old: place[part.Column], column: place[part.Column].Name, prefix: part.Prefix})
+					prefix := part.Prefix
+					if now := place[part.Column]; now.Type != Enum && now.Type != Set {
+						prefix = max(prefix, old.Columns[part.Column].ordinalPrefix())
+					}
+					spec.parts = append(spec.parts, partSpec{old: place[part.Column], column: place[part.Column].Name, prefix: prefix})
 				}
 			}
 			keys = append(keys, spec)
@@ -292,6 +296,24 @@ func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec) []*keySpe
 		keys = append(keys, k)
 	}
 	return keys
+}
+
+// ordinalPrefix gives the prefix that a key gets when its ENUM or SET column becomes a text or binary one: the servers take the bytes of the
+// ordinal for those of a text.
+func (c *Column) ordinalPrefix() uint32 {
+	bytes := uint32(1)
+	switch n := len(c.Members); {
+	case c.Type == Enum && n > 255:
+		bytes = 2
+	case c.Type == Enum:
+	case c.Type == Set && n > 32:
+		bytes = 8
+	case c.Type == Set:
+		bytes = uint32(n+7) / 8
+	default:
+		return 0
+	}
+	return bytes / maxBytes(c.Charset)
 }
 
 // readded names a column that is dropped and added anew in one statement while a key that stays has it: the key then has the new one.
