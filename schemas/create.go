@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"cdc/gtid"
 )
@@ -42,7 +40,6 @@ type tableOptions struct {
 	versioned          bool
 	transaction        bool // START TRANSACTION: a CREATE .. SELECT whose rows follow as rows events
 	query              bool // a SELECT, whose columns are not known
-	like               bool
 }
 
 func (x *interpreter) createTable(replace bool) {
@@ -163,80 +160,6 @@ func finish(t *Table, cols []*colSpec, keys []*keySpec, flavor gtid.Flavor) stri
 		addHashes(t)
 	}
 	return ""
-}
-
-// addHashes adds the hidden columns that MariaDB (10.4 and later) makes for unique keys over columns that are too long for a key. Rows carry
-// them.
-func addHashes(t *Table) {
-	n := 0
-	for _, k := range t.Unique {
-		if k.Name != primaryName && t.tooLong(&k) {
-			n++
-			t.Columns = append(t.Columns, Column{
-				Name: hashName + strconv.Itoa(n), Type: BigInt, Unsigned: true, Nullable: true, Generated: Virtual, Invisible: true, Hidden: true,
-			})
-		}
-	}
-}
-
-const (
-	hashName    = "DB_ROW_HASH_"
-	maxKeyBytes = 3072 // of InnoDB with its default row format
-)
-
-func isHash(c *Column) bool { return c.Hidden && strings.HasPrefix(c.Name, hashName) }
-
-// tooLong reports whether the values of a unique key are too long to be kept in it.
-func (t *Table) tooLong(k *Key) bool {
-	bytes := 0
-	for _, part := range k.Parts {
-		if part.Column < 0 {
-			continue
-		}
-		c := &t.Columns[part.Column]
-		switch {
-		case (c.Type >= TinyText && c.Type <= LongBlob) && part.Prefix == 0:
-			return true
-		case c.Type == Char || c.Type == VarChar || c.Type >= TinyText && c.Type <= LongText:
-			n := part.Prefix
-			if n == 0 {
-				n = c.Length
-			}
-			bytes += int(n * maxBytes(c.Charset))
-		case c.Type.IsBinary():
-			bytes += int(max(part.Prefix, c.Length))
-		default:
-			bytes += 8
-		}
-	}
-	return bytes > maxKeyBytes
-}
-
-// versionColumns adds the row start and row end that MariaDB adds to a system-versioned table which names none of its own.
-func versionColumns(cols []*colSpec, versioned bool) []*colSpec {
-	if !versioned {
-		return cols
-	}
-	for _, c := range cols {
-		if c.rowStart || c.rowEnd || c.Hidden {
-			return cols
-		}
-	}
-	for _, name := range []string{"row_start", "row_end"} {
-		cols = append(cols, &colSpec{old: -1, Column: Column{Name: name, Type: Timestamp, Fsp: 6, Generated: Stored, Invisible: true, Hidden: true}})
-	}
-	return cols
-}
-
-// applyPeriods makes the columns of periods NOT NULL.
-func applyPeriods(cols []*colSpec, periods [][2]string) {
-	for _, period := range periods {
-		for _, name := range period {
-			if at := findSpec(cols, name); at >= 0 {
-				cols[at].Nullable = false
-			}
-		}
-	}
 }
 
 // definitions reads the columns, keys and periods of a table, in parentheses.
@@ -489,112 +412,4 @@ func (x *interpreter) createSequence(replace bool) {
 	pair := x.databasePair(target.Database)
 	t.Charset, t.Collation = pair.charset, pair.collation
 	x.step(Entry{Kind: PutTable, Table: t})
-}
-
-// createDatabase reads what follows CREATE DATABASE.
-func (x *interpreter) createDatabase(replace bool) {
-	// With IF NOT EXISTS nothing is said about a database that was there unseen.
-	unsure := x.ifNotExists() && !replace
-	n := Name{Database: x.ident()}
-	if x.err != nil || n.Database == "" {
-		x.ddl.Kind = Unparsed
-		return
-	}
-	n = x.named(n)
-	_, _, known := x.catalog.Database(n.Database)
-	if unsure && known {
-		return
-	}
-	unsure = unsure && !x.catalog.everything()
-	var opt tableOptions
-	x.databaseOptions(&opt)
-	if x.err != nil {
-		x.ddl.Kind = Unparsed
-		opt = tableOptions{} // the database is there all the same, with defaults that are not known
-	}
-	pair := x.byID(x.ddl.ServerCollation)
-	if opt.said {
-		pair = x.databaseCharset(&opt, pair)
-	}
-	if x.err != nil || unsure {
-		pair = pairing{}
-	}
-	if replace && (known || x.catalog.hasTables(n.Database)) {
-		x.step(Entry{Kind: DropDatabase, Name: n})
-	}
-	x.step(Entry{Kind: PutDatabase, Name: n, Charset: pair.charset, Collation: pair.collation, Partial: unsure})
-}
-
-func (x *interpreter) databaseCharset(opt *tableOptions, server pairing) pairing {
-	cs, coll := opt.charset, opt.collation
-	if coll == "DEFAULT" {
-		coll = ""
-	}
-	return x.completed(cs, coll, server)
-}
-
-// completed completes the CHARACTER SET and COLLATE of a table or database, either of which may be missing; DEFAULT is that of the thing
-// around.
-func (x *interpreter) completed(cs, coll string, around pairing) pairing {
-	switch {
-	case coll != "" && cs == "DEFAULT":
-		return x.pair("", coll, around)
-	case coll != "":
-		return x.pair(cs, coll, around)
-	case cs == "DEFAULT" && x.maria() && around.charset != "":
-		return x.compiled(around.charset)
-	case cs == "DEFAULT":
-		return around
-	case cs != "":
-		return x.pair(cs, "", around)
-	case around.charset != "" && x.maria(): // COLLATE DEFAULT
-		return x.byDefault(around.charset)
-	default:
-		return around
-	}
-}
-
-// databaseOptions reads the options of CREATE and ALTER DATABASE.
-func (x *interpreter) databaseOptions(opt *tableOptions) {
-	for x.err == nil && !x.eof() && !x.isPunct(';') {
-		switch {
-		case x.accept("DEFAULT", "ENCRYPTION"), x.accept("ENCRYPTION"), x.accept("READ", "ONLY"), x.accept("COMMENT"):
-			x.punct('=')
-			x.value()
-		case x.accept("UPGRADE", "DATA", "DIRECTORY", "NAME"):
-		default:
-			if !x.isAny("DEFAULT", "CHARACTER", "CHARSET", "CHAR", "COLLATE") || !x.option(opt) {
-				x.fail("an option of a database expected")
-			}
-		}
-	}
-	x.end()
-}
-
-// alterDatabase reads what follows ALTER DATABASE.
-func (x *interpreter) alterDatabase() {
-	x.ddl.Kind = AlterDatabase
-	db := x.ddl.Database
-	if !(x.tok.kind == tokWord && x.isAny("DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "READ", "ENCRYPTION", "COMMENT")) {
-		db = x.ident()
-	}
-	n := x.named(Name{Database: db})
-	var opt tableOptions
-	x.databaseOptions(&opt)
-	cs, coll, known := x.catalog.Database(n.Database)
-	partial := !x.catalog.whole(n.Database)
-	switch {
-	case x.err != nil:
-		x.ddl.Kind = Unparsed
-		if known {
-			x.step(Entry{Kind: PutDatabase, Name: n, Partial: partial})
-		}
-	case opt.said:
-		server := x.byID(x.ddl.ServerCollation)
-		if opt.charset == "" && opt.collation != "" {
-			server = pairing{cs, coll}
-		}
-		pair := x.databaseCharset(&opt, server)
-		x.step(Entry{Kind: PutDatabase, Name: n, Charset: pair.charset, Collation: pair.collation, Partial: partial})
-	}
 }

@@ -10,13 +10,10 @@ import (
 // Bits of sql_mode that change how a statement reads, numbered as in the query event's status variable Q_SQL_MODE_CODE.
 const (
 	modeRealAsFloat        = 1 << 0
-	modePipesAsConcat      = 1 << 1
 	modeANSIQuotes         = 1 << 2
 	modeOracle             = 1 << 9 // MariaDB; MySQL up to 5.7 has the bit too, but reads nothing in another way for it
 	modeMaxDB              = 1 << 13
 	modeNoBackslashEscapes = 1 << 20
-	modeStrictTrans        = 1 << 21
-	modeStrictAll          = 1 << 22
 )
 
 type tokenKind uint8
