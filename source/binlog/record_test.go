@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"cdc/fault"
 	"cdc/internal/testbed"
 )
 
@@ -217,7 +218,7 @@ func TestRecord(t *testing.T) {
 					}
 					return
 				}
-				if _, err := dump(raw, dumpOptions{}); err != nil {
+				if _, err := dump(raw, dumpOptions{}); (sc.name == "statement") != fault.Has(err, fault.SourceStatementFormat) || err != nil && sc.name != "statement" {
 					t.Error(err)
 				}
 			})

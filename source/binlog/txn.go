@@ -258,6 +258,9 @@ func (a *Assembler) rollbackTo(b *event.Batch, name []byte) error {
 		a.txn.savepoints = a.txn.savepoints[:0]
 		return a.undo(b, 0)
 	}
+	if i < 0 && a.txn.row == 0 {
+		return nil // it was set before anything that we look at, and nothing came since
+	}
 	if i < 0 {
 		return malformed("ROLLBACK TO %.100q without such a savepoint", name)
 	}
