@@ -249,12 +249,18 @@ func (x *interpreter) rename() {
 		x.giveUp()
 		return
 	}
-	if x.ddl.ThreadSpecific {
-		x.ddl.Temporary = true
-		return
+	// Only MariaDB renames temporary tables in this way, and then maybe others in the same statement.
+	if x.ddl.ThreadSpecific && x.maria() {
+		if len(x.ddl.Names) == 2 {
+			x.ddl.Temporary = true
+			return
+		}
+		x.fail("some of the tables may be temporary ones")
 	}
 	if x.ddl.ErrorCode != 0 {
 		x.fail("%s", x.failed())
+	}
+	if x.err != nil {
 		x.giveUp()
 		return
 	}

@@ -197,7 +197,7 @@ func TestTemporaryTables(t *testing.T) {
 	w.apply("CREATE TABLE t (a INT)")
 	w.st.ThreadSpecific = true
 	for _, q := range []string{
-		"CREATE TEMPORARY TABLE t (x INT)", "ALTER TABLE t DROP x", "CREATE INDEX i ON t (x)", "DROP INDEX i ON t", "TRUNCATE t", "RENAME TABLE t TO u",
+		"CREATE TEMPORARY TABLE t (x INT)", "ALTER TABLE t DROP x", "CREATE INDEX i ON t (x)", "DROP INDEX i ON t", "TRUNCATE t",
 		"DROP TEMPORARY TABLE t", "DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `t`",
 	} {
 		if d := w.apply(q); !d.Temporary || len(d.Entries) != 0 {
@@ -209,6 +209,19 @@ func TestTemporaryTables(t *testing.T) {
 	w.want("l", "forgotten: it is like a table that may be a temporary one")
 	w.apply("ALTER TABLE t ADD b INT DEFAULT (CONNECTION_ID())")
 	if got := w.columns("t"); !strings.HasPrefix(got, "forgotten: it may be a temporary table") {
+		t.Error(got)
+	}
+}
+
+func TestRenameOfTemporaryTables(t *testing.T) {
+	w := newWorld(t, gtid.MariaDB, 101106)
+	w.apply("CREATE TABLE t (a INT)")
+	w.st.ThreadSpecific = true
+	if d := w.apply("RENAME TABLE t TO u"); !d.Temporary || len(d.Entries) != 0 {
+		t.Errorf("%+v", d)
+	}
+	w.apply("RENAME TABLE t TO u, v TO w")
+	if got := w.columns("t"); !strings.HasPrefix(got, "forgotten: some of the tables may be temporary ones") {
 		t.Error(got)
 	}
 }
