@@ -94,7 +94,9 @@ func (h *horizon) tablesOf(ctx context.Context, sess *session, f *facts, q schem
 	}
 	var open []schemas.Name
 	columns := map[schemas.Name][]schemas.ISColumn{}
+	finished := map[schemas.Name]bool{}
 	done := func(n schemas.Name) {
+		finished[n] = true
 		h.add(f, n, columns[n], parts[n], tables[n])
 		delete(columns, n)
 		delete(parts, n)
@@ -105,7 +107,7 @@ func (h *horizon) tablesOf(ctx context.Context, sess *session, f *facts, q schem
 			return nil // a view
 		}
 		if columns[n] == nil {
-			if h.tables[n] != nil || h.refused[n] != nil {
+			if finished[n] {
 				return fmt.Errorf("the columns of %s came in two pieces", n)
 			}
 			if open = append(open, n); len(open) > openTables {
@@ -135,6 +137,9 @@ func (h *horizon) tablesOf(ctx context.Context, sess *session, f *facts, q schem
 // add makes an entry of one table. One that is not understood stops nobody before a row of it comes.
 func (h *horizon) add(f *facts, n schemas.Name, columns []schemas.ISColumn, parts []schemas.ISKeyPart, is schemas.ISTable) {
 	t, err := schemas.FromInformationSchema(f.flavor, f.version, columns, parts, is)
+	if before := h.refused[h.key(n)]; before != nil {
+		err = before
+	}
 	if err != nil {
 		h.refused[h.key(n)] = err
 		h.entries = append(h.entries, schemas.Entry{Kind: schemas.ForgetTable, Name: n, Reason: err.Error()})
@@ -143,6 +148,41 @@ func (h *horizon) add(f *facts, n schemas.Name, columns []schemas.ISColumn, part
 	h.tables[h.key(n)] = t
 	h.entries = append(h.entries, schemas.Entry{Kind: schemas.PutTable, Name: n, Table: t})
 }
+
+// await opens each table once, and so waits for the statement that is changing it: that holds the table's metadata lock until it is both
+// logged and to be seen. A table that cannot be opened is refused.
+func (h *horizon) await(ctx context.Context, sess *session, sel *schemas.Selector, condition string) error {
+	if err := sess.exec(ctx, "SET SESSION lock_wait_timeout=20"); err != nil {
+		return sess.fault(err, "SELECT")
+	}
+	rows, err := sess.query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE='BASE TABLE' "+
+		"AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys')"+condition)
+	if err != nil {
+		return sess.fault(err, "SELECT")
+	}
+	for _, r := range rows {
+		n := schemas.Name{Database: string(r[0]), Table: string(r[1])}
+		if !sel.MatchDatabase(n.Database) {
+			continue
+		}
+		err := sess.exec(ctx, "SELECT 1 FROM "+identifier(n.Database)+"."+identifier(n.Table)+" LIMIT 0")
+		switch errorNumber(err) {
+		case 0:
+			if err != nil {
+				return err
+			}
+		case erNoSuchTable: // dropped meanwhile
+		case erTableAccessDenied:
+			h.refused[h.key(n)] = unseen(n, gtid.MySQL)
+		default:
+			h.refused[h.key(n)] = fault.New(fault.SchemaUnknown, "the table cannot be opened, so it is not known whether a statement is changing it: %w", err).
+				At(fault.Where{Table: n.String()})
+		}
+	}
+	return nil
+}
+
+func identifier(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
 
 // grants says of which databases information_schema shows an account all tables.
 type grants struct {

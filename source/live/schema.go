@@ -24,7 +24,7 @@ import (
 //
 // A statement is in the binlog before information_schema shows what it did: MySQL 8.0 and later write the binlog before the data dictionary is
 // committed, older servers and MariaDB read a table under its metadata lock, which a statement holds until it is logged. So whatever R saw lies
-// before E.
+// before E. Where MySQL 8.0 does otherwise, await takes the metadata lock.
 type horizon struct {
 	server  event.Server
 	entries []schemas.Entry // databases, then tables
@@ -47,8 +47,10 @@ const fenceAttempts = 8
 
 // readSchemas gives the tables as of the place to start at. Where that place is the head it moves on with each attempt.
 func (s *Source) readSchemas(ctx context.Context, sess *session, f *facts, o origin) (origin, []schemas.Entry, error) {
-	if !o.head && f.vars["binlog_row_metadata"] == "FULL" {
-		return o, nil, nil // the events say it themselves; to look ahead through all of them would be waste
+	if !o.head && (f.vars["binlog_row_metadata"] == "FULL" || s.opt.Start.Kind == StartEarliest) {
+		// The events say it themselves, or the statements from the oldest on; to look ahead through all of the binlog would be waste. Where they
+		// do not, unknown does it.
+		return o, nil, nil
 	}
 	s.state(StateSchemas)
 	for attempt := 1; ; attempt++ {
@@ -76,8 +78,21 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 		server: f.server(), tables: map[schemas.Name]*schemas.Table{}, refused: map[schemas.Name]error{}, touched: map[schemas.Name]touch{},
 		fold: f.vars["lower_case_table_names"] != "0",
 	}
+	dictionary := f.flavor == gtid.MySQL && f.version >= 80000
+	if dictionary && o.gtids == nil {
+		// The place may lie behind a statement which is logged and not yet to be seen. (gtid_executed does not have it before it is.)
+		if err := h.await(ctx, sess, s.opt.Select, ""); err != nil {
+			return nil, err
+		}
+	}
 	if err := h.read(ctx, sess, f, s.opt.Select); err != nil {
 		return nil, err
+	}
+	if dictionary {
+		// A statement on a table of these is to be seen before it is logged.
+		if err := h.await(ctx, sess, s.opt.Select, " AND ENGINE <> 'InnoDB'"); err != nil {
+			return nil, err
+		}
 	}
 	q := dumpRequest{gtids: o.gtids, from: o.at}
 	skim := binlog.NewSkimmer(int64(s.cfg.MaxPayload))
@@ -94,7 +109,8 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 			return nil
 		}
 		return skim.Push(in.raw, func(st *schemas.Statement, at binlog.Place) error {
-			if o.at.file == "" || !(place{at.File, at.Offset}).before(o.at) { // beyond 4 GiB the file comes from its beginning
+			// By file, a place beyond 4 GiB is reached from the file's beginning. By GTID, the place is not that of the set.
+			if o.gtids != nil || !(place{at.File, at.Offset}).before(o.at) {
 				h.touch(scratch, st, at)
 			}
 			return nil

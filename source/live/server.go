@@ -2,9 +2,12 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"cdc/event"
 	"cdc/fault"
@@ -191,7 +194,10 @@ func (s *session) fault(err error, privilege string) error {
 	case erSpecificAccessDenied, erAccessDenied, erTableAccessDenied, erDBAccessDenied:
 		return s.missing(err, privilege)
 	case 0:
-		return err
+		if !errors.Is(err, mysql.ErrMalformPacket) {
+			return err
+		}
+		return fault.New(fault.SourceProtocol, "%w", err).At(fault.Where{Server: s.address})
 	}
 	return fault.New(fault.SourceProtocol, "%w", err).At(fault.Where{Server: s.address}).
 		Hint("the server refused a statement that every supported version knows: look at its error log")

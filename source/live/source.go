@@ -149,8 +149,19 @@ func (s *Source) read(ctx context.Context) (*event.Batch, error) {
 				return nil, err
 			}
 		default:
-			b.Release()
-			return nil, err
+			// What was read before the fault goes out first, so that everything up to it is delivered and an operator finds the place right before it.
+			if batchEmpty(b) && b.Pos.IsZero() {
+				b.Release()
+				return nil, err
+			}
+			s.ended = err
+			s.failed(err)
+			s.close()
+			if err := s.handOver(b); err != nil {
+				b.Release()
+				return nil, err
+			}
+			return b, nil
 		}
 	}
 }
