@@ -41,9 +41,16 @@ func TestConfigProblems(t *testing.T) {
 
 func TestDefaultsOfTLS(t *testing.T) {
 	for _, c := range []struct{ address, given, want string }{
-		{"db1", "", tlsVerifyIdentity}, {"db1:3307", "", tlsVerifyIdentity}, {"127.0.0.1:3306", "", tlsDisabled}, {"localhost", "", tlsDisabled},
-		{"[::1]:3306", "", tlsDisabled}, {"/run/mysqld.sock", "", tlsDisabled}, {"127.0.0.1:3306", tlsRequired, tlsRequired}, {"db1", tlsDisabled, tlsDisabled},
-		{"127.0.0.1.example.com", "", tlsVerifyIdentity}, {"localhost.example.com:3306", "", tlsVerifyIdentity},
+		{"db1", "", tlsVerifyIdentity},
+		{"db1:3307", "", tlsVerifyIdentity},
+		{"127.0.0.1:3306", "", tlsDisabled},
+		{"localhost", "", tlsDisabled},
+		{"[::1]:3306", "", tlsDisabled},
+		{"/run/mysqld.sock", "", tlsDisabled},
+		{"127.0.0.1:3306", tlsRequired, tlsRequired},
+		{"db1", tlsDisabled, tlsDisabled},
+		{"127.0.0.1.example.com", "", tlsVerifyIdentity},
+		{"localhost.example.com:3306", "", tlsVerifyIdentity},
 	} {
 		cfg := Config{Address: c.address, TLS: TLS{Mode: c.given}}
 		if got := cfg.withDefaults().TLS.Mode; got != c.want {

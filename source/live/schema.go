@@ -19,7 +19,7 @@ import (
 //	binlog  ─────────┼──────────┬───────────┬───────────┼──────────────────────────────┼
 //	                            DDL of a    DDL of a    a DDL between R and E may or may not be in what was read:
 //	                                                    it counts as a touch
-//	table a          unknown                holds from here on, up to E
+//	table a          unknown                holds from here on, up to E, if that statement was over before R
 //	table b          holds from P on, up to E
 //
 // A statement is in the binlog before information_schema shows what it did: MySQL 8.0 and later write the binlog before the data dictionary is
@@ -40,6 +40,7 @@ type touch struct {
 	at        place
 	gtid      gtid.GTID
 	statement string
+	seen      bool // information_schema surely showed what it did: it was over before the reading began
 }
 
 // fenceAttempts bounds how often the schemas of the head are read anew because a DDL came in between.
@@ -78,10 +79,29 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 		server: f.server(), tables: map[schemas.Name]*schemas.Table{}, refused: map[schemas.Name]error{}, touched: map[schemas.Name]touch{},
 		fold: f.vars["lower_case_table_names"] != "0",
 	}
+	var (
+		over *gtid.Set // what was over before the reading begins
+		upTo place
+		err  error
+	)
+	if o.gtids != nil {
+		if err = f.readSets(ctx, sess); err != nil {
+			return nil, err
+		}
+		over = f.executed
+	} else if upTo, _, err = f.head(ctx, sess); err != nil {
+		return nil, err
+	}
 	dictionary := f.flavor == gtid.MySQL && f.version >= 80000
-	if dictionary && o.gtids == nil {
-		// The place may lie behind a statement which is logged and not yet to be seen. (gtid_executed does not have it before it is.)
-		if err := h.await(ctx, sess, s.opt.Select, ""); err != nil {
+	const notAtomic = " AND ENGINE <> 'InnoDB'"
+	if dictionary {
+		// The place may lie behind a statement which is logged and not yet to be seen. With GTIDs that is so only of engines whose statements
+		// are not atomic: gtid_executed has the others when they are to be seen.
+		condition := notAtomic
+		if o.gtids == nil {
+			condition = ""
+		}
+		if err := h.await(ctx, sess, s.opt.Select, condition); err != nil {
 			return nil, err
 		}
 	}
@@ -89,8 +109,8 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 		return nil, err
 	}
 	if dictionary {
-		// A statement on a table of these is to be seen before it is logged.
-		if err := h.await(ctx, sess, s.opt.Select, " AND ENGINE <> 'InnoDB'"); err != nil {
+		// Or it is to be seen and not yet logged.
+		if err := h.await(ctx, sess, s.opt.Select, notAtomic); err != nil {
 			return nil, err
 		}
 	}
@@ -101,7 +121,7 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 	}
 	scratch := schemas.NewCatalog(f.flavor, f.version)
 	scratch.FoldNames = h.fold
-	err := s.side(ctx, f, q, func(in *incoming) error {
+	err = s.side(ctx, f, q, func(in *incoming) error {
 		if in.raw == nil {
 			return fault.New(fault.SchemaUnknown, "a compressed transaction of %d bytes lies between the place to read from and the end of the binlog", in.size)
 		}
@@ -111,7 +131,11 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 		return skim.Push(in.raw, func(st *schemas.Statement, at binlog.Place) error {
 			// By file, a place beyond 4 GiB is reached from the file's beginning. By GTID, the place is not that of the set.
 			if o.gtids != nil || !(place{at.File, at.Offset}).before(o.at) {
-				h.touch(scratch, st, at)
+				seen := over.Contains(at.GTID)
+				if o.gtids == nil {
+					seen = (place{at.File, at.Offset}).before(upTo)
+				}
+				h.touch(scratch, st, at, seen)
 			}
 			return nil
 		})
@@ -125,8 +149,8 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 }
 
 // touch notes what a statement may have changed.
-func (h *horizon) touch(scratch *schemas.Catalog, st *schemas.Statement, at binlog.Place) {
-	t := touch{at: place{at.File, at.Offset}, gtid: at.GTID, statement: abbreviate(strings.Clone(st.Text))}
+func (h *horizon) touch(scratch *schemas.Catalog, st *schemas.Statement, at binlog.Place, seen bool) {
+	t := touch{seen: seen, at: place{at.File, at.Offset}, gtid: at.GTID, statement: abbreviate(strings.Clone(st.Text))}
 	ddl, err := scratch.Apply(st)
 	if err != nil {
 		h.touched[schemas.Name{}] = t

@@ -23,8 +23,12 @@ func TestNamesStayTrueWhileColumnsAreSwapped(t *testing.T) {
 		engine string
 		gtid   string
 	}{
-		{testbed.MySQL97, "InnoDB", "auto"}, {testbed.MySQL97, "InnoDB", "off"}, {testbed.MySQL97, "MyISAM", "auto"},
-		{testbed.MySQL57, "InnoDB", "auto"}, {testbed.MariaDB118, "InnoDB", "auto"}, {testbed.MariaDB1011, "InnoDB", "off"},
+		{testbed.MySQL97, "InnoDB", "auto"},
+		{testbed.MySQL97, "InnoDB", "off"},
+		{testbed.MySQL97, "MyISAM", "auto"},
+		{testbed.MySQL57, "InnoDB", "auto"},
+		{testbed.MariaDB118, "InnoDB", "auto"},
+		{testbed.MariaDB1011, "InnoDB", "off"},
 	} {
 		t.Run(fmt.Sprint(c.kind, " ", c.engine, " gtid ", c.gtid), func(t *testing.T) {
 			s := testbed.Shared(t, c.kind)

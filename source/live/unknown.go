@@ -13,15 +13,15 @@ import (
 // unknown is asked by the assembler, in the middle of a Read, for a table of which neither metadata nor history know the columns.
 func (s *Source) unknown(name schemas.Name, tm *binlog.TableMap, at binlog.Place) (*schemas.Table, error) {
 	here := place{at.File, at.Offset}
-	if h := s.horizon; h == nil || h.server != s.server || !here.before(h.end) {
+	for attempt := 0; attempt < fenceAttempts && !s.horizon.covers(name, here, s.server); attempt++ {
 		if err := s.refresh(); err != nil {
 			return nil, err
 		}
 	}
 	h := s.horizon
 	where := fault.Where{Table: name.String()}
-	if t, ok := h.last(name); ok && !t.at.before(here) {
-		f := fault.New(fault.SchemaUnknown, "the columns are not in the stream, and cannot be read from information_schema any more: %q at %s:%d changes the table later on",
+	if t, ok := h.last(name); ok && (!t.at.before(here) || !t.seen) {
+		f := fault.New(fault.SchemaUnknown, "the columns are not in the stream, and cannot be read from information_schema any more: %q at %s:%d changes the table later on, or just did",
 			t.statement, t.at.file, t.at.offset).At(where)
 		cure := "give the table as it was by --schema-dump or `cdc schema set " + name.String() + "`; or start behind that statement"
 		if !t.gtid.IsZero() {
@@ -40,6 +40,16 @@ func (s *Source) unknown(name schemas.Name, tm *binlog.TableMap, at binlog.Place
 		return nil, fault.New(fault.SchemaMismatch, "the stream has rows of %d columns, and information_schema shows %d", tm.Columns(), len(t.Columns)).At(where)
 	}
 	return t, nil
+}
+
+// covers reports that a horizon can answer for a table at a place: that the table holds there, or that it is too late to know. A statement that
+// came before the place, but maybe after information_schema was read, makes it necessary to read again.
+func (h *horizon) covers(name schemas.Name, here place, server event.Server) bool {
+	if h == nil || h.server != server || !here.before(h.end) {
+		return false
+	}
+	t, ok := h.last(name)
+	return !ok || t.seen || !t.at.before(here)
 }
 
 // lookAgain reads the schemas for the place that the stream is at, on a connection of its own. b is being filled.
