@@ -17,8 +17,9 @@ import (
 	"cdc/sinks/stdout"
 )
 
-// openSink opens the one sink that a stream names. A new sink is one more case here and one more field in SinkConfig.
-func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budget, log *slog.Logger) (sinks.Sink, error) {
+// openSink opens the one sink that a stream names. A new sink is one more case here and one more field in SinkConfig. byHand says that the stream
+// starts at a place which an operator has set.
+func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budget, byHand bool, log *slog.Logger) (sinks.Sink, error) {
 	flavor := a.cfg.Source.flavor()
 	switch {
 	case cfg.Sink.Files != nil:
@@ -29,6 +30,7 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 		}
 		return files.Open(ctx, files.Options{
 			Dir: a.cfg.path(f.Dir), Stream: cfg.Name, Encoder: enc, Budget: budget, Template: f.Path, MaxSize: int64(f.Size), Interval: f.Interval,
+			AcceptGap: byHand,
 			Stalled: func(err error) {
 				if err != nil {
 					log.Warn("writing waits for space", "error", err)

@@ -106,7 +106,7 @@ func (s *stream) once(ctx context.Context) error {
 	// Every stream has an equal part of the memory.
 	budget := event.NewBudget(int64(cfg.Memory) / int64(len(cfg.Streams)))
 	_, _, limit := budget.Used()
-	sink, err := openSink(ctx, a, s.cfg, budget, s.log)
+	sink, err := openSink(ctx, a, s.cfg, budget, rec.Saved != 0 && rec.SchemaSeq == 0, s.log)
 	if err != nil {
 		return err
 	}
