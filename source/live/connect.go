@@ -186,7 +186,7 @@ func loginFault(err error, cfg *Config, address string) error {
 		case erAccessDenied, erDBAccessDenied, erHostNotPrivileged, erPasswordExpired, erAccountLocked:
 			f := fault.New(fault.SourceAccessDenied, "%s", my.Message).At(where)
 			if cfg.TLS.Mode == tlsDisabled && my.Code == erAccessDenied {
-				f.Hint("check user and password; the account must exist for the host that cdc connects from, and if it was made with REQUIRE SSL, set tls.mode")
+				f = f.Hint("check user and password; the account must exist for the host that cdc connects from, and if it was made with REQUIRE SSL, set tls.mode")
 			}
 			return f
 		case erSecureTransport:
@@ -200,7 +200,7 @@ func loginFault(err error, cfg *Config, address string) error {
 	if verify, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		f := fault.New(fault.SourceTLSVerify, "%w", verify.Err).At(where)
 		if _, ok := errors.AsType[x509.HostnameError](verify.Err); ok {
-			f.Hint("set tls.server_name to a name that the certificate has, or tls.mode: verify-ca to leave the name unchecked")
+			f = f.Hint("set tls.server_name to a name that the certificate has, or tls.mode: verify-ca to leave the name unchecked")
 		}
 		return f
 	}
@@ -211,7 +211,7 @@ func loginFault(err error, cfg *Config, address string) error {
 	case strings.Contains(text, "tls: ") && !isTimeout(err):
 		f := fault.New(fault.SourceTLSVerify, "%w", err).At(where)
 		if strings.Contains(text, "protocol version") || strings.Contains(text, "handshake failure") {
-			f.Hint("the server speaks only old versions of TLS: set tls.legacy: true, or better renew the server")
+			f = f.Hint("the server speaks only old versions of TLS: set tls.legacy: true, or better renew the server")
 		}
 		return f
 	case strings.Contains(text, "unknown auth plugin name") || strings.Contains(text, "auth plugin"):

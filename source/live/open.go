@@ -136,6 +136,11 @@ func (s *Source) carryOver(f *facts) error {
 	if !s.useGTID && st.File == "" {
 		return fault.New(fault.SourceGTIDMode, "the checkpoint holds no file and position, and GTIDs cannot be used").At(where)
 	}
+	if s.useGTID && f.flavor == gtid.MariaDB && st.Server.ID != 0 && st.Server.ID != f.id {
+		if missing := missingDomains(st.GTIDs, f.executed); len(missing) > 0 {
+			return fault.New(fault.SourceDomainMissing, "the checkpoint of another server says nothing of %v, which this one has", missing).At(where)
+		}
+	}
 	return checkIdentity(st.Server, f, s.useGTID)
 }
 

@@ -15,11 +15,10 @@ import (
 
 // pieces is a connection that gives its bytes in pieces, and times out between them as often as it is told to.
 type pieces struct {
-	data    []byte
-	sizes   []int // of the pieces, over and over; 0 is a timeout
-	i       int
-	soon    bool // the deadline is one that may pass
-	reading int
+	data  []byte
+	sizes []int // of the pieces, over and over; 0 is a timeout
+	i     int
+	soon  bool // the deadline is one that may pass
 }
 
 func (p *pieces) SetReadDeadline(t time.Time) error {
