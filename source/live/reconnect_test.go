@@ -70,10 +70,10 @@ func TestConnectionIsCutAnywhere(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s compressed=%t gtid=%s", c.kind, c.compress, c.gtid), func(t *testing.T) {
 			s := testbed.Start(t, c.kind, testbed.Options{Compress: c.compress})
-			testbed.MustExec(t, s, "CREATE DATABASE d", "CREATE TABLE d.t(id INT AUTO_INCREMENT PRIMARY KEY, a INT, v VARCHAR(300))", "CREATE TABLE d.u(id INT PRIMARY KEY)")
+			testbed.MustExec(t, s, "CREATE DATABASE d", "CREATE TABLE d.t(id INT AUTO_INCREMENT PRIMARY KEY, a INT, v VARCHAR(400))", "CREATE TABLE d.u(id INT PRIMARY KEY)")
 			o := options(t, s, "d")
 			o.Config.GTID = c.gtid
-			double := "INSERT INTO d.t(a,v) SELECT a+1, CONCAT(REPEAT('v',200),SHA2(id+a,256)) FROM d.t"
+			double := "INSERT INTO d.t(a,v) SELECT a+1, CONCAT(SHA2(id+a,512),SHA2(id*7+a,512),SHA2(id*9+a,512)) FROM d.t"
 			testbed.MustExec(t, s, "INSERT INTO d.u VALUES (1)", "BEGIN", "INSERT INTO d.t(a,v) VALUES (1,'x')",
 				double, double, double, double, double, double, double, double, double, double, double, double, double, // 8,192 rows, 2 MB
 				"UPDATE d.t SET v='' WHERE id%3=0", "INSERT INTO d.u VALUES (2)", "COMMIT", "INSERT INTO d.u VALUES (3)", "ALTER TABLE d.u ADD w INT", "INSERT INTO d.u VALUES (4,5)")
