@@ -12,7 +12,6 @@ type Builder struct {
 	tables  []*schemas.Table
 	cur     Change
 	sub     uint8
-	txn     uint32
 	dead    []DeadLetter
 }
 

@@ -83,13 +83,3 @@ func (w *window) closed() int {
 	}
 	return n
 }
-
-// drained reports that every place was acknowledged; an open slot is a transaction whose end was not read.
-func (w *window) drained() bool {
-	for _, s := range w.slots {
-		if s.closed {
-			return false
-		}
-	}
-	return true
-}

@@ -45,7 +45,7 @@ func ParseDump(r io.Reader, o DumpOptions) ([]Entry, error) {
 				return nil, err
 			}
 		}
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			return d.entries(), nil
 		}
 	}

@@ -131,7 +131,7 @@ func (g *generator) textAttributes() string {
 }
 
 func (g *generator) dataType() string {
-	n := func(max int) int { return 1 + g.r.IntN(max) }
+	n := func(most int) int { return 1 + g.r.IntN(most) }
 	signs := func() string { return pick(g, "", "", "", " UNSIGNED", " ZEROFILL", " UNSIGNED ZEROFILL") }
 	switch g.r.IntN(24) {
 	case 0, 1, 2:

@@ -15,7 +15,7 @@ func TestChoose(t *testing.T) {
 	}
 	bad := copyOf{present: true, err: fault.New(fault.CheckpointCorrupt, "damaged")}
 	damages := []copyOf{{}, bad}
-	for acked := uint64(0); acked < 6; acked++ {
+	for acked := range uint64(6) {
 		for step := range 3 { // of the save after it: not begun, slot written, database written
 			slots := [2]copyOf{}
 			for g := max(acked, 1) - 1; g <= acked; g++ {

@@ -120,34 +120,34 @@ func (s *Store) compareHistories(ctx context.Context, name string, need uint64) 
 	done := false
 	step := func(dv, lv []byte) error {
 		seq := h.last + 1
-		derr, lerr := checkpoint.CheckEntry(name, seq, dv), checkpoint.CheckEntry(name, seq, lv)
-		for _, err := range []error{derr, lerr} {
-			if fault.Has(err, fault.CheckpointVersion) {
-				return err
+		dbad, lbad := checkpoint.CheckEntry(name, seq, dv), checkpoint.CheckEntry(name, seq, lv)
+		for _, bad := range []error{dbad, lbad} {
+			if fault.Has(bad, fault.CheckpointVersion) {
+				return bad
 			}
 		}
 		switch {
-		case derr == nil && lerr == nil && !bytes.Equal(dv, lv):
+		case dbad == nil && lbad == nil && !bytes.Equal(dv, lv):
 			if seq <= need {
 				return fault.New(fault.CheckpointCorrupt, "the two copies of schema entry %d of stream %s differ", seq, name)
 			}
 			done = true
 			return nil
-		case derr != nil && lerr != nil:
+		case dbad != nil && lbad != nil:
 			if seq <= need {
 				return fault.New(fault.CheckpointCorrupt, "schema entry %d of stream %s is missing or damaged, and the record needs %d", seq, name, need)
 			}
-			done = true
+			done = true // entries beyond the record: the run that wrote them was killed, and they come again
 			return nil
-		case seq > need && (derr != nil && s.kv != nil || lerr != nil):
+		case seq > need && (dbad != nil && s.kv != nil || lbad != nil):
 			done = true
-			return nil
+			return nil //nolint:nilerr // as above
 		}
 		h.last = seq
-		if derr != nil && s.kv != nil {
+		if dbad != nil && s.kv != nil {
 			h.missing = append(h.missing, seq)
 		}
-		if lerr != nil {
+		if lbad != nil {
 			h.redo = true
 		}
 		if !h.redo {

@@ -60,7 +60,7 @@ func (p *progress) draw() {
 	text := p.text(secs)
 	b.WriteString(text)
 	p.lines = strings.Count(text, "\n")
-	io.WriteString(p.w, b.String())
+	fmt.Fprint(p.w, b.String())
 }
 
 func (p *progress) text(secs float64) string {

@@ -84,7 +84,7 @@ func (o *tailOptions) tail(c *cobra.Command, args []string) error {
 		return fault.New(fault.UsageInvalid, "--tables: %w", err)
 	}
 	var src source.Source
-	flavor := gtid.MySQL
+	var flavor gtid.Flavor
 	if strings.Contains(args[0], "://") {
 		if len(args) > 1 {
 			return fault.New(fault.UsageInvalid, "want one server, found %d arguments", len(args))

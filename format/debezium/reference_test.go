@@ -160,7 +160,7 @@ func binaryText(o debezium.Options, s string) string {
 // referenceDate uses package time.
 func referenceDate(o debezium.Options, c *schemas.Column, v batchtest.Value) any {
 	var at time.Time
-	zero := false
+	var zero bool
 	if c.Type == schemas.Timestamp {
 		at, zero = time.UnixMicro(int64(v.Num)).UTC(), v.Flags&event.ZeroTime != 0
 	} else {

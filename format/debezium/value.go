@@ -185,7 +185,7 @@ func (e *Encoder) invalidText(dst []byte, col *column, s []byte) ([]byte, error)
 // date appends a DATE, DATETIME or TIMESTAMP.
 func (e *Encoder) date(dst []byte, col *column, c event.Cell) ([]byte, error) {
 	var days, micros int64
-	ok := true
+	var ok bool
 	switch col.kind {
 	case event.Date:
 		days, ok = jsonenc.Days(c.Civil())

@@ -69,8 +69,7 @@ func (w *workload) fill(ctx context.Context, s *testbed.Server) error {
 		return err
 	}
 	conn, err := client.ConnectWithContext(ctx, s.Addr(), "root", "", "", 10*time.Second, func(c *client.Conn) error {
-		c.SetCapability(mysql.CLIENT_MULTI_STATEMENTS)
-		return nil
+		return c.SetCapability(mysql.CLIENT_MULTI_STATEMENTS)
 	})
 	if err != nil {
 		return err

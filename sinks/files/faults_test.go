@@ -152,7 +152,7 @@ func TestShortWrite(t *testing.T) {
 	var once sync.Once
 	store := filestest.Wrap(disk, func(_ context.Context, op, name string) (err error) {
 		if op == "write" && strings.HasPrefix(name, ".cdc/tmp/") {
-			once.Do(func() { err = &filestest.Short{N: 13, Err: syscall.EDQUOT} })
+			once.Do(func() { err = &filestest.ShortError{N: 13, Err: syscall.EDQUOT} })
 		}
 		return err
 	})
@@ -367,8 +367,8 @@ func TestTamper(t *testing.T) {
 	}{
 		"nothing":       {func(string) {}, 0},
 		"bit in intent": {func(dir string) { flip(filepath.Join(dir, ".cdc/intent")) }, fault.SinkIntent},
-		"intent cut":    {func(dir string) { os.Truncate(filepath.Join(dir, ".cdc/intent"), 100) }, fault.SinkIntent},
-		"intent empty":  {func(dir string) { os.Truncate(filepath.Join(dir, ".cdc/intent"), 0) }, fault.SinkIntent},
+		"intent cut":    {func(dir string) { must(t, os.Truncate(filepath.Join(dir, ".cdc/intent"), 100)) }, fault.SinkIntent},
+		"intent empty":  {func(dir string) { must(t, os.Truncate(filepath.Join(dir, ".cdc/intent"), 0)) }, fault.SinkIntent},
 		"bit in place":  {func(dir string) { flip(filepath.Join(dir, ".cdc/place")) }, fault.SinkIntent},
 		"place gone":    {func(dir string) { os.Remove(filepath.Join(dir, ".cdc/place")) }, fault.SinkIntent},
 		"bit in temp":   {func(dir string) { flip(temp(dir)) }, fault.SinkIntent},
@@ -377,16 +377,19 @@ func TestTamper(t *testing.T) {
 		"both gone":     {func(dir string) { os.Remove(temp(dir)); os.Remove(filepath.Join(dir, second)) }, fault.SinkIntent},
 		"another's final": {func(dir string) {
 			os.Remove(filepath.Join(dir, second))
-			os.WriteFile(filepath.Join(dir, second), []byte("x\n"), 0o640)
+			must(t, os.WriteFile(filepath.Join(dir, second), []byte("x\n"), 0o640))
 		}, fault.SinkConflict},
-		"a folder instead": {func(dir string) { os.Remove(filepath.Join(dir, second)); os.Mkdir(filepath.Join(dir, second), 0o750) }, fault.SinkConflict},
+		"a folder instead": {func(dir string) {
+			os.Remove(filepath.Join(dir, second))
+			must(t, os.Mkdir(filepath.Join(dir, second), 0o750))
+		}, fault.SinkConflict},
 		"a pipe instead": {func(dir string) {
 			os.Remove(filepath.Join(dir, second))
-			syscall.Mkfifo(filepath.Join(dir, second), 0o640)
+			must(t, syscall.Mkfifo(filepath.Join(dir, second), 0o640))
 		}, fault.SinkConflict},
 		"a link instead": {func(dir string) {
 			os.Remove(filepath.Join(dir, second))
-			os.Symlink(temp(dir), filepath.Join(dir, second))
+			must(t, os.Symlink(temp(dir), filepath.Join(dir, second)))
 		}, fault.SinkConflict},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -483,5 +486,13 @@ func TestPermissions(t *testing.T) {
 		if _, err := files.Open(t.Context(), opt); !fault.Has(err, fault.ConfigInvalid) {
 			t.Errorf("options %+v: %v", opt, err)
 		}
+	}
+}
+
+// must ends the test where preparing it fails.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -20,7 +20,7 @@ func EncodeName(name string, limit int) string {
 		return "%_"
 	}
 	var b strings.Builder
-	for i := 0; i < len(name); i++ {
+	for i := range len(name) {
 		c := name[i]
 		switch {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '_' && i > 0:

@@ -10,19 +10,19 @@ import (
 )
 
 // Hook is called before each operation of a wrapped store, with the operation's name (create, append, open, list, publish, rename, remove,
-// syncdir, write, truncate, sync) and the file's. An error is the operation's, which then does nothing; a write that fails with a Short
+// syncdir, write, truncate, sync) and the file's. An error is the operation's, which then does nothing; a write that fails with a ShortError
 // writes that many bytes first.
 type Hook func(ctx context.Context, op, name string) error
 
-// Short is the error of a write that is cut short.
-type Short struct {
+// ShortError is the error of a write that is cut short.
+type ShortError struct {
 	N   int
 	Err error
 }
 
-func (e *Short) Error() string { return e.Err.Error() }
+func (e *ShortError) Error() string { return e.Err.Error() }
 
-func (e *Short) Unwrap() error { return e.Err }
+func (e *ShortError) Unwrap() error { return e.Err }
 
 // Store is a wrapped store.
 type Store struct {
@@ -126,7 +126,7 @@ type file struct {
 
 func (f *file) Write(ctx context.Context, p []byte) (n int, err error) {
 	err = f.s.run(ctx, "write", f.name, func() error { n, err = f.File.Write(ctx, p); return err })
-	var cut *Short
+	var cut *ShortError
 	if errors.As(err, &cut) {
 		n, werr := f.File.Write(ctx, p[:min(cut.N, len(p))])
 		return n, errors.Join(err, werr)
