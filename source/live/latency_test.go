@@ -4,6 +4,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -51,7 +52,9 @@ func TestReadIsInterrupted(t *testing.T) {
 		}
 	}()
 	closed.Close()
-	<-read
+	if err := <-read; err == nil {
+		t.Error("Read went on after Close")
+	}
 
 	o.Config.ReadTimeout = time.Second
 	o.Config.ConnectTimeout = 200 * time.Millisecond
@@ -79,7 +82,9 @@ func TestReadIsInterrupted(t *testing.T) {
 	}
 	poll(t, func() bool { return frozen.Status().State == StateStreaming && frozen.Status().Reconnects > 0 })
 	stop()
-	<-done
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("the reader ended with %v", err)
+	}
 }
 
 // BenchmarkLatency measures the time from the return of a commit to the return of the Read that has it.
