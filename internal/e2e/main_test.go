@@ -229,7 +229,13 @@ func tailOf(s string, lines int) string {
 // poll waits until f is true, and says what it waited for.
 func poll(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	pollFor(t, patience, what, f)
+}
+
+// pollFor is poll for what takes longer.
+func pollFor(t testing.TB, d time.Duration, what string, f func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	for !f() {
 		if !pause(ctx, 50*time.Millisecond) {

@@ -1,0 +1,96 @@
+//go:build servers
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cdc/internal/testbed"
+	"cdc/sinks/files"
+)
+
+// peak is the most memory that a process ever had, in bytes (VmHWM of proc(5)).
+func (p *process) peak(t testing.TB) int64 {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for l := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(l, "VmHWM:"); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(v), "kB")), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n << 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
+
+// A transaction far larger than the memory budget goes through, to each sink, and the process stays near its budget.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	const budget, beside = 32 << 20, 64 << 20
+	rows := number(t, "CDC_ROWS", 300_000)
+	s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
+	db := testbed.FreshDB(t, s)
+	var digits []string
+	for i := range 1000 {
+		digits = append(digits, fmt.Sprintf("(%d)", i))
+	}
+	testbed.MustExec(t, s, "USE "+db,
+		"CREATE TABLE digits (n INT PRIMARY KEY)", "INSERT INTO digits VALUES "+strings.Join(digits, ","),
+		"CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(80), at DATETIME(6), amount DECIMAL(12,2), note VARCHAR(300))",
+	)
+	at, err := s.ExecutedGTIDs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	testbed.MustExec(t, s, "USE "+db, fmt.Sprintf("INSERT INTO t SELECT a.n * 1000000 + b.n * 1000 + c.n + 1, CONCAT('name of ', c.n), '2024-01-02 03:04:05.678901', c.n / 4, "+
+		"REPEAT('note ', 30) FROM digits a JOIN digits b JOIN digits c WHERE a.n * 1000000 + b.n * 1000 + c.n < %d AND a.n <= %d", rows, rows/1_000_000))
+	for name, sink := range map[string]string{"files": "files: {dir: out}", "null": "null: {format: debezium}"} {
+		t.Run(name, func(t *testing.T) {
+			p := newPipe(t, s, settings{tables: fmt.Sprintf("%q", db+".t"), start: at, memory: "32MiB", sink: sink})
+			r := p.run(t)
+			pollFor(t, patience+time.Duration(rows)*100*time.Microsecond, "all rows are acknowledged", func() bool {
+				if !r.running() {
+					t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
+				}
+				st, ok := p.status(t)
+				return ok && st.Acked == uint64(rows) || ok && st.Rows == uint64(rows) && name == "files"
+			})
+			peak := r.peak(t)
+			r.stop(t)
+			t.Logf("%d rows in one transaction: at most %d MiB", rows, peak>>20)
+			if peak > budget+beside {
+				t.Errorf("the process took %d MiB, its budget is %d MiB", peak>>20, budget>>20)
+			}
+			if name != "files" {
+				return
+			}
+			n, last := 0, 0
+			if err := files.Read(p.out(), func(_ string, text []byte) error {
+				i := strings.Index(string(text), `"after":{"id":`)
+				id, err := strconv.Atoi(strings.FieldsFunc(string(text[i+len(`"after":{"id":`):]), func(r rune) bool { return r == ',' || r == '}' })[0])
+				if err == nil && id == last {
+					err = fmt.Errorf("row %d twice", id)
+				}
+				last = id
+				n++
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if n != rows {
+				t.Errorf("%d rows in the files, want %d", n, rows)
+			}
+		})
+	}
+}

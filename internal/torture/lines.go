@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"cdc/internal/testbed"
+)
+
+// line is one row of the table.
+type line struct {
+	name  string
+	what  string // with what one trial is
+	count int
+	times int // trials are count times this: one for each server
+	// commands that make count trials.
+	commands func(count int, seed uint64) []command
+}
+
+type command struct {
+	env  []string
+	args []string
+}
+
+// lines are all there are, the most telling ones first.
+func lines() []line {
+	var kinds []string
+	for _, k := range testbed.Kinds() {
+		kinds = append(kinds, k.String())
+	}
+	all := "CDC_KINDS=" + strings.Join(kinds, ",")
+	return []line{
+		{"kill-cdc", "SIGKILL of cdc under traffic with DDL and large transactions, on each server; all changes counted", 200, len(kinds), func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestKill$", env("CDC_KILLS", n), all)
+		}},
+		{"kill-server", "SIGKILL and restart of the server while cdc follows, on each server; all changes counted", 20, len(kinds), func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestServerKill$", env("CDC_RESTARTS", n), all)
+		}},
+		{"large-transaction", "rows of one transaction within memory: 32MiB, to files and to null", 5_000_000, 1, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestMemory$", env("CDC_ROWS", n))
+		}},
+		{"simulation", "seeds of the simulated pipeline with a kill at any step", 200_000, 1, func(n int, _ uint64) []command {
+			return test("./pipeline", "^TestSimulation$", "", "", "-sim.seeds", strconv.Itoa(n))
+		}},
+		{"cut-connection", "connections cut at a random byte under the reader, trials of each way on each server", 30, len(kinds), func(n int, _ uint64) []command {
+			return test("./source/live", "^TestConnectionIsCutAnywhere$", env("CDC_TRIALS", n))
+		}},
+		{"kill-files", "SIGKILL of a process that writes files", 1000, 1, func(n int, _ uint64) []command {
+			return test("./sinks/files", "^TestSIGKILL$", "", "", "-kills", strconv.Itoa(n))
+		}},
+		{"crash-files", "rounds of a machine stopped at every operation of the files sink", 5, 1, func(n int, _ uint64) []command {
+			return test("./sinks/files", "^TestCrashAtEveryOperation$", "", "", "-count", strconv.Itoa(n))
+		}},
+		{"kill-checkpoint", "SIGKILL of a process that saves checkpoints", 200, 1, func(n int, _ uint64) []command {
+			return test("./checkpoint/badger", "^TestKill$", "", "", "-kills", strconv.Itoa(n))
+		}},
+		{"damage-checkpoint", "bytes between the places of each file of a checkpoint that are damaged, cut off or zeroed", 512, 1, func(n int, _ uint64) []command {
+			return test("./checkpoint/badger", "^TestDamage$", "", "", "-damage-step", strconv.Itoa(n))
+		}},
+		{"random-ddl", "runs of 120 random DDL statements on each server, tracked schema compared with information_schema", 100, len(kinds), func(n int, _ uint64) []command {
+			return test("./schemas", "^TestServersRandom$", env("CDC_SEEDS", n))
+		}},
+		{"fuzz", "seconds for each fuzz target", 120, 1, func(n int, _ uint64) []command {
+			return []command{{args: []string{"scripts/fuzz.sh", fmt.Sprintf("%ds", n)}}}
+		}},
+	}
+}
+
+func env(name string, n int) string { return fmt.Sprintf("%s=%d", name, n) }
+
+// test is a test of a package: two variables of its environment, and flags.
+func test(pkg, name string, rest ...string) []command {
+	c := command{args: []string{"go", "test", "-tags", "servers,invariants", "-timeout", "24h", "-count", "1", "-v", pkg, "-run", name}}
+	for i, r := range rest {
+		switch {
+		case i >= 2:
+			c.args = append(c.args, r)
+		case r != "":
+			c.env = append(c.env, r)
+		}
+	}
+	return []command{c}
+}
