@@ -21,7 +21,7 @@ type Config struct {
 	AllowPublicKeyRetrieval bool `yaml:"allow_public_key_retrieval" jsonschema_description:"Without TLS, send the password encrypted with a key that the server names (caching_sha2_password and sha256_password). Whoever can change the traffic can then learn the password. Always allowed on loopback."`
 
 	ServerID  uint32        `yaml:"server_id" jsonschema_description:"Replication server id of this reader, which no server and no other replica of the topology may have; 0 chooses one that stays the same for this host and stream."`
-	Heartbeat time.Duration `yaml:"heartbeat" jsonschema_description:"How often an idle server says that it is there; after two periods of silence the connection is given up and made anew. Default 5s."`
+	Heartbeat time.Duration `yaml:"heartbeat" jsonschema_description:"How often an idle server says that it is there, which is also how soon seconds behind falls to 0. After two periods of silence the connection is given up and made anew. Default 1s, with 10s of silence."`
 
 	ConnectTimeout time.Duration `yaml:"connect_timeout" jsonschema_description:"How long connecting and logging in may take. Default 10s."`
 	ReadTimeout    time.Duration `yaml:"read_timeout" jsonschema_description:"How long the server may take for the answer to a query, and for the first event of a stream, for which it may have to search many files. Default 60s."`
@@ -30,6 +30,8 @@ type Config struct {
 	IgnoreServerIDs []uint32      `yaml:"ignore_server_ids" jsonschema_description:"Transactions that began on these servers are left out and counted."`
 	GTID            string        `yaml:"gtid" jsonschema:"enum=auto,enum=off" jsonschema_description:"auto keeps the place as a GTID set where the server has gtid_mode=ON (MariaDB: always); off keeps it as file and position of this one server."`
 	MaxPayload      settings.Size `yaml:"max_payload" jsonschema_description:"Largest compressed transaction, decompressed. Default 4GiB."`
+
+	silence time.Duration // after which the connection is given up; set by withDefaults
 }
 
 // TLS says how the connection is encrypted and how the server proves who it is.
@@ -120,7 +122,11 @@ func (c Config) withDefaults() Config {
 			*d = v
 		}
 	}
-	def(&c.Heartbeat, 5*time.Second)
+	c.silence = max(2*c.Heartbeat, time.Second)
+	if c.Heartbeat == 0 {
+		// Often, so that an operator sees at once that nothing is behind; but a server that hangs for a moment is not given up.
+		c.Heartbeat, c.silence = time.Second, 10*time.Second
+	}
 	def(&c.ConnectTimeout, 10*time.Second)
 	def(&c.ReadTimeout, time.Minute)
 	def(&c.Backoff.First, 250*time.Millisecond)

@@ -162,8 +162,8 @@ func startDump(ctx context.Context, s *session, f *facts, cfg *Config, q dumpReq
 		}
 	}
 	d := &dump{
-		packets: newPackets(s.c.Conn.Conn, most), s: s, facts: f, query: q, lost: max(2*cfg.Heartbeat, time.Second),
-		first: max(cfg.ReadTimeout, 2*cfg.Heartbeat),
+		packets: newPackets(s.c.Conn.Conn, most), s: s, facts: f, query: q, lost: cfg.silence,
+		first: max(cfg.ReadTimeout, cfg.silence),
 	}
 	if err := s.command(q.command(f.flavor)); err != nil {
 		return nil, err
