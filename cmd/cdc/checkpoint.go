@@ -78,7 +78,10 @@ func printRecord(w io.Writer, name string, r *checkpoint.Record) {
 	if r.Time != 0 {
 		fmt.Fprintf(w, "committed  %s\n", time.UnixMicro(r.Time).UTC().Format(time.RFC3339Nano))
 	}
-	fmt.Fprintf(w, "saved      %s\nrows       %d in %d transactions\nschemas    up to entry %d\n", time.UnixMicro(r.Saved).UTC().Format(time.RFC3339), r.Rows, r.Txns, r.SchemaSeq)
+	if r.Saved != 0 {
+		fmt.Fprintf(w, "saved      %s\n", time.UnixMicro(r.Saved).UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(w, "rows       %d in %d transactions\nschemas    up to entry %d\n", r.Rows, r.Txns, r.SchemaSeq)
 	for _, x := range r.XA {
 		fmt.Fprintf(w, "prepared   %s in %s\n", x.ID, x.Spool)
 	}

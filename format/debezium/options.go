@@ -68,28 +68,28 @@ type Options struct {
 	// Keys asks for record keys. It is the sink's to say: a file has no use for them.
 	Keys bool `yaml:"-"`
 
-	TopicPrefix string `yaml:"topic_prefix,omitempty"` // logical name of the source: source.name, and the prefix of schema names; "cdc"
-	Connector   string `yaml:"connector,omitempty" jsonschema:"enum=mysql,enum=mariadb"`
-	Version     string `yaml:"version,omitempty"` // source.version; "3.5.0.Final"
+	TopicPrefix string `yaml:"topic_prefix,omitempty" jsonschema_description:"Logical name of the source: source.name, and the prefix of schema names. Default cdc."` // logical name of the source: source.name, and the prefix of schema names; "cdc"
+	Connector   string `yaml:"connector,omitempty" jsonschema:"enum=mysql,enum=mariadb" jsonschema_description:"source.connector. Default: what the source is."`
+	Version     string `yaml:"version,omitempty" jsonschema_description:"source.version. Default 3.5.0.Final."` // source.version; "3.5.0.Final"
 
-	Schemas        bool               `yaml:"schemas_enable,omitempty"`
-	Decimal        DecimalMode        `yaml:"decimal_handling_mode,omitempty" jsonschema:"enum=precise,enum=string,enum=double"`
-	BigintUnsigned BigintUnsignedMode `yaml:"bigint_unsigned_handling_mode,omitempty" jsonschema:"enum=long,enum=precise"`
-	Time           TimeMode           `yaml:"time_precision_mode,omitempty" jsonschema:"enum=adaptive_time_microseconds,enum=connect,enum=isostring,enum=microseconds,enum=nanoseconds"`
-	Binary         BinaryMode         `yaml:"binary_handling_mode,omitempty" jsonschema:"enum=bytes,enum=base64,enum=base64-url-safe,enum=hex"`
-	Tombstones     *bool              `yaml:"tombstones_on_delete,omitempty"` // true; there is none without Keys
-	Query          bool               `yaml:"include_query,omitempty"`
+	Schemas        bool               `yaml:"schemas_enable,omitempty" jsonschema_description:"Wrap each message as schema and payload."`
+	Decimal        DecimalMode        `yaml:"decimal_handling_mode,omitempty" jsonschema:"enum=precise,enum=string,enum=double" jsonschema_description:"How DECIMAL is written. Default precise: base64 of the unscaled value."`
+	BigintUnsigned BigintUnsignedMode `yaml:"bigint_unsigned_handling_mode,omitempty" jsonschema:"enum=long,enum=precise" jsonschema_description:"How BIGINT UNSIGNED is written. Default long, where a value above 2^63-1 is an error."`
+	Time           TimeMode           `yaml:"time_precision_mode,omitempty" jsonschema:"enum=adaptive_time_microseconds,enum=connect,enum=isostring,enum=microseconds,enum=nanoseconds" jsonschema_description:"How DATE, TIME and DATETIME are written. Default adaptive_time_microseconds."`
+	Binary         BinaryMode         `yaml:"binary_handling_mode,omitempty" jsonschema:"enum=bytes,enum=base64,enum=base64-url-safe,enum=hex" jsonschema_description:"How BINARY, VARBINARY and BLOBs are written. Default bytes (base64)."`
+	Tombstones     *bool              `yaml:"tombstones_on_delete,omitempty" jsonschema_description:"A tombstone behind each delete, where records have keys. Default true."` // true; there is none without Keys
+	Query          bool               `yaml:"include_query,omitempty" jsonschema_description:"source.query holds the statement, where the server logs it (binlog_rows_query_log_events)."`
 	// Skipped is "none" or "t": whether TRUNCATE is left out. Debezium leaves it out unless told otherwise, and some of its consumers (Flink)
 	// fail on op t; here nothing is left out that nobody asked for.
-	Skipped string `yaml:"skipped_operations,omitempty" jsonschema:"enum=none,enum=t"`
+	Skipped string `yaml:"skipped_operations,omitempty" jsonschema:"enum=none,enum=t" jsonschema_description:"t leaves TRUNCATE out. Default none."`
 	// Transaction fills the transaction block. The order numbers in it are counted by the encoder, which must then see every change of a
 	// transaction, in order.
-	Transaction bool   `yaml:"provide_transaction_metadata,omitempty"`
-	Placeholder string `yaml:"unavailable_value_placeholder,omitempty"` // "__debezium_unavailable_value"
+	Transaction bool   `yaml:"provide_transaction_metadata,omitempty" jsonschema_description:"Fill the transaction block."`
+	Placeholder string `yaml:"unavailable_value_placeholder,omitempty" jsonschema_description:"What stands for a text or binary value that the row image does not hold. Default __debezium_unavailable_value."` // "__debezium_unavailable_value"
 
-	Absent    AbsentPolicy   `yaml:"absent,omitempty" jsonschema:"enum=placeholder,enum=omit,enum=error"`
-	ZeroDates ZeroDatePolicy `yaml:"zero_dates,omitempty" jsonschema:"enum=error,enum=null,enum=epoch,enum=debezium"`
-	Text      TextPolicy     `yaml:"invalid_text,omitempty" jsonschema:"enum=error,enum=replace"`
+	Absent    AbsentPolicy   `yaml:"absent,omitempty" jsonschema:"enum=placeholder,enum=omit,enum=error" jsonschema_description:"What is written for a column that the row image does not hold. Default placeholder; columns that are neither text nor binary are then left out."`
+	ZeroDates ZeroDatePolicy `yaml:"zero_dates,omitempty" jsonschema:"enum=error,enum=null,enum=epoch,enum=debezium" jsonschema_description:"What is written for a date with a zero part. Default error."`
+	Text      TextPolicy     `yaml:"invalid_text,omitempty" jsonschema:"enum=error,enum=replace" jsonschema_description:"What is written for text that is not valid in its character set. Default error."`
 }
 
 // withDefaults fills in what was not said.
