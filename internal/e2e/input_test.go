@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/goccy/go-yaml"
+
 	"cdc/internal/testbed"
 )
 
@@ -185,5 +187,63 @@ func fill(t *testing.T, dir string, leave int64) (free func()) {
 		if err := os.Remove(name); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// The JSON Schema knows every key of a configuration that works, and refuses others.
+func TestConfigSchemaFitsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	var schema map[string]any
+	if err := json.Unmarshal([]byte(must(t, "config", "schema")), &schema); err != nil {
+		t.Fatal(err)
+	}
+	p := newPipe(t, testbed.Shared(t, testbed.MySQL97), settings{
+		tables: `"shop.%"`, start: "now", memory: "64MiB", source: ", tls: {mode: disabled}, heartbeat: 1s, server_id: 7, ignore_server_ids: [1]",
+	})
+	must(t, "config", "check", p.yaml)
+	text, err := os.ReadFile(p.yaml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc any
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	keys := 0
+	var walk func(at string, value any, s map[string]any)
+	walk = func(at string, value any, s map[string]any) {
+		switch v := value.(type) {
+		case map[string]any:
+			properties, ok := s["properties"].(map[string]any)
+			if !ok || s["additionalProperties"] != false {
+				t.Errorf("%s: the schema allows any key", at)
+				return
+			}
+			for k, inner := range v {
+				keys++
+				sub, ok := properties[k].(map[string]any)
+				if !ok {
+					t.Errorf("%s.%s: not in the schema", at, k)
+					continue
+				}
+				if d, _ := sub["description"].(string); d == "" {
+					t.Errorf("%s.%s: no description", at, k)
+				}
+				walk(at+"."+k, inner, sub)
+			}
+		case []any:
+			items, ok := s["items"].(map[string]any)
+			if !ok {
+				t.Errorf("%s: the schema has no items", at)
+				return
+			}
+			for _, inner := range v {
+				walk(at+"[]", inner, items)
+			}
+		}
+	}
+	walk("", doc, schema)
+	if keys < 15 {
+		t.Errorf("%d keys", keys)
 	}
 }
