@@ -241,6 +241,9 @@ func (s *Sink) loop(ctx context.Context, timer *time.Timer) error {
 			if err == nil {
 				err = c.do(ctx)
 			}
+			if failure := err; failure != nil && c.drain {
+				s.failed.Store(&failure) // before the caller hears of it: his next Write is refused
+			}
 			c.reply <- err
 			if _, ok := fault.As(err); ok && !c.drain {
 				err = nil // a refused Start or Check leaves the sink as it was
