@@ -118,7 +118,9 @@ func run(ctx context.Context, l line, seed uint64, stderr io.Writer) result {
 	fmt.Fprintf(stderr, "== %s: %s, %d\n", l.name, l.what, r.trials)
 	for _, c := range l.commands(l.count, seed) {
 		cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+		// A group of its own, so that the end reaches the test behind the go command too.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 		cmd.WaitDelay = 30 * time.Second
 		cmd.Env = append(append(os.Environ(), fmt.Sprintf("CDC_SEED=%d", seed)), c.env...)
 		w := &watch{to: stderr}
