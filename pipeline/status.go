@@ -131,6 +131,13 @@ type Status struct {
 	Hint          string       `json:"last_error_hint,omitempty"`
 }
 
+// BytesRead counts the bytes of changes that were read in this run. It may be called at any time.
+func (p *Pipeline) BytesRead() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stats.bytes
+}
+
 // Status may be called at any time, from any goroutine.
 func (p *Pipeline) Status() Status {
 	p.mu.Lock()

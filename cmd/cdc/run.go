@@ -127,7 +127,38 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 		defer p.finish()
 		wg.Go(func() { p.run(done) })
 	}
+	wg.Go(func() { a.releaseIdle(done) })
 	return a.run(ctx)
+}
+
+// releaseIdle gives memory back to the system when nothing has come for a while: what reading many tables or a burst of changes needed would
+// stay with the process otherwise, since a collector that has nothing to collect does not run.
+func (a *app) releaseIdle(done <-chan struct{}) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	var last uint64
+	released := false
+	for {
+		select {
+		case <-tick.C:
+		case <-done:
+			return
+		}
+		var read uint64
+		for _, s := range a.streams {
+			s.mu.Lock()
+			if s.pipe != nil {
+				read += s.pipe.BytesRead()
+			}
+			s.mu.Unlock()
+		}
+		if read != last {
+			last, released = read, false
+		} else if !released {
+			debug.FreeOSMemory()
+			released = true
+		}
+	}
 }
 
 // limitHeap keeps the process near its budget: the collector works harder before it grows past it. Beside the budget there are the buffers of

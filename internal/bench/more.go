@@ -192,7 +192,7 @@ func (b *bencher) tables() error {
 	if err := b.until(config, func(rows int, _ bool) bool { return rows == count }); err != nil {
 		return err
 	}
-	time.Sleep(5 * time.Second) // idle: the collector gives back what the start needed
+	time.Sleep(15 * time.Second) // idle: it gives back what the start needed
 	now, peak, err := memory(run.Process.Pid)
 	if err != nil {
 		return err
