@@ -127,11 +127,11 @@ var descriptions = [...]Description{
 	{SourceDomainMissing, Fatal, "the checkpoint says nothing about a GTID domain that the source has", "add the domain's position by `cdc checkpoint set`, or all of that domain would be sent again"},
 	{SourceAuthPlugin, Fatal, "the server asks for a way of logging in that is not safe or not known", "use caching_sha2_password, ed25519 or mysql_native_password, and TLS for a clear-text one"},
 	{SourceRowFormat, Fatal, "the source does not write row format", "SET GLOBAL binlog_format=ROW (SET PERSIST on MySQL 8.0 and later)"},
-	{SourceRollback, Fatal, "a transaction that was handed over in part was rolled back in the binlog", "raise batch_bytes so that such transactions fit one batch, or step over this one and take its tables anew"},
+	{SourceRollback, Fatal, "a transaction that was handed over in part was rolled back in the binlog", "step over this transaction by `cdc checkpoint set` and take its tables anew; raising memory makes batches larger, up to 2 MiB"},
 
-	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or give a dump by --schema-dump, or `cdc schema set TABLE`"},
-	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set TABLE --at GTID` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
-	{SchemaMismatch, Fatal, "the row does not fit the columns known for the table", "compare `cdc schema show TABLE` with the table; `cdc schema set TABLE --at GTID` puts it right"},
+	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
+	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
+	{SchemaMismatch, Fatal, "the row does not fit the columns known for the table", "compare `cdc schema show FILE STREAM TABLE` with the table; `cdc schema set FILE STREAM TABLE` puts it right"},
 	{SchemaFence, Retry, "the tables changed while they were being read", "none: it is read again"},
 	{SchemaDumpInvalid, Fatal, "the schema dump holds a statement that is not understood", "use mysqldump --no-data --skip-triggers output, or only CREATE TABLE statements"},
 
@@ -139,7 +139,7 @@ var descriptions = [...]Description{
 	{BinlogChecksum, Fatal, "the checksum of an event does not match: the bytes were damaged", "check disk and network; read the file from another replica"},
 	{BinlogMalformed, Fatal, "an event is malformed", "check that the file is whole (mysqlbinlog --verify-binlog-checksum); if it is, report it with the event"},
 	{BinlogUnknownEvent, Fatal, "an event of an unknown type that may not be ignored", "this server version writes something new: upgrade cdc"},
-	{BinlogPayloadLimit, Fatal, "a compressed payload is larger than the limit or than it declares", "raise source.max_payload if the transaction is real"},
+	{BinlogPayloadLimit, Fatal, "a compressed payload is larger than the limit or than it declares", "raise max_payload of the source if the transaction is real"},
 	{BinlogRowLimit, Data, "a single row is larger than max_row", "raise max_row, or leave the table or its large columns out"},
 	{BinlogEncrypted, Fatal, "the binlog file is encrypted", "read it from the live server, which decrypts it"},
 	{BinlogNotABinlog, Fatal, "the file is not a binlog", "give a binlog file as named by SHOW BINARY LOGS"},
@@ -168,5 +168,5 @@ var descriptions = [...]Description{
 	{PipelineStopped, Fatal, "a stream of the pipeline has failed", "see the error it names"},
 
 	{FormatValue, Data, "a value cannot be said in this format without changing it", "choose another mode of the format, as named in its page"},
-	{TransformError, Data, "a transform failed on a row", "mend the transform; on_error says where such rows go"},
+	{TransformError, Data, "a transform failed on a row", "mend the transform"},
 }
