@@ -18,7 +18,8 @@ type core struct {
 	skip    *skipper
 	bound   []binder
 	builder *event.Builder
-	err     error // the first failed acknowledgement
+	whole   uint64 // the last batch behind which no transaction is open
+	err     error  // the first failed acknowledgement
 
 	skipped uint64 // changes that the sink held already
 }
@@ -53,6 +54,9 @@ func (c *core) offer(b *event.Batch) (*slot, error) {
 		}
 	}
 	s := c.win.add(b)
+	if n := len(b.Txns); n == 0 && c.whole == c.seq-1 || n > 0 && b.Txns[n-1].End {
+		c.whole = c.seq
+	}
 	if c.skip != nil {
 		c.skip.hold(b)
 	}
@@ -62,6 +66,7 @@ func (c *core) offer(b *event.Batch) (*slot, error) {
 // began takes the place where a new stream starts.
 func (c *core) began(b *event.Batch) {
 	c.seq++
+	c.whole = c.seq
 	s := &slot{first: c.seq, last: c.seq, closed: true, pos: b.Pos, history: append([]schemas.Entry(nil), b.History...), xa: b.XA}
 	c.fold(s)
 	c.ready.add(s)
@@ -83,6 +88,17 @@ func (c *core) acked(s *slot, err error) {
 	if c.skip != nil && c.skip.done(&c.rec) {
 		c.skip = nil
 	}
+}
+
+// drained reports that all was acknowledged which a flush makes durable. A sink may hold the acknowledgement of each batch that has a part of a
+// transaction that has not ended, also where other transactions end in it.
+func (c *core) drained() bool {
+	for _, s := range c.win.slots {
+		if s.closed && s.pending > 0 && s.last <= c.whole {
+			return false
+		}
+	}
+	return true
 }
 
 // progress is what may be saved: first the history, then the record, then what is no longer needed may go.

@@ -307,13 +307,7 @@ func (p *Pipeline) drain(ctx context.Context) error {
 	}
 	for {
 		p.mu.Lock()
-		err, moved := p.core.err, p.moved
-		drained := true
-		for _, s := range p.core.win.slots {
-			if s.closed && s.pending > 0 {
-				drained = false
-			}
-		}
+		err, drained, moved := p.core.err, p.core.drained(), p.moved
 		p.mu.Unlock()
 		if err != nil || drained {
 			return err
