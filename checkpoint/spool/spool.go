@@ -22,7 +22,7 @@ type Dir struct {
 }
 
 // Open opens or makes the folder (mode 0700). keep names the files that the record refers to: all others are left over from a crash and go. A
-// file that is named and missing is fault.BinlogXASpool.
+// file that is named and missing is fault.BinlogXASpool; an empty name stands for no file.
 func Open(path string, keep []string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fault.New(fault.CheckpointIO, "make spool folder: %w", err)
@@ -42,7 +42,9 @@ func Open(path string, keep []string) (*Dir, error) {
 func (d *Dir) sweep(keep []string) error {
 	named := map[string]bool{}
 	for _, k := range keep {
-		named[k+suffixOf(k)] = true
+		if k != "" { // prepared without rows of selected tables
+			named[k+suffixOf(k)] = true
+		}
 	}
 	entries, err := os.ReadDir(d.path)
 	if err != nil {

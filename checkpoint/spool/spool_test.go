@@ -69,3 +69,12 @@ func TestSpool(t *testing.T) {
 		t.Errorf("mode %v", st.Mode())
 	}
 }
+
+// A prepared transaction without rows of selected tables is in the record, and has no file.
+func TestSpoolOfNoRows(t *testing.T) {
+	d, err := Open(filepath.Join(t.TempDir(), "spool"), []string{""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+}
