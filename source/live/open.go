@@ -243,12 +243,16 @@ func (s *Source) skipped() bool {
 		return false
 	}
 	const artificial = 0x20
-	h, ok := binlog.ParseHeader(s.in.raw)
-	if !ok || h.Flags&artificial != 0 || h.LogPos == 0 && h.Type == binlog.RotateEvent || isHeartbeat(s.in.raw) {
+	head, size := s.in.raw, uint64(len(s.in.raw))
+	if s.in.body != nil {
+		head, size = s.in.header[:], uint64(s.in.size)
+	}
+	h, ok := binlog.ParseHeader(head)
+	if !ok || h.Flags&artificial != 0 || h.LogPos == 0 && h.Type == binlog.RotateEvent || isHeartbeat(head) {
 		return false // made up for this connection: the assembler needs it
 	}
 	at := s.offset
-	s.offset += uint64(len(s.in.raw))
+	s.offset += size
 	if h.Type == binlog.FormatDescription {
 		return false
 	}

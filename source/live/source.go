@@ -224,6 +224,15 @@ func (s *Source) fill(ctx context.Context, b *event.Batch) error {
 
 // push gives the event at hand to the assembler. again means that b has to be handed over first.
 func (s *Source) push(b *event.Batch) (again bool, err error) {
+	if s.skipped() {
+		if s.in.body != nil {
+			if _, err := io.Copy(io.Discard, s.in.body); err != nil {
+				return false, err
+			}
+		}
+		s.in.clear()
+		return false, nil
+	}
 	if s.in.body != nil {
 		again, err = s.asm.PushStream(b, s.in.header[:], s.in.body, s.in.size)
 		if err != nil {
@@ -239,10 +248,6 @@ func (s *Source) push(b *event.Batch) (again bool, err error) {
 			s.in.clear()
 		}
 		return again, nil
-	}
-	if s.skipped() {
-		s.in.clear()
-		return false, nil
 	}
 	if s.stop.before(s.in.raw) {
 		return false, errEnd
