@@ -193,6 +193,10 @@ func (s *stream) load(ctx context.Context, sel *schemas.Selector) (checkpoint.Re
 		return rec, live.Start{}, fault.New(fault.CheckpointStream, "the checkpoint of stream %q is of a %s server", s.cfg.Name, rec.Server.Flavor)
 	}
 	rec.Selection = sel.Hash()
+	if s.app.cfg.Source.server().GTID == "off" && rec.File != "" {
+		// From here on only file and offset move on. A set that stays behind would name the wrong place once GTIDs are used again.
+		rec.GTIDs = nil
+	}
 	if rec.SchemaSeq == 0 {
 		// Set by hand: a place without the tables of that place.
 		if rec.GTIDs != nil {

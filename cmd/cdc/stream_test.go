@@ -1,0 +1,43 @@
+package main
+
+import (
+	"log/slog"
+	"testing"
+
+	"cdc/checkpoint"
+	"cdc/checkpoint/badger"
+	"cdc/event"
+	"cdc/gtid"
+	"cdc/schemas"
+	"cdc/source/live"
+)
+
+// A set of GTIDs that no longer moves on must not stay in the checkpoint: the next run that uses GTIDs would deliver from there again.
+func TestGTIDsTurnedOffLeaveTheCheckpoint(t *testing.T) {
+	store, err := badger.Open(t.Context(), t.TempDir(), badger.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	set := gtid.NewSet(gtid.MySQL)
+	set.Add(gtid.GTID{UUID: gtid.UUID{1}, Seq: 1})
+	rec := checkpoint.Record{GTIDs: set, File: "binlog.000002", Offset: 400, Server: event.Server{Address: "a:1"}}
+	if err := store.Save(t.Context(), "s", rec); err != nil {
+		t.Fatal(err)
+	}
+	sel, err := schemas.ParseSelector(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[string]live.StartKind{"off": live.StartFile, "auto": live.StartGTIDs} {
+		cfg := &Config{Source: SourceConfig{MySQL: &live.Config{GTID: mode}}}
+		s := &stream{app: &app{cfg: cfg, store: store}, cfg: &StreamConfig{Name: "s"}}
+		got, start, err := s.load(t.Context(), sel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start.Kind != want || got.GTIDs.Empty() != (mode == "off") || got.File != rec.File || got.Offset != rec.Offset {
+			t.Errorf("%s: %+v, from %+v", mode, start, got)
+		}
+	}
+}
