@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cdc/checkpoint/badger"
 	"cdc/gtid"
 	"cdc/source/live"
 )
@@ -195,4 +196,10 @@ func TestStatusOfNothing(t *testing.T) {
 	if code != exitFault || !strings.Contains(errs, "CDC6006") {
 		t.Errorf("%d %q", code, errs)
 	}
+}
+
+// openEmpty makes a checkpoint folder.
+func openEmpty(t *testing.T, dir string) (*badger.Store, error) {
+	t.Helper()
+	return badger.Open(t.Context(), dir, badger.Options{})
 }

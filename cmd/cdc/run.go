@@ -117,6 +117,9 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 	for i := range cfg.Streams {
 		a.streams = append(a.streams, newStream(a, &cfg.Streams[i]))
 	}
+	if err := forgetFaults(cfg.path(cfg.Checkpoint.Dir)); err != nil {
+		return err
+	}
 	sock, err := a.listen()
 	if err != nil {
 		return err
@@ -128,7 +131,11 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 		wg.Go(func() { p.run(done) })
 	}
 	wg.Go(func() { a.releaseIdle(done) })
-	return a.run(ctx)
+	err = a.run(ctx)
+	if kerr := a.keepFaults(); kerr != nil {
+		log.Warn("the fault could not be kept for status", "error", kerr)
+	}
+	return err
 }
 
 // releaseIdle gives memory back to the system when nothing has come for a while: what reading many tables or a burst of changes needed would

@@ -70,17 +70,20 @@ func (c *Config) status(cmd *cobra.Command) (statusReport, error) {
 		return r, err
 	}
 	defer store.Close()
+	faults := readFaults(dir)
 	for i := range c.Streams {
 		name := c.Streams[i].Name
 		rec, err := store.Load(cmd.Context(), name)
 		if errors.Is(err, checkpoint.ErrNone) {
-			r.Streams = append(r.Streams, streamStatus{Status: pipeline.Status{Stream: name, State: "never run", Source: c.Source.server().Address}})
-			continue
-		}
-		if err != nil {
+			rec.Server.Address = c.Source.server().Address
+		} else if err != nil {
 			return r, err
 		}
-		r.Streams = append(r.Streams, streamStatus{Status: recordStatus(name, &rec), ReaderState: "stopped"})
+		st := streamStatus{Status: recordStatus(name, &rec), ReaderState: "stopped"}
+		if f, ok := faults[name]; ok {
+			st.State, st.ErrorCode, st.Error, st.Hint = "failed", f.Code, f.Text, f.Next
+		}
+		r.Streams = append(r.Streams, st)
 	}
 	return r, nil
 }
@@ -97,8 +100,12 @@ func recordStatus(name string, rec *checkpoint.Record) pipeline.Status {
 	if rec.GTIDs != nil {
 		s.ExecutedGTIDs = rec.GTIDs.String()
 	}
-	age := time.Since(time.UnixMicro(rec.Saved)).Seconds()
-	s.CheckpointAge = &age
+	if rec.Saved == 0 {
+		s.State = "never run"
+	} else {
+		age := time.Since(time.UnixMicro(rec.Saved)).Seconds()
+		s.CheckpointAge = &age
+	}
 	return s
 }
 

@@ -148,7 +148,7 @@ func TestSourceFaults(t *testing.T) {
 		run(t, "run", p.yaml).refused(t, 1, "CDC2007", db+".t", "binlog_format=ROW")
 		p.holds(t, n-5) // all that was before it
 		st, ok := p.status(t)
-		if !ok || st.State != "stopped" || p.contains(t, st.Executed, behind) {
+		if !ok || st.State != "failed" || p.contains(t, st.Executed, behind) {
 			t.Errorf("status behind the fault: %+v", st)
 		}
 		// Once an operator has decided about that transaction, the others come.

@@ -4,7 +4,6 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
-	"syscall"
 )
 
 type spawn struct {
@@ -31,7 +30,7 @@ var spawner = sync.OnceValue(func() chan<- spawn {
 func startChild(cmd *exec.Cmd) error {
 	// A process group of its own keeps the terminal's Ctrl-C from the servers,
 	// which must outlive the clients that are shutting down cleanly.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = childAttributes()
 	s := spawn{cmd: cmd, err: make(chan error, 1)}
 	spawner() <- s
 	return <-s.err

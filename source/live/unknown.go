@@ -23,7 +23,7 @@ func (s *Source) unknown(name schemas.Name, tm *binlog.TableMap, at binlog.Place
 	if t, ok := h.last(name); ok && (!t.at.before(here) || !t.seen) {
 		f := fault.New(fault.SchemaUnknown, "the columns are not in the stream, and cannot be read from information_schema any more: %q at %s:%d changes the table later on, or just did",
 			t.statement, t.at.file, t.at.offset).At(where)
-		cure := "give the table as it was by --schema-dump or `cdc schema set " + name.String() + "`; or start behind that statement"
+		cure := "in a pipeline, say what the table was by `cdc schema set FILE STREAM " + name.String() + "`; or start at the oldest binlog, or behind that statement"
 		if !t.gtid.IsZero() {
 			cure += " (" + t.gtid.String() + ")"
 		}
