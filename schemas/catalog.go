@@ -195,18 +195,21 @@ func (in interner) of(s string) string {
 }
 
 // Intern makes t's strings share memory with those of the catalog's other tables. Whoever makes a table from bytes of its own calls it before
-// anybody else sees the table.
+// anybody else sees the table. Its slices are made anew: a version shares them with the one that it was made from, which others read meanwhile.
 func (c *Catalog) Intern(t *Table) {
 	of := c.strings.of
 	t.Database, t.Name = of(t.Database), of(t.Name)
 	t.Charset, t.Collation = of(t.Charset), of(t.Collation)
+	t.Columns = slices.Clone(t.Columns)
 	for i := range t.Columns {
 		col := &t.Columns[i]
 		col.Name, col.Charset, col.Collation, col.Default = of(col.Name), of(col.Charset), of(col.Collation), of(col.Default)
+		col.Members = slices.Clone(col.Members)
 		for j := range col.Members {
 			col.Members[j] = of(col.Members[j])
 		}
 	}
+	t.Unique, t.Plain = slices.Clone(t.Unique), slices.Clone(t.Plain)
 	for _, keys := range [][]Key{t.Unique, t.Plain} {
 		for i := range keys {
 			keys[i].Name = of(keys[i].Name)

@@ -55,6 +55,7 @@ func (in *installation) args(data string, o Options) ([]string, error) {
 		"--bind-address="+loopback,
 		"--socket=s.sock", // relative to the data folder: a socket's path must be short
 		"--pid-file=server.pid",
+		"--tmpdir="+data, // its own: MariaDB removes temporary tables, also of others, from there when it starts
 		"--skip-name-resolve",
 		"--local-infile=ON",
 		"--secure-file-priv=",
