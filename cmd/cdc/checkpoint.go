@@ -200,13 +200,7 @@ func checkpointExport() *cobra.Command {
 		Args:    fileAnd(1, 1, "STREAM"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withStore(c.Context(), args[0], true, func(cfg *Config, store *badger.Store) error {
-				if err := cfg.hasStream(args); err != nil {
-					return err
-				}
-				doc, err := store.Export(c.Context(), args[1])
-				if errors.Is(err, checkpoint.ErrNone) {
-					return fault.New(fault.CheckpointMissing, "stream %q has no checkpoint", args[1])
-				}
+				doc, err := cfg.export(c.Context(), store, args)
 				if err != nil {
 					return err
 				}
@@ -234,6 +228,18 @@ func withStore(ctx context.Context, file string, readOnly bool, do func(*Config,
 	}
 	defer store.Close()
 	return do(cfg, store)
+}
+
+// export gives all that is kept of the STREAM argument.
+func (c *Config) export(ctx context.Context, store *badger.Store, args []string) (*checkpoint.Document, error) {
+	if err := c.hasStream(args); err != nil {
+		return nil, err
+	}
+	doc, err := store.Export(ctx, args[1])
+	if errors.Is(err, checkpoint.ErrNone) {
+		return nil, fault.New(fault.CheckpointMissing, "stream %q has no checkpoint", args[1])
+	}
+	return doc, err
 }
 
 // hasStream checks the STREAM argument, where there is one.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,13 +38,7 @@ func schemaShow() *cobra.Command {
 		Args:    fileAnd(1, 2, "STREAM [TABLE]"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withStore(c.Context(), args[0], true, func(cfg *Config, store *badger.Store) error {
-				if err := cfg.hasStream(args); err != nil {
-					return err
-				}
-				doc, err := store.Export(c.Context(), args[1])
-				if errors.Is(err, checkpoint.ErrNone) {
-					return fault.New(fault.CheckpointMissing, "stream %q has no checkpoint", args[1])
-				}
+				doc, err := cfg.export(c.Context(), store, args)
 				if err != nil {
 					return err
 				}
@@ -192,13 +185,7 @@ prints it. --at names the transaction behind which the table looks so; it makes 
 				return fault.New(fault.UsageInvalid, "%q is not DATABASE.TABLE", args[2])
 			}
 			return withStore(c.Context(), args[0], false, func(cfg *Config, store *badger.Store) error {
-				if err := cfg.hasStream(args); err != nil {
-					return err
-				}
-				doc, err := store.Export(c.Context(), args[1])
-				if errors.Is(err, checkpoint.ErrNone) {
-					return fault.New(fault.CheckpointMissing, "stream %q has no checkpoint", args[1])
-				}
+				doc, err := cfg.export(c.Context(), store, args)
 				if err != nil {
 					return err
 				}

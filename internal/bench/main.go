@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -184,16 +185,9 @@ func (b *bencher) pipe(name, what, sink string) error {
 		cmd := exec.CommandContext(b.ctx, b.bin, "run", config, "--until", "now", "--log-level", "error")
 		return cmd, func(string) (int, error) {
 			rows, err := b.acknowledged(config)
-			return rows, errorsJoin(err, os.RemoveAll(dir))
+			return rows, errors.Join(err, os.RemoveAll(dir))
 		}, nil
 	})
-}
-
-func errorsJoin(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 func (b *bencher) config(dir, sink, tables, more string) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"cdc/event"
 	"cdc/internal/settings"
 )
 
@@ -67,7 +68,7 @@ func TestVersionNumber(t *testing.T) {
 	for text, want := range map[string]uint32{
 		"9.7.4-2": 90704, "8.0.36-log": 80036, "5.7.22-log": 50722, "11.8.6-MariaDB-0+deb13u1 from Debian-log": 110806, "8.4": 0, "": 0, "x.y.z": 0,
 	} {
-		if got := versionNumber(text); got != want {
+		if got := (event.Server{Version: text}).Number(); got != want {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}

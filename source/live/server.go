@@ -58,7 +58,7 @@ func ask(ctx context.Context, s *session) (*facts, error) {
 	if strings.Contains(strings.ToLower(f.text), "mariadb") {
 		f.flavor = gtid.MariaDB
 	}
-	if f.version = versionNumber(f.text); f.version == 0 {
+	if f.version = (event.Server{Version: f.text}).Number(); f.version == 0 {
 		return nil, fault.New(fault.SourceProtocol, "the server's version %q is not understood", f.text).At(fault.Where{Server: s.address})
 	}
 	id, err := strconv.ParseUint(f.vars["server_id"], 10, 32)
@@ -218,30 +218,4 @@ func (s *session) missing(err error, privilege string) *fault.Error {
 // quote makes a string literal.
 func quote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", "''", "\x00", `\0`).Replace(s) + "'"
-}
-
-// versionNumber turns 8.0.36-log or 10.11.6-MariaDB into 80036 or 101106; 0 where it is neither. MariaDB's handshake form 5.5.5-10.11.6 does
-// not come here.
-func versionNumber(text string) uint32 {
-	var parts [3]uint32
-	rest := text
-	for i := range parts {
-		n := 0
-		for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
-			n++
-		}
-		v, err := strconv.ParseUint(rest[:n], 10, 16)
-		if err != nil {
-			return 0
-		}
-		parts[i] = uint32(v)
-		rest = rest[n:]
-		if i < 2 {
-			if !strings.HasPrefix(rest, ".") {
-				return 0
-			}
-			rest = rest[1:]
-		}
-	}
-	return parts[0]*10000 + parts[1]*100 + parts[2]
 }
