@@ -28,8 +28,20 @@ type Span struct{ Start, End int }
 // Empty reports a span of no bytes.
 func (s Span) Empty() bool { return s.Start == s.End }
 
+// Role says what a record is for. A sink of messages sends all but Data to topics of their own.
+type Role uint8
+
+// Roles.
+const (
+	Data         Role = iota // a change of a row
+	SchemaChange             // a DDL statement
+	Transaction              // the begin or the end of a transaction
+	Heartbeat                // the place of a stream that has nothing else to say
+)
+
 // Rec is one record.
 type Rec struct {
+	Role      Role
 	Change    int32 // index of the change in its batch, -1 for records that stand for no change
 	Table     uint16
 	Tombstone bool // has a key and no value
@@ -64,6 +76,19 @@ type Encoder interface {
 	Change(o *Out, b *event.Batch, i int) error
 	// DDL appends the schema-change record of a batch with DDL, where the format has such a thing.
 	DDL(o *Out, b *event.Batch) error
+}
+
+// Marker is implemented by encoders of formats that have records around transactions.
+type Marker interface {
+	// Txn appends what the format says at the begin, or at the end, of transaction i of b. It is called once for each Begin, before the changes
+	// of the transaction, and once for each End, behind them, in their order; also for transactions without changes.
+	Txn(o *Out, b *event.Batch, i int, end bool) error
+}
+
+// Heart is implemented by encoders of formats that have heartbeat records.
+type Heart interface {
+	// Heartbeat appends a record that says that the stream has come to pos at the time now, in microseconds since 1970.
+	Heartbeat(o *Out, pos event.Position, now int64) error
 }
 
 // Kind is the kind of cell that holds the values of a column: what a source hands over, and an encoder expects besides Absent and Null.

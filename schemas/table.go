@@ -235,6 +235,7 @@ type Table struct {
 	Collation  string   `json:"collation,omitempty"`
 	Origin     Origin   `json:"origin,omitempty"`
 	Seq        uint64   `json:"seq,omitempty"` // of the Entry that made it, 0 before it is in a history
+	Topic      string   `json:"-"`             // where a transform sends its changes; empty for what the sink's own setting says
 }
 
 // FullName gives database.table, unquoted.

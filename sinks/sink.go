@@ -1,4 +1,7 @@
 // Package sinks defines where changes go. sinks/sinktest holds the conformance suite that each sink passes.
+//
+// Each sink is a package with a function Open or New that takes its Options, and, where something can be looked at beforehand, a function
+// Check(ctx, Options, tables) that gives the findings for `cdc check` and changes nothing at the target.
 package sinks
 
 import (
@@ -69,9 +72,4 @@ type Starter interface {
 type Resumer interface {
 	// State gives what is to be saved with the place behind batch seq, which was acked.
 	State(seq uint64) ([]byte, error)
-}
-
-// Checker is implemented by sinks that can tell beforehand whether they will work, for `cdc check`.
-type Checker interface {
-	Check(ctx context.Context) error
 }

@@ -38,7 +38,7 @@ func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 	if e.o.Schemas && e.schemas.value == nil {
 		e.schemas = e.makeDDLSchemas()
 	}
-	rec := format.Rec{Change: -1}
+	rec := format.Rec{Role: format.SchemaChange, Change: -1}
 	buf := o.Buf
 	if e.o.Keys {
 		rec.Key.Start = len(buf)

@@ -264,7 +264,7 @@ func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 	if d == nil || d.Temporary {
 		return nil
 	}
-	rec := format.Rec{Change: -1, Value: format.Span{Start: len(o.Buf)}}
+	rec := format.Rec{Role: format.SchemaChange, Change: -1, Value: format.Span{Start: len(o.Buf)}}
 	dst := append(o.Buf, `{"op":"ddl"`...)
 	if d.Database != "" {
 		dst = jsonenc.AppendText(append(dst, `,"db":`...), d.Database)

@@ -15,7 +15,7 @@ import (
 // queueLen is how many batches wait for the encoder. They are in the caller's memory budget; more would only add to the latency.
 const queueLen = 4
 
-// Sink is a sinks.Sink, sinks.Positioner, sinks.Starter and sinks.Checker.
+// Sink is a sinks.Sink, sinks.Positioner and sinks.Starter.
 type Sink struct {
 	w      *writer
 	queue  chan item
@@ -50,7 +50,6 @@ var (
 	_ sinks.Sink       = (*Sink)(nil)
 	_ sinks.Positioner = (*Sink)(nil)
 	_ sinks.Starter    = (*Sink)(nil)
-	_ sinks.Checker    = (*Sink)(nil)
 )
 
 // Open opens a sink on a folder, finishes the publication that a crash left half done, and removes what was not published. Faults:
