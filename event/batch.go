@@ -123,8 +123,8 @@ type Batch struct {
 	History  []schemas.Entry // steps of the schema history up to the end of this batch, to be saved before Pos
 	XA       []XA            // prepared transactions spooled or ended in this batch
 	Pos      Position
-	Dead     []DeadLetter    // changes that a transform has set aside for the dead letters
-	Received int64           // when its last byte was read, microseconds since 1970; 0 from a source without a clock
+	Dead     []DeadLetter // changes that a transform has set aside for the dead letters
+	Received int64        // when its last byte was read, microseconds since 1970; 0 from a source without a clock
 
 	cells  []Cell
 	arena  []byte
