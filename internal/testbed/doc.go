@@ -62,6 +62,7 @@
 //	  templates/KIND-HASH/  an initialised data folder, copied for each server
 //	  run/PID-xxx/          data folders of running servers, removed with the process
 //	  ports/                locks: who uses which port
+//	  java/NAME-HASH/       class paths that [Jars] fetched by their coordinates
 //	  apt/ jars/ m2/ *.part downloads that are under way; resumed, then removed
 //
 // Folders get their final name when they are whole. At each Launch the sizes of all files are

@@ -221,14 +221,8 @@ func ignoreNotExist(err error) error {
 // settings.xml (mirrors, proxies) holds, and unpacks the tarball inside it.
 // The repository is a folder of ours, for users whose own cannot be written.
 func (in *installation) unpackJar(ctx context.Context, log *progress, root string) (string, error) {
-	for tool, cure := range map[string]string{
-		"java": "install a Java runtime (Debian: openjdk-17-jre-headless), Maven needs it",
-		"mvn":  "install Maven (Debian: maven), older MySQL servers come from Maven Central",
-		"tar":  "install tar",
-	} {
-		if err := need(tool, cure); err != nil {
-			return "", err
-		}
+	if err := errors.Join(needMaven(), need("tar", "install tar")); err != nil {
+		return "", err
 	}
 	part := strings.Split(in.recipe.Artifact, ":")
 	dir := filepath.Join(in.cache, "jars")
