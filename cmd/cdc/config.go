@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"cdc/fault"
-	"cdc/format/debezium"
 	"cdc/gtid"
 	"cdc/internal/settings"
 	"cdc/schemas"
@@ -48,24 +47,22 @@ type SinkConfig struct {
 
 // FilesConfig is a folder of JSON lines.
 type FilesConfig struct {
-	Dir      string            `yaml:"dir" jsonschema_description:"Folder for the files."`
-	Path     string            `yaml:"path" jsonschema_description:"Path of a table's files below dir. Default {database}/{table}/{database}.{table}."`
-	Format   string            `yaml:"format" jsonschema:"enum=plain,enum=debezium" jsonschema_description:"plain (compact JSON of our own) or debezium. Default plain."`
-	Debezium *debezium.Options `yaml:"debezium" jsonschema_description:"Settings of the debezium format."`
-	Size     settings.Size     `yaml:"size" jsonschema_description:"A file of this size is published at the next end of a transaction. Default 128MiB."`
-	Interval time.Duration     `yaml:"interval" jsonschema_description:"The oldest change waits no longer for publication. Default 60s."`
+	Dir          string `yaml:"dir" jsonschema_description:"Folder for the files."`
+	Path         string `yaml:"path" jsonschema_description:"Path of a table's files below dir. Default {database}/{table}/{database}.{table}."`
+	FormatConfig `yaml:",inline"`
+
+	Size     settings.Size `yaml:"size" jsonschema_description:"A file of this size is published at the next end of a transaction. Default 128MiB."`
+	Interval time.Duration `yaml:"interval" jsonschema_description:"The oldest change waits no longer for publication. Default 60s."`
 }
 
 // StdoutConfig is standard output.
 type StdoutConfig struct {
-	Format   string            `yaml:"format" jsonschema:"enum=plain,enum=debezium" jsonschema_description:"plain (compact JSON of our own) or debezium. Default plain."`
-	Debezium *debezium.Options `yaml:"debezium" jsonschema_description:"Settings of the debezium format."`
+	FormatConfig `yaml:",inline"`
 }
 
 // NullConfig encodes and drops.
 type NullConfig struct {
-	Format   string            `yaml:"format" jsonschema:"enum=none,enum=plain,enum=debezium" jsonschema_description:"none, plain or debezium. Default none."`
-	Debezium *debezium.Options `yaml:"debezium" jsonschema_description:"Settings of the debezium format."`
+	FormatConfig `yaml:",inline"`
 }
 
 // CheckpointConfig is where the places are kept.
@@ -155,15 +152,15 @@ func (c *Config) validate() []settings.Problem {
 			if f.Interval < 0 {
 				problem(at+".sink.files.interval", "is negative")
 			}
-			validateFormat(&out, at+".sink.files", f.Format, f.Debezium, false)
+			f.validate(&out, at+".sink.files", false)
 		}
 		if f := s.Sink.Stdout; f != nil {
 			n++
-			validateFormat(&out, at+".sink.stdout", f.Format, f.Debezium, false)
+			f.validate(&out, at+".sink.stdout", false)
 		}
 		if f := s.Sink.Null; f != nil {
 			n++
-			validateFormat(&out, at+".sink.null", f.Format, f.Debezium, true)
+			f.validate(&out, at+".sink.null", true)
 		}
 		if n != 1 {
 			problem(at+".sink", "needs one of files, stdout, null; it has %d", n)
@@ -186,29 +183,6 @@ func (c *Config) validate() []settings.Problem {
 		problem("max_row", "%s is more than half of memory (%s)", c.MaxRow, memory)
 	}
 	return out
-}
-
-func validateFormat(out *[]settings.Problem, at, name string, opt *debezium.Options, none bool) {
-	switch name {
-	case "", "plain":
-	case "debezium":
-	case "none":
-		if none {
-			break
-		}
-		fallthrough
-	default:
-		*out = append(*out, settings.Problem{Path: at + ".format", Text: fmt.Sprintf("%q is neither plain nor debezium", name)})
-	}
-	if opt == nil {
-		return
-	}
-	if name != "debezium" {
-		*out = append(*out, settings.Problem{Path: at + ".debezium", Text: "goes with format: debezium only"})
-	}
-	if err := opt.Validate(); err != nil {
-		*out = append(*out, settings.Problem{Path: at + ".debezium", Text: err.Error()})
-	}
 }
 
 func (s *SourceConfig) flavor() gtid.Flavor {

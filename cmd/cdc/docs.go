@@ -134,8 +134,7 @@ func writeSettings(w io.Writer, t reflect.Type, path string) {
 	}
 	var parts []part
 	fmt.Fprintf(w, "## %s\n\n| setting | type | description |\n|---|---|---|\n", cmp.Or(path, "The file"))
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range settings.Fields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		if !f.IsExported() || name == "-" || name == "" {
 			continue

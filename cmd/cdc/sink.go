@@ -3,14 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 
 	"cdc/event"
-	"cdc/format"
-	"cdc/format/debezium"
-	"cdc/format/plain"
-	"cdc/gtid"
 	"cdc/sinks"
 	"cdc/sinks/files"
 	"cdc/sinks/null"
@@ -24,7 +19,7 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 	switch {
 	case cfg.Sink.Files != nil:
 		f := cfg.Sink.Files
-		enc, err := encoder(cmp.Or(f.Format, "plain"), f.Debezium, flavor)
+		enc, err := f.encoder(flavor, false)
 		if err != nil {
 			return nil, err
 		}
@@ -40,43 +35,18 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 			},
 		})
 	case cfg.Sink.Stdout != nil:
-		enc, err := encoder(cmp.Or(cfg.Sink.Stdout.Format, "plain"), cfg.Sink.Stdout.Debezium, flavor)
+		enc, err := cfg.Sink.Stdout.encoder(flavor, false)
 		if err != nil {
 			return nil, err
 		}
 		return stdout.New(a.out, stdout.Options{Encoder: enc, Budget: budget}), nil
 	default:
-		enc, err := encoder(cfg.Sink.Null.Format, cfg.Sink.Null.Debezium, flavor)
+		f := cfg.Sink.Null.FormatConfig
+		f.Format = cmp.Or(f.Format, "none")
+		enc, err := f.encoder(flavor, false)
 		if err != nil {
 			return nil, err
 		}
 		return null.New(enc), nil
 	}
-}
-
-// encoder makes encoders of a format; none is nil.
-func encoder(name string, opt *debezium.Options, flavor gtid.Flavor) (func() format.Encoder, error) {
-	switch name {
-	case "debezium":
-		o := debezium.Options{}
-		if opt != nil {
-			o = *opt
-		}
-		if o.Connector == "" {
-			o.Connector = flavor.String()
-		}
-		if err := o.Validate(); err != nil {
-			return nil, err
-		}
-		return func() format.Encoder {
-			e, err := debezium.New(o)
-			if err != nil {
-				panic(fmt.Sprintf("valid options were refused: %v", err)) // Validate has passed them
-			}
-			return e
-		}, nil
-	case "plain":
-		return func() format.Encoder { return plain.New(plain.Options{}) }, nil
-	}
-	return nil, nil
 }

@@ -235,7 +235,7 @@ func newPrinter(w io.Writer, o *tailOptions, flavor gtid.Flavor) (*printer, erro
 	default:
 		return nil, fault.New(fault.UsageInvalid, "--format: %q is none of plain, debezium, none", o.format)
 	}
-	enc, err := encoder(o.format, nil, flavor)
+	enc, err := (&FormatConfig{Format: o.format}).encoder(flavor, false)
 	if err != nil {
 		return nil, err
 	}

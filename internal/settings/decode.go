@@ -189,14 +189,14 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
 		d.fault(n, path, "want settings (key: value), found %q", n.GetToken().Value)
 		return
 	}
-	fields := map[string]int{}
+	fields := map[string][]int{}
 	var names []string
-	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+	for _, f := range Fields(v.Type()) {
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		if name == "" || name == "-" {
 			continue
 		}
-		fields[name] = i
+		fields[name] = f.Index
 		names = append(names, name)
 	}
 	seen := map[string]bool{}
@@ -206,7 +206,7 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
 		if path != "" {
 			at = path + "." + key
 		}
-		i, ok := fields[key]
+		index, ok := fields[key]
 		if !ok {
 			if near := nearest(key, names); near != "" {
 				d.fault(p.Key, path, "unknown setting %q; is it %q?", key, near)
@@ -223,8 +223,26 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
 		if t := p.Key.GetToken(); t.Position != nil {
 			d.doc.lines[at] = mark{t.Position.Line, t.Position.Column}
 		}
-		d.value(p.Value, v.Field(i), at)
+		d.value(p.Value, v.FieldByIndex(index), at)
 	}
+}
+
+// Fields gives the fields of a struct in their order. Those of a struct field with the tag `yaml:",inline"` stand in its place, as they do in
+// the file; Index is the way to each from t.
+func Fields(t reflect.Type) []reflect.StructField {
+	var out []reflect.StructField
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Tag.Get("yaml") != ",inline" {
+			out = append(out, f)
+			continue
+		}
+		for _, in := range Fields(f.Type) {
+			in.Index = append([]int{i}, in.Index...)
+			out = append(out, in)
+		}
+	}
+	return out
 }
 
 func (d *decoder) scalar(n ast.Node, v reflect.Value, path string) {

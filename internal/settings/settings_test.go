@@ -3,6 +3,7 @@ package settings
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,35 @@ ratio: 0.5
 		if !strings.Contains(got[i].Error(), want) {
 			t.Errorf("%v: want %s", got[i], want)
 		}
+	}
+}
+
+func TestDecodeInline(t *testing.T) {
+	type shared struct {
+		Format string `yaml:"format"`
+		Depth  *inner `yaml:"depth"`
+	}
+	var c struct {
+		Dir    string `yaml:"dir"`
+		Shared shared `yaml:",inline"`
+		Size   Size   `yaml:"size"`
+	}
+	doc, faults := Decode("c.yaml", []byte("dir: x\nformat: y\nsize: 1k\ndepth: {address: z}\n"), &c)
+	if len(faults) > 0 || c.Dir != "x" || c.Shared.Format != "y" || c.Size != 1024 || c.Shared.Depth.Address != "z" {
+		t.Fatal(c, faults)
+	}
+	if got := doc.At([]Problem{{Path: "format", Text: "bad"}})[0].Error(); !strings.Contains(got, "c.yaml:2:1") {
+		t.Error(got)
+	}
+	if _, faults := Decode("c.yaml", []byte("formt: y\n"), &c); len(faults) != 1 || !strings.Contains(faults[0].Error(), `is it "format"?`) {
+		t.Error(faults)
+	}
+	var names []string
+	for _, f := range Fields(reflect.TypeOf(c)) {
+		names = append(names, f.Name)
+	}
+	if got := strings.Join(names, " "); got != "Dir Format Depth Size" {
+		t.Error(got)
 	}
 }
 
