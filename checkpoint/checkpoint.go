@@ -26,6 +26,9 @@ type Record struct {
 	Saved     int64      // when it was saved, microseconds since 1970
 	Rows      uint64     // acknowledged so far, since the stream began
 	Txns      uint64
+	// ByHand says that an operator has set the place: the history says nothing of the tables there but what he said too, and a sink that keeps a
+	// place of its own may be behind it.
+	ByHand bool
 }
 
 // Store keeps records. It is safe for concurrent use.

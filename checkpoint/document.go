@@ -10,7 +10,7 @@ import (
 )
 
 // documentFormat is the version of the JSON text of a Document.
-const documentFormat = 1
+const documentFormat = 2
 
 // Document is everything a checkpoint knows of one stream, for people and for tools: its JSON text is what `cdc checkpoint export` prints and
 // what can be read back into another folder.
@@ -44,6 +44,7 @@ type recordJSON struct {
 	Saved     int64      `json:"saved,omitempty"`
 	Rows      uint64     `json:"rows"`
 	Txns      uint64     `json:"txns"`
+	ByHand    bool       `json:"by_hand,omitempty"`
 }
 
 // MarshalJSON gives the text of a record as in a Document.
@@ -51,7 +52,7 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	j := recordJSON{
 		Flavor: r.Server.Flavor.String(), ServerID: r.Server.ID, Version: r.Server.Version, Address: r.Server.Address,
 		File: r.File, Offset: r.Offset, Time: r.Time, SchemaSeq: r.SchemaSeq, Selection: r.Selection,
-		XA: r.XA, SinkState: r.SinkState, Saved: r.Saved, Rows: r.Rows, Txns: r.Txns,
+		XA: r.XA, SinkState: r.SinkState, Saved: r.Saved, Rows: r.Rows, Txns: r.Txns, ByHand: r.ByHand,
 	}
 	if !r.Server.UUID.IsZero() {
 		j.UUID = r.Server.UUID.String()
@@ -72,7 +73,7 @@ func (r *Record) UnmarshalJSON(text []byte) error {
 	*r = Record{
 		Server: event.Server{ID: j.ServerID, Version: j.Version, Address: j.Address},
 		File:   j.File, Offset: j.Offset, Time: j.Time, SchemaSeq: j.SchemaSeq, Selection: j.Selection,
-		XA: j.XA, SinkState: j.SinkState, Saved: j.Saved, Rows: j.Rows, Txns: j.Txns,
+		XA: j.XA, SinkState: j.SinkState, Saved: j.Saved, Rows: j.Rows, Txns: j.Txns, ByHand: j.ByHand,
 	}
 	switch j.Flavor {
 	case gtid.MySQL.String():
@@ -128,8 +129,11 @@ func (d *Document) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &j); err != nil {
 		return err
 	}
-	if j.Format != documentFormat {
+	if j.Format < 1 || j.Format > documentFormat {
 		return fmt.Errorf("a checkpoint text of format %d, known is %d", j.Format, documentFormat)
+	}
+	if j.Format == 1 {
+		j.Record.ByHand = j.Record.SchemaSeq == 0 // as of records of version 1
 	}
 	*d = Document{Stream: j.Stream, Record: j.Record}
 	for i, raw := range j.History {

@@ -20,7 +20,7 @@ import (
 //	body      of that version; docs/checkpoint-format.md
 const (
 	recordMagic   = "cdcr"
-	recordVersion = 1
+	recordVersion = 2
 	recordHeader  = len(recordMagic) + 4 + 1
 )
 
@@ -70,16 +70,13 @@ func Encode(e Encoded) []byte {
 	for _, x := range r.XA {
 		b = appendString(b, x.ID)
 		b = appendString(b, x.Spool)
-		if x.Done {
-			b = append(b, 1)
-		} else {
-			b = append(b, 0)
-		}
+		b = appendBool(b, x.Done)
 	}
 	b = appendString(b, string(r.SinkState))
 	b = binary.AppendVarint(b, r.Saved)
 	b = binary.AppendUvarint(b, r.Rows)
 	b = binary.AppendUvarint(b, r.Txns)
+	b = appendBool(b, r.ByHand)
 	binary.LittleEndian.PutUint32(b[len(recordMagic):], crc32.Checksum(b[recordHeader-1:], castagnoli))
 	return b
 }
@@ -87,6 +84,13 @@ func Encode(e Encoded) []byte {
 func appendString(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 // Decode reads what Encode wrote, in any version up to the newest. It fails with fault.CheckpointCorrupt where a byte is not what was
@@ -99,11 +103,18 @@ func Decode(b []byte) (Encoded, error) {
 	if binary.LittleEndian.Uint32(b[len(recordMagic):]) != crc32.Checksum(b[recordHeader-1:], castagnoli) {
 		return Encoded{}, fault.New(fault.CheckpointCorrupt, "the checksum of a record does not match")
 	}
-	if v := b[recordHeader-1]; v != recordVersion {
+	v := b[recordHeader-1]
+	if v == 0 || v > recordVersion {
 		return Encoded{}, fault.New(fault.CheckpointVersion, "a record of version %d, known is %d", v, recordVersion)
 	}
 	d := decoder{b: b, at: recordHeader}
 	e := d.record1()
+	if v == 1 {
+		// There was no mark: a place set by hand was told by its having no history, and a record in which that was so by itself was taken for one.
+		e.Record.ByHand = e.Record.SchemaSeq == 0
+	} else {
+		e.Record.ByHand = d.bool()
+	}
 	if d.err == nil && d.at != len(b) {
 		d.fail(fmt.Errorf("%d bytes too many", len(b)-d.at))
 	}
@@ -113,7 +124,7 @@ func Decode(b []byte) (Encoded, error) {
 	return e, nil
 }
 
-// record1 reads the body of version 1.
+// record1 reads the body of version 1, with which those of later versions begin.
 func (d *decoder) record1() (e Encoded) {
 	r := &e.Record
 	e.Stream = d.string()

@@ -32,6 +32,7 @@ func records(t testing.TB) []checkpoint.Encoded {
 			Server: event.Server{Flavor: gtid.MariaDB, ID: 1<<32 - 1, Version: "11.8.1-MariaDB"}, GTIDs: mariadb,
 			File: "bin.000001", Offset: 1<<64 - 1, Time: -5, Saved: 1 << 62, SinkState: []byte{0}, XA: []event.XA{{ID: "a"}, {Done: true}},
 		}},
+		{Stream: "byhand", Generation: 2, Record: checkpoint.Record{Server: event.Server{Flavor: gtid.MariaDB}, GTIDs: mariadb, Saved: 5, SchemaSeq: 2, ByHand: true}},
 	}
 }
 
@@ -61,27 +62,61 @@ func flipped(b []byte, i int) []byte {
 	return c
 }
 
-// TestRecordGolden holds the encoding to what earlier programs wrote.
+func golden(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name+".hex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestRecordGolden holds the encoding to its version, and reads what earlier programs wrote.
 func TestRecordGolden(t *testing.T) {
 	for _, e := range records(t) {
-		path := filepath.Join("testdata", "record-v1-"+e.Stream+".hex")
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
-		if err != nil {
-			t.Fatal(err)
-		}
+		want := golden(t, "record-v2-"+e.Stream)
 		if got := checkpoint.Encode(e); !bytes.Equal(got, want) {
 			t.Errorf("%s: got %x, want %x: a new layout needs a new version", e.Stream, got, want)
 		}
+		if e.Stream == "byhand" {
+			continue // which version 1 could not say
+		}
+		got, err := checkpoint.Decode(golden(t, "record-v1-"+e.Stream))
+		if err != nil {
+			t.Errorf("%s: %v", e.Stream, err)
+			continue
+		}
+		e.Record.ByHand = e.Record.SchemaSeq == 0 // which is how version 1 told
+		if d := checkpointtest.Same(got.Record, e.Record); d != "" || got.Stream != e.Stream || got.Generation != e.Generation {
+			t.Errorf("%s of version 1: %+v, %s", e.Stream, got, d)
+		}
+	}
+}
+
+// TestEntryOfVersion1 reads an entry whose text is not UTF-8 as the first program wrote it: reason and names of plain keys stood there as they were.
+func TestEntryOfVersion1(t *testing.T) {
+	const text = `{"seq":1,"kind":3,"table":{"database":"d","name":"t\u00ff","columns":null,"plain":[{"name":"kü","parts":null}]},` +
+		`"reason":"über","database":"d","name":"t\u00ff","bytes":true}`
+	e, err := checkpoint.UnmarshalEntry([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Name.Table != "t\xff" || e.Table.Name != "t\xff" || e.Table.Plain[0].Name != "kü" || e.Reason != "über" {
+		t.Errorf("%+v %+v", e, e.Table)
+	}
+	old := golden(t, "entry-v1")
+	if e, err = checkpoint.DecodeEntry("s", 3, old); err != nil || len(e.Table.Columns) != 2 {
+		t.Errorf("%+v, %v", e, err)
 	}
 }
 
 func TestNewerVersionsAreTold(t *testing.T) {
 	// Bodies of versions to come mean nothing here, their headers do.
-	record := []byte("cdcr\x00\x00\x00\x00\x02anything")
+	record := []byte("cdcr\x00\x00\x00\x00\x03anything")
 	sum := checkpointtest.CRC(record[8:])
 	for k := range 4 {
 		record[4+k] = byte(sum >> (8 * k))
@@ -89,7 +124,7 @@ func TestNewerVersionsAreTold(t *testing.T) {
 	if _, err := checkpoint.Decode(record); !fault.Has(err, fault.CheckpointVersion) {
 		t.Error(err)
 	}
-	entry := []byte("\x00\x00\x00\x00\x02anything")
+	entry := []byte("\x00\x00\x00\x00\x03anything")
 	sum = checkpointtest.CRC([]byte("a\x00\x00\x00\x00\x00\x00\x00\x00\x01"), entry[4:])
 	for k := range 4 {
 		entry[k] = byte(sum >> (8 * k))
@@ -104,11 +139,17 @@ func TestEntryRoundTrip(t *testing.T) {
 	raw.Statement = "create table \xff"
 	raw.Table.Columns[0].Members = []string{"\x00", "é", "\xe9"}
 	raw.Table.Columns[1].Default, raw.Table.Columns[1].HasDefault = "\xfe", true
+	raw.Reason = "caf\xe9"
+	raw.Table.Plain = []schemas.Key{{Name: "\xfc", Parts: []schemas.KeyPart{{Column: 0}}}}
+	reason := checkpointtest.Entry(5, 1)
+	reason.Kind, reason.Reason, reason.Table = schemas.ForgetTable, "near '\xff'", nil
+	key := checkpointtest.Entry(6, 1)
+	key.Table.Plain = []schemas.Key{{Name: "é"}, {Name: "\xe9"}}
 	raw.Table.Unique = []schemas.Key{{Name: "\xfd", Parts: []schemas.KeyPart{{Column: -1, Prefix: 3}}}}
 	for _, e := range []schemas.Entry{
 		{Seq: 1, Kind: schemas.PutDatabase, Name: schemas.Name{Database: "d"}, Charset: "utf8mb4", Collation: "utf8mb4_bin"},
 		{Seq: 2, Kind: schemas.ForgetTable, Name: schemas.Name{Database: "d<&>", Table: "t\u2028"}, GTID: gtid.GTID{Flavor: gtid.MariaDB, Domain: 1, Server: 2, Seq: 3}},
-		checkpointtest.Entry(3, 200), raw,
+		checkpointtest.Entry(3, 200), raw, reason, key,
 	} {
 		b, err := checkpoint.EncodeEntry("s", &e)
 		if err != nil {
@@ -130,7 +171,7 @@ func TestEntryRoundTrip(t *testing.T) {
 			}
 		}
 	}
-	if raw.Table.Columns[0].Members[2] != "\xe9" {
+	if raw.Table.Columns[0].Members[2] != "\xe9" || key.Table.Plain[1].Name != "\xe9" {
 		t.Error("encoding changed the table")
 	}
 }
@@ -155,7 +196,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		`{}`, `{"format":2,"stream":"a","record":{"flavor":"mysql","schema_seq":0},"history":[]}`,
+		`{}`, `{"format":3,"stream":"a","record":{"flavor":"mysql","schema_seq":0},"history":[]}`,
 		`{"format":1,"stream":"../a","record":{"flavor":"mysql","schema_seq":0},"history":[]}`,
 		`{"format":1,"stream":"a","record":{"flavor":"oracle","schema_seq":0},"history":[]}`,
 		`{"format":1,"stream":"a","record":{"flavor":"mysql","schema_seq":1},"history":[]}`,
@@ -168,13 +209,24 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// A document of format 1 said by its empty history that its place was set by hand.
+func TestDocumentOfFormat1(t *testing.T) {
+	for format, want := range map[string]bool{"1": true, "2": false} {
+		var d checkpoint.Document
+		text := `{"format":` + format + `,"stream":"a","record":{"flavor":"mysql","schema_seq":0},"history":[]}`
+		if err := json.Unmarshal([]byte(text), &d); err != nil || d.Record.ByHand != want {
+			t.Errorf("format %s: %+v, %v", format, d.Record, err)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, e := range records(f) {
 		f.Add(checkpoint.Encode(e)[9:])
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		// The checksum is made right, or nothing behind it would ever be reached.
-		b := append([]byte("cdcr\x00\x00\x00\x00\x01"), body...)
+		b := append([]byte("cdcr\x00\x00\x00\x00\x02"), body...)
 		sum := checkpointtest.CRC(b[8:])
 		for k := range 4 {
 			b[4+k] = byte(sum >> (8 * k))

@@ -22,7 +22,7 @@ import (
 // when packed, and all of it lies in the mapped files of a database.
 const (
 	maxEntry     = 256 << 20 // of text
-	entryVersion = 1
+	entryVersion = 2
 	entryHeader  = 4 + 1
 )
 
@@ -33,8 +33,10 @@ type entryJSON struct {
 	GTID     string `json:"gtid,omitempty"`
 	Database string `json:"database"`
 	Name     string `json:"name,omitempty"` // the table's
-	// Bytes says that the entry has text that is not UTF-8. JSON would replace such bytes in silence, so then each byte of every string is
+	// Raw says that the entry has text that is not UTF-8. JSON would replace such bytes in silence, so then each byte of every string is
 	// kept as the code point of its number.
+	Raw bool `json:"raw,omitempty"`
+	// Bytes said the same in version 1, of all strings but the reason and the names of keys that are not unique.
 	Bytes bool `json:"bytes,omitempty"`
 }
 
@@ -71,7 +73,7 @@ func CheckEntry(stream string, seq uint64, b []byte) error {
 	if binary.LittleEndian.Uint32(b) != entryCRC(stream, seq, b[entryHeader-1:]) {
 		return fault.New(fault.CheckpointCorrupt, "the checksum of a schema entry does not match")
 	}
-	if v := b[entryHeader-1]; v != entryVersion {
+	if v := b[entryHeader-1]; v == 0 || v > entryVersion {
 		return fault.New(fault.CheckpointVersion, "a schema entry of version %d, known is %d", v, entryVersion)
 	}
 	return nil
@@ -108,8 +110,8 @@ func DecodeEntry(stream string, seq uint64, b []byte) (*schemas.Entry, error) {
 func MarshalEntry(e *schemas.Entry) ([]byte, error) {
 	j := entryJSON{entryFields: (*entryFields)(e), GTID: e.GTID.String(), Database: e.Name.Database, Name: e.Name.Table}
 	if !validText(e) {
-		wide := mapText(e, widen)
-		j.entryFields, j.Database, j.Name, j.Bytes = (*entryFields)(wide), wide.Name.Database, wide.Name.Table, true
+		wide := mapText(e, widen, true)
+		j.entryFields, j.Database, j.Name, j.Raw = (*entryFields)(wide), wide.Name.Database, wide.Name.Table, true
 	}
 	text, err := json.Marshal(j)
 	if err != nil {
@@ -137,8 +139,8 @@ func UnmarshalEntry(text []byte) (*schemas.Entry, error) {
 		}
 		e.GTID = g
 	}
-	if j.Bytes {
-		e = mapText(e, narrow)
+	if j.Raw || j.Bytes {
+		e = mapText(e, narrow, j.Raw)
 	}
 	return e, nil
 }
@@ -146,12 +148,12 @@ func UnmarshalEntry(text []byte) (*schemas.Entry, error) {
 // validText reports that all text of an entry is UTF-8.
 func validText(e *schemas.Entry) bool {
 	ok := true
-	eachText(e, func(s *string) { ok = ok && utf8.ValidString(*s) })
+	eachText(e, true, func(s *string) { ok = ok && utf8.ValidString(*s) })
 	return ok
 }
 
-// mapText gives a copy of e with f applied to each of its strings. Tables are immutable and shared, so nothing of e itself is changed.
-func mapText(e *schemas.Entry, f func(string) string) *schemas.Entry {
+// mapText gives a copy of e with f applied to each of its strings; see eachText. Tables are immutable and shared, so nothing of e itself is changed.
+func mapText(e *schemas.Entry, f func(string) string, all bool) *schemas.Entry {
 	c := *e
 	if c.Table != nil {
 		t := *c.Table
@@ -159,16 +161,20 @@ func mapText(e *schemas.Entry, f func(string) string) *schemas.Entry {
 		for i := range t.Columns {
 			t.Columns[i].Members = slices.Clone(t.Columns[i].Members)
 		}
-		t.Unique = slices.Clone(t.Unique)
+		t.Unique, t.Plain = slices.Clone(t.Unique), slices.Clone(t.Plain)
 		c.Table = &t
 	}
-	eachText(&c, func(s *string) { *s = f(*s) })
+	eachText(&c, all, func(s *string) { *s = f(*s) })
 	return &c
 }
 
-func eachText(e *schemas.Entry, f func(*string)) {
+// eachText calls f with each string; without all, with those that version 1 shielded.
+func eachText(e *schemas.Entry, all bool, f func(*string)) {
 	for _, s := range []*string{&e.Name.Database, &e.Name.Table, &e.Charset, &e.Collation, &e.File, &e.Statement} {
 		f(s)
+	}
+	if all {
+		f(&e.Reason)
 	}
 	t := e.Table
 	if t == nil {
@@ -188,6 +194,11 @@ func eachText(e *schemas.Entry, f func(*string)) {
 	}
 	for i := range t.Unique {
 		f(&t.Unique[i].Name)
+	}
+	if all {
+		for i := range t.Plain {
+			f(&t.Plain[i].Name)
+		}
 	}
 }
 

@@ -158,6 +158,7 @@ func (c *core) fold(s *slot) {
 	}
 	r.Rows += s.rows
 	r.Txns += s.txns
+	r.ByHand = false // the first batch brought the tables of the place
 }
 
 // binder runs one transform.

@@ -46,7 +46,7 @@ func Record(n, seq uint64) checkpoint.Record {
 		Server: event.Server{Flavor: gtid.MySQL, UUID: u, ID: uint32(n), Version: "8.0.36", Address: "db1:3306"},
 		GTIDs:  set, File: fmt.Sprintf("binlog.%06d", n), Offset: 4 + n<<33, Time: int64(n) * 1e6, SchemaSeq: seq, Selection: "shop.%",
 		XA:        []event.XA{{ID: fmt.Sprint("g", n), Spool: "x", Done: n%2 == 0}},
-		SinkState: state, Saved: int64(n) + 1, Rows: n * 3, Txns: n,
+		SinkState: state, Saved: int64(n) + 1, Rows: n * 3, Txns: n, ByHand: n%5 == 3,
 	}
 }
 

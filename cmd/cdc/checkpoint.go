@@ -171,7 +171,7 @@ func (c *Config) newDocument(ctx context.Context, store *badger.Store, name, to,
 	if perr != nil {
 		return nil, fault.New(fault.UsageInvalid, "--to: %w", perr)
 	}
-	rec := checkpoint.Record{Selection: sel.Hash()}
+	rec := checkpoint.Record{Selection: sel.Hash(), ByHand: true}
 	rec.Server.Flavor = c.Source.flavor()
 	if err == nil {
 		rec.Rows, rec.Txns = doc.Record.Rows, doc.Record.Txns

@@ -89,7 +89,7 @@ func (s *stream) once(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if rec.SchemaSeq == 0 {
+	if rec.SchemaSeq == 0 && (rec.ByHand || rec.Saved == 0) {
 		catalog = nil // nothing is known yet: the source reads the tables from the server
 	}
 
@@ -106,7 +106,7 @@ func (s *stream) once(ctx context.Context) error {
 	// Every stream has an equal part of the memory.
 	budget := event.NewBudget(int64(cfg.Memory) / int64(len(cfg.Streams)))
 	_, _, limit := budget.Used()
-	sink, err := openSink(ctx, a, s.cfg, budget, rec.Saved != 0 && rec.SchemaSeq == 0, s.log)
+	sink, err := openSink(ctx, a, s.cfg, budget, rec.ByHand, s.log)
 	if err != nil {
 		return err
 	}
@@ -197,8 +197,7 @@ func (s *stream) load(ctx context.Context, sel *schemas.Selector) (checkpoint.Re
 		// From here on only file and offset move on. A set that stays behind would name the wrong place once GTIDs are used again.
 		rec.GTIDs = nil
 	}
-	if rec.SchemaSeq == 0 {
-		// Set by hand: a place without the tables of that place.
+	if rec.ByHand {
 		if rec.GTIDs != nil {
 			return rec, live.Start{Kind: live.StartGTIDs, GTIDs: rec.GTIDs}, nil
 		}
