@@ -53,6 +53,7 @@ const (
 type Group struct {
 	Off   uint64 // of the event in its binlog file (of the payload event for one in a compressed transaction)
 	Txn   uint32 // index in Batch.Txns
+	First uint32 // Change.Row of the event's first row, also where the event is split over batches or that row is not in the batch any more
 	Flags uint16 // see GroupNoForeignKeys and the others
 	Query Text   // the statement, where binlog_rows_query_log_events is on
 }
@@ -174,12 +175,12 @@ func (b *Batch) Text(t Text) []byte { return b.arena[t.Off : t.Off+t.Len : t.Off
 
 // Bytes is the memory that the batch holds, in bytes.
 func (b *Batch) Bytes() int64 {
-	return int64(cap(b.cells))*16 + int64(cap(b.arena)) + int64(cap(b.Changes))*20 + int64(cap(b.Txns))*160 + int64(cap(b.Groups))*24
+	return int64(cap(b.cells))*16 + int64(cap(b.arena)) + int64(cap(b.Changes))*20 + int64(cap(b.Txns))*160 + int64(cap(b.Groups))*32
 }
 
 // Size is how much of that memory is used, in bytes: what a source compares with its limit for cutting a batch.
 func (b *Batch) Size() int64 {
-	return int64(len(b.cells))*16 + int64(len(b.arena)) + int64(len(b.Changes))*20 + int64(len(b.Txns))*160 + int64(len(b.Groups))*24
+	return int64(len(b.cells))*16 + int64(len(b.arena)) + int64(len(b.Changes))*20 + int64(len(b.Txns))*160 + int64(len(b.Groups))*32
 }
 
 // AddTable gives the index of a table version in the batch, adding it if need be. ok is false where the batch is full (65,535 versions).

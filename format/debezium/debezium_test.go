@@ -209,17 +209,11 @@ func compare(t *rapid.T, o debezium.Options, b *event.Batch, c *event.Change, ou
 	}
 	txn := b.Txn(c)
 	g := b.Groups[c.Group]
-	first := c.Row
-	for i := range b.Changes {
-		if b.Changes[i].Group == c.Group {
-			first = min(first, b.Changes[i].Row)
-		}
-	}
 	num := batchtest.NumberOf[int64]
 	source := map[string]any{
 		"version": "3.5.0.Final", "connector": "mysql", "name": "cdc", "ts_ms": num(txn.Original / 1000), "snapshot": "false", "db": tab.Database, "sequence": nil,
 		"ts_us": num(txn.Original), "ts_ns": num(txn.Original * 1000), "table": tab.Name, "server_id": num(int64(txn.ServerID)), "gtid": nil,
-		"file": txn.File, "pos": num(int64(g.Off)), "row": num(int64(c.Row - first)), "thread": nil, "query": nil,
+		"file": txn.File, "pos": num(int64(g.Off)), "row": num(int64(c.Row - g.First)), "thread": nil, "query": nil,
 	}
 	if txn.Original <= 0 {
 		delete(source, "ts_ms")

@@ -36,10 +36,6 @@ type source struct {
 	read bool
 	head []byte // to `"pos":`
 	rest []byte // `,"thread":...,"query":`
-
-	// The row number of Debezium counts the rows of one rows event. An event may be split over batches.
-	group uint64 // offset of the rows event
-	first uint32 // Row of its first change
 }
 
 func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byte {
@@ -49,20 +45,13 @@ func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byt
 	s := &e.source
 	id := identify(t)
 	read := c.Op == event.Read
-	same := id == s.txn
-	if !same || p != s.plan || read != s.read {
+	if id != s.txn || p != s.plan || read != s.read {
 		s.build(e, id, p, read)
-	}
-	if !same || g.Off != s.group || c.Row < s.first {
-		for i > 0 && b.Changes[i-1].Group == c.Group { // those before it may have gone elsewhere
-			i--
-		}
-		s.group, s.first = g.Off, b.Changes[i].Row
 	}
 	dst = append(dst, s.head...)
 	dst = jsonenc.AppendUint(dst, g.Off)
 	dst = append(dst, `,"row":`...)
-	dst = jsonenc.AppendUint(dst, uint64(c.Row-s.first))
+	dst = jsonenc.AppendUint(dst, uint64(c.Row-g.First)) // Debezium counts the rows of one rows event
 	dst = append(dst, s.rest...)
 	if e.o.Query && g.Query.Len > 0 {
 		out, ok := jsonenc.AppendSurrogates(dst, b.Text(g.Query))

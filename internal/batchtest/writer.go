@@ -64,7 +64,7 @@ func (w *Writer) Row(n uint32) *Writer {
 
 // Group adds a rows event with the statement that caused it, "" for none.
 func (w *Writer) Group(flags uint16, query string) *Writer {
-	g := event.Group{Off: w.next, Txn: uint32(len(w.b.Txns) - 1), Flags: flags}
+	g := event.Group{Off: w.next, Txn: uint32(len(w.b.Txns) - 1), First: w.row, Flags: flags}
 	if query != "" {
 		g.Query = w.b.AddText([]byte(query))
 	}

@@ -11,6 +11,7 @@ type rowsState struct {
 	op      event.Op
 	partial bool
 	flags   uint16
+	first   uint32 // ordinal of its first row
 	plan    *plan
 	before  []byte // bitmaps of the columns that are present, nil where there is no such image
 	after   []byte
@@ -88,7 +89,7 @@ func (a *Assembler) beginRows(h *Header, raw []byte) (wanted bool, err error) {
 		a.endStatementRows(flags)
 		return false, a.txn.xa.add(a.format, raw)
 	}
-	s := rowsState{active: true, flags: flags, plan: p, partial: h.Type == PartialUpdateRows}
+	s := rowsState{active: true, flags: flags, first: a.txn.row, plan: p, partial: h.Type == PartialUpdateRows}
 	columns := int(min(c.lenenc(), maxColumns))
 	bitmap := (columns + 7) / 8
 	switch h.Type {
@@ -182,7 +183,7 @@ func (a *Assembler) decode(b *event.Batch, s *rowsState) (again bool, err error)
 		if s.grouped != a.epoch {
 			b.PutSlabs(cells, arena)
 			a.part(b)
-			a.group(b, s.flags)
+			a.group(b, s.flags, s.first)
 			cells, arena = b.Slabs()
 			s.grouped = a.epoch
 		}

@@ -214,7 +214,7 @@ func (a *Assembler) truncate(b *event.Batch, ddl *schemas.DDL) {
 			table = &schemas.Table{Database: n.Database, Name: n.Table, Origin: schemas.FromImage}
 		}
 		index, _ := b.AddTable(table) // the batch has nothing else
-		a.group(b, 0)
+		a.group(b, 0, a.txn.row)
 		b.AddChange(event.Truncate, index, a.txn.row, 0, 0)
 		a.txn.row++
 		a.txn.seen++
@@ -222,9 +222,9 @@ func (a *Assembler) truncate(b *event.Batch, ddl *schemas.DDL) {
 	}
 }
 
-// group begins the changes of one event.
-func (a *Assembler) group(b *event.Batch, flags uint16) {
-	b.Groups = append(b.Groups, event.Group{Off: a.place.off, Txn: uint32(a.txn.index), Flags: flags, Query: a.text(b)})
+// group begins the changes of one event, of which the first has the number first.
+func (a *Assembler) group(b *event.Batch, flags uint16, first uint32) {
+	b.Groups = append(b.Groups, event.Group{Off: a.place.off, Txn: uint32(a.txn.index), First: first, Flags: flags, Query: a.text(b)})
 }
 
 // xaPrepare ends the open XA transaction: its rows stay in the spool, or come now where it commits in one phase.
