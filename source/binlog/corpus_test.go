@@ -289,6 +289,8 @@ func (d *dumper) change(b *event.Batch, i int) {
 		if g.Query.Len > 0 {
 			fmt.Fprintf(&d.out, " query=%.60q", b.Text(g.Query))
 		}
+	} else {
+		fmt.Fprintf(&d.out, " in event %d", c.Row-g.First) // wherever the event is cut
 	}
 	d.out.WriteByte('\n')
 	d.row("-", t, b.Before(i))
