@@ -172,7 +172,7 @@ func TestFilteredTables(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	if !strings.Contains(got, "  0 insert shop.other\n") {
+	if !strings.Contains(got, "  0 insert shop.other in event 0\n") {
 		t.Error("the row in the middle of a transaction is not number 0")
 	}
 }
