@@ -163,7 +163,14 @@ func (b *Batch) row(c *Change, at uint32) Row {
 	if at == 0 {
 		return Row{}
 	}
-	n := uint32(len(b.Tables[c.Table].Columns))
+	return b.image(at, len(b.Tables[c.Table].Columns))
+}
+
+func (b *Batch) image(at uint32, columns int) Row {
+	if at == 0 {
+		return Row{}
+	}
+	n := uint32(columns)
 	return Row{Cells: b.cells[at : at+n : at+n], arena: b.arena}
 }
 

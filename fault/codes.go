@@ -34,6 +34,7 @@ const (
 	SourceAuthPlugin      Code = 2020
 	SourceRowFormat       Code = 2021
 	SourceRollback        Code = 2022
+	SourceCascades        Code = 2023
 
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
@@ -72,9 +73,15 @@ const (
 	PipelineMemory   Code = 7001
 	PipelineInternal Code = 7002
 	PipelineStopped  Code = 7003
+	PipelineCheck    Code = 7004
+	PipelineAdmin    Code = 7005
 
 	FormatValue    Code = 8001
 	TransformError Code = 8002
+	TransformTable Code = 8003
+	TransformRoute Code = 8004
+	TransformLimit Code = 8005
+	DeadLetterSave Code = 8006
 )
 
 // Description is a line of the error reference.
@@ -128,6 +135,7 @@ var descriptions = [...]Description{
 	{SourceAuthPlugin, Fatal, "the server asks for a way of logging in that is not safe or not known", "use caching_sha2_password, ed25519 or mysql_native_password, and TLS for a clear-text one"},
 	{SourceRowFormat, Fatal, "the source does not write row format", "SET GLOBAL binlog_format=ROW (SET PERSIST on MySQL 8.0 and later)"},
 	{SourceRollback, Fatal, "a transaction that was handed over in part was rolled back in the binlog", "step over this transaction by `cdc checkpoint set` and take its tables anew; raising memory makes batches larger, up to 2 MiB"},
+	{SourceCascades, Fatal, "foreign keys change rows of captured tables below the binlog, so that those changes would be missing", "make the constraints RESTRICT, leave the tables out, or accept it by source.accept_unlogged_cascades"},
 
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
@@ -166,7 +174,13 @@ var descriptions = [...]Description{
 	{PipelineMemory, Fatal, "one row needs more memory than the budget", "raise memory, or lower max_row"},
 	{PipelineInternal, Fatal, "an invariant does not hold", "report it with the log; the checkpoint was not moved"},
 	{PipelineStopped, Fatal, "a stream of the pipeline has failed", "see the error it names"},
+	{PipelineCheck, Fatal, "the check before the start found what a run would stop at", "`cdc check FILE` lists each with its cure; `cdc run --no-check` starts all the same"},
+	{PipelineAdmin, Fatal, "the admin address could not be listened at", "choose another address or port in admin.listen"},
 
 	{FormatValue, Data, "a value cannot be said in this format without changing it", "choose another mode of the format, as named in its page"},
-	{TransformError, Data, "a transform failed on a row", "mend the transform"},
+	{TransformError, Data, "a transform failed on a row", "mend the transform, or let such rows go to the dead letters by on_error: dead_letter"},
+	{TransformTable, Fatal, "a transform does not fit a table", "mend the transform, or narrow it to other tables, as the message shows"},
+	{TransformRoute, Fatal, "two tables that are routed to one name differ", "make their columns equal, route them to different names, or allow it by columns: any"},
+	{TransformLimit, Data, "an expression made a value larger than allowed", "write it so that it makes less, or let such rows go to the dead letters by on_error: dead_letter"},
+	{DeadLetterSave, Retry, "a dead letter could not be written", "free space or mend the folder named; nothing is acknowledged before it is written"},
 }

@@ -116,6 +116,9 @@ func systemDatabase(name string) bool {
 	return false
 }
 
+// Wild reports whether a name matches a pattern in the syntax that Selector describes.
+func Wild(pattern, name string) bool { return wild(pattern, name) }
+
 // wild matches in time proportional to len(p)*len(s), whatever the pattern.
 func wild(p, s string) bool {
 	pi, si := 0, 0
