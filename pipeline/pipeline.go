@@ -81,6 +81,7 @@ func New(ctx context.Context, opt Options) (*Pipeline, error) {
 			return nil, err
 		}
 	}
+	place.ByFile = byFile(opt.Source)
 	fresh := opt.Record.Saved == 0
 	if fresh && placed {
 		return nil, fault.New(fault.CheckpointMissing, "the sink holds changes of stream %q up to %s, and there is no checkpoint of it", opt.Stream, place).
@@ -107,7 +108,12 @@ func (p *Pipeline) startSink(ctx context.Context) error {
 		return nil
 	}
 	r := &p.core.rec
-	return s.Start(ctx, sinks.Place{GTIDs: r.GTIDs.Clone(), File: r.File, Offset: r.Offset})
+	return s.Start(ctx, sinks.Place{GTIDs: r.GTIDs.Clone(), File: r.File, Offset: r.Offset, ByFile: byFile(p.opt.Source)})
+}
+
+func byFile(s source.Source) bool {
+	f, ok := s.(source.Filer)
+	return ok && f.ByFile()
 }
 
 // begin takes the first batch of a new stream. A source that starts somewhere in the midst says where by a batch without transactions: that place

@@ -304,6 +304,16 @@ func TestSupervise(t *testing.T) {
 			runs++
 			return fault.New(fault.SourceLost, "gone")
 		})
+		if !fault.Has(err, fault.SourceLost) || runs != 1 {
+			t.Errorf("a run that fails after the stop: %d runs, %v", runs, err)
+		}
+		stop = make(chan struct{})
+		runs = 0
+		err = Supervise(t.Context(), stop, log, func(context.Context) error {
+			runs++
+			time.AfterFunc(time.Millisecond, func() { close(stop) })
+			return fault.New(fault.SourceLost, "gone")
+		})
 		if err != nil || runs != 1 {
 			t.Errorf("stopped between two runs: %d runs, %v", runs, err)
 		}

@@ -11,13 +11,17 @@ import (
 
 // skipper drops the transactions that the sink holds already: its place, kept with the data, is ahead of the checkpoint after a crash between
 // the two. With GTIDs it goes by membership only; numbers of different servers cannot be compared. Without GTIDs both places are files and
-// offsets of the one server that the checkpoint names.
+// offsets of the one server that the checkpoint names. A set that the sink still has from a time when the stream went by GTIDs then counts for
+// nothing: it has not moved on with what was delivered since.
 type skipper struct {
 	place sinks.Place
 }
 
 // newSkipper gives nil where the sink holds nothing beyond the record.
 func newSkipper(place sinks.Place, rec *checkpoint.Record) *skipper {
+	if place.ByFile {
+		place.GTIDs = nil
+	}
 	if !place.GTIDs.Empty() {
 		if rec.GTIDs.ContainsSet(place.GTIDs) {
 			return nil

@@ -46,10 +46,9 @@ func (w *window) add(b *event.Batch) *slot {
 			s.txns++
 		}
 	}
-	if !b.Pos.IsZero() {
-		s.pos = b.Pos
-		s.closed = true
-	}
+	// A server alone, which a source names when it has connected anew, ends nothing: it may come in the middle of a transaction.
+	s.pos = s.pos.Then(b.Pos)
+	s.closed = b.Pos.File != "" || !b.Pos.GTIDs.Empty()
 	return s
 }
 

@@ -40,6 +40,9 @@ type Place struct {
 	File   string
 	Offset uint64
 	Server *event.Server // nil where it was never said
+	// ByFile is said in the base of Starter.Start: the stream goes by file and offset alone, and a GTID set that the sink still holds from before no
+	// longer moves on.
+	ByFile bool
 }
 
 // IsZero reports a place that says nothing.

@@ -25,6 +25,12 @@ type Committer interface {
 	Commit(ctx context.Context, p event.Position) error
 }
 
+// Filer is implemented by sources that may keep their place as file and offset of one server although transactions show GTIDs.
+type Filer interface {
+	// ByFile reports that the place is file and offset, from the first Read to the last.
+	ByFile() bool
+}
+
 // Lag is implemented by sources that know how far they are behind the server.
 type Lag interface {
 	// ClockOffset is the server's clock minus ours, in microseconds; ok is false while it is not known.

@@ -306,6 +306,8 @@ func TestStart(t *testing.T) {
 		{sinks.Place{}, false, 0},
 		{sinks.Place{GTIDs: set(6)}, false, fault.SinkBehind},
 		{sinks.Place{GTIDs: set(6)}, true, 0},
+		{sinks.Place{File: "binlog.000001", Offset: 600, ByFile: true}, false, 0},
+		{sinks.Place{File: "binlog.000001", Offset: 700, ByFile: true}, false, fault.SinkBehind},
 	} {
 		s := open(t, files.Options{Dir: dir, AcceptGap: c.gap})
 		err := s.Start(t.Context(), c.base)
@@ -313,6 +315,51 @@ func TestStart(t *testing.T) {
 			t.Errorf("start at %v: %v, want %v", c.base.GTIDs, err, c.want)
 		}
 		_ = s.Close()
+	}
+}
+
+// TestStartByFile goes on by file in a folder whose place has GTIDs: they do not move on, and so must go.
+func TestStartByFile(t *testing.T) {
+	dir := t.TempDir()
+	var pool event.Pool
+	s := open(t, files.Options{Dir: dir})
+	write(t, s, batch(&pool, shop, 1, 1))
+	flush(t, s)
+	_ = s.Close()
+	s = open(t, files.Options{Dir: dir})
+	if err := s.Start(t.Context(), sinks.Place{File: "binlog.000001", Offset: 200, ByFile: true}); err != nil {
+		t.Fatal(err)
+	}
+	b := batch(&pool, shop, 2, 1)
+	b.Pos.GTIDs = nil
+	write(t, s, b)
+	flush(t, s)
+	if p, ok, _ := s.Position(t.Context()); !ok || !p.GTIDs.Empty() || p.Offset != 300 {
+		t.Errorf("place is %+v", p)
+	}
+}
+
+// TestServerInsideATransaction names another server in batches in which nothing ends: with changes and, after them, without.
+func TestServerInsideATransaction(t *testing.T) {
+	for _, empty := range []bool{false, true} {
+		s := open(t, files.Options{Dir: t.TempDir()})
+		var pool event.Pool
+		b := batch(&pool, shop, 1, 2)
+		b.Txns[0].End = false
+		b.Pos = event.Position{}
+		if empty {
+			write(t, s, b)
+			b = pool.Get()
+		}
+		b.Pos = event.Position{Server: &event.Server{UUID: uuid, ID: 9}}
+		write(t, s, b)
+		b = batch(&pool, shop, 1, 2)
+		b.Txns[0].Begin = false
+		write(t, s, b)
+		flush(t, s)
+		if p, ok, _ := s.Position(t.Context()); !ok || p.Server == nil || p.Server.ID != 9 {
+			t.Errorf("place is %+v of %+v", p, p.Server)
+		}
 	}
 }
 

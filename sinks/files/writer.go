@@ -35,7 +35,8 @@ type writer struct {
 	txnNo   uint64
 	inside  bool // the last transaction has not ended
 	place   sinks.Place
-	started bool // place is where the stream began, or later
+	server  *event.Server // that a batch without an end of a transaction has named
+	started bool          // place is where the stream began, or later
 
 	// Of the last boundary.
 	pending []pending
@@ -70,6 +71,9 @@ func (w *writer) start(base sinks.Place) error {
 	if w.started {
 		return fault.New(fault.PipelineInternal, "the files sink was started twice")
 	}
+	if base.ByFile {
+		w.place.GTIDs = nil // of a time before: what was delivered since is not in it
+	}
 	if !w.place.IsZero() && !base.IsZero() && !holds(w.place, base) {
 		if !w.opt.AcceptGap {
 			return fault.New(fault.SinkBehind, "the stream starts at %s, the folder holds changes up to %s", placeText(base), placeText(w.place))
@@ -100,6 +104,9 @@ func placeText(p sinks.Place) string {
 func (w *writer) take(ctx context.Context, it item) error {
 	defer it.b.Release()
 	w.started = true
+	if it.b.Pos.Server != nil {
+		w.server = it.b.Pos.Server
+	}
 	w.pending = append(w.pending, pending{it.ack, time.Now()})
 	b := it.b
 	w.slots = append(w.slots[:0], make([]*table, len(b.Tables))...)
@@ -141,11 +148,13 @@ func (w *writer) passes(ctx context.Context, b *event.Batch) error {
 // boundary moves the place to the end of the last complete transaction, and publishes if it is time.
 func (w *writer) boundary(ctx context.Context, b *event.Batch, complete int) error {
 	w.temps.boundary()
-	if !b.Pos.IsZero() {
-		if err := fold(&w.place, b.Pos); err != nil {
+	d := b.Pos
+	d.Server = w.server // of this batch, or of one before in which nothing ended
+	if !d.IsZero() {
+		if err := fold(&w.place, d); err != nil {
 			return err
 		}
-		w.ahead = true
+		w.server, w.ahead = nil, true
 	}
 	w.ready, w.batch = complete, b.Seq
 	if w.temps.due {

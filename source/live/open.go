@@ -125,7 +125,7 @@ func (s *Source) carryOver(f *facts) error {
 	if !st.GTIDs.Empty() && st.GTIDs.Flavor() != f.flavor {
 		return fault.New(fault.SourceOtherServer, "the checkpoint holds GTIDs of %s, and a %s server answers", st.GTIDs.Flavor(), f.flavor).At(where)
 	}
-	if s.useGTID && st.GTIDs.Empty() && st.File != "" {
+	if s.useGTID && st.GTIDs == nil && st.File != "" {
 		// An earlier run kept its place by file, before GTIDs were turned on. The transactions up to there have no GTIDs to be named by.
 		s.useGTID = false
 	}

@@ -73,6 +73,9 @@ func (s *Source) note(b *event.Batch) {
 	s.status.Stats = s.asm.Stats()
 }
 
+// ByFile reports that the place is kept as file and offset of this one server.
+func (s *Source) ByFile() bool { return !s.useGTID }
+
 // ClockOffset is the server's clock minus ours, as measured when the connection was made.
 func (s *Source) ClockOffset() (micros int64, ok bool) { return s.clock.Load(), s.clockOK.Load() }
 
