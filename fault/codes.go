@@ -62,6 +62,20 @@ const (
 	SinkLocked     Code = 5007
 	SinkBehind     Code = 5008
 
+	// of the Kafka sink
+	SinkUnreachable    Code = 5101
+	SinkAccessDenied   Code = 5102
+	SinkTLSVerify      Code = 5103
+	SinkGrantMissing   Code = 5104
+	SinkTopicMissing   Code = 5105
+	SinkTopicName      Code = 5106
+	SinkTopicGone      Code = 5107
+	SinkRecordTooLarge Code = 5108
+	SinkOrder          Code = 5109
+	SinkRefused        Code = 5110
+	SinkDeadLetter     Code = 5111
+	SinkVersion        Code = 5112
+
 	CheckpointLocked   Code = 6001
 	CheckpointCorrupt  Code = 6002
 	CheckpointDiskFull Code = 6003
@@ -162,6 +176,19 @@ var descriptions = [...]Description{
 	{SinkClosed, Fatal, "the sink was closed", "none: it follows another error"},
 	{SinkLocked, Fatal, "another process writes to the same place", "stop it, or give each stream a folder of its own"},
 	{SinkBehind, Fatal, "the checkpoint is ahead of what the sink holds", "the folder is an older copy or another one: restore it, or set the checkpoint back by `cdc checkpoint set`, or start in a new folder"},
+
+	{SinkUnreachable, Retry, "no broker answers", "check the addresses, the firewall, and that the brokers run; cdc goes on by itself when one answers"},
+	{SinkAccessDenied, Fatal, "the broker refused the login", "check sasl.mechanism, user and password, and that the listener offers that mechanism"},
+	{SinkTLSVerify, Fatal, "the broker's certificate could not be verified, or it does not speak TLS", "set tls.ca to the authority that signed it, and use host names that the certificate is for (brokers also name each other: advertised.listeners)"},
+	{SinkGrantMissing, Fatal, "the account may not do what the sink needs", "grant it by kafka-acls as the message shows"},
+	{SinkTopicMissing, Fatal, "a topic does not exist and is not created", "create it by kafka-topics as the message shows"},
+	{SinkTopicName, Fatal, "the topic of a table cannot be used: its name is not allowed, or it is that of another table", "give the table another topic by a route transform, or change the sink's topic"},
+	{SinkTopicGone, Fatal, "a topic was deleted, truncated or made anew while it was written to", "find out who did it; what was acknowledged before is gone with the topic. `cdc run` goes on behind it, `cdc checkpoint set` goes back"},
+	{SinkRecordTooLarge, Data, "a record is larger than its topic allows", "raise max.message.bytes of the topic, or set oversize: dead_letter, or leave large columns out"},
+	{SinkOrder, Fatal, "the broker's log does not go on where it acknowledged the last batch", "the cluster lost acknowledged records, as by an unclean leader election: compare topic and source; `cdc run` goes on at the checkpoint"},
+	{SinkRefused, Fatal, "the broker refused a batch for a reason that does not go away", "see the broker's log and the topic's settings"},
+	{SinkDeadLetter, Fatal, "a change was set aside and there is no topic for it", "set dead_letter.topic, or on_error: stop of the transform"},
+	{SinkVersion, Fatal, "the brokers are too old", "use Kafka 2.4 or later"},
 
 	{CheckpointLocked, Fatal, "another process uses this checkpoint folder", "stop it, or give each pipeline a folder of its own"},
 	{CheckpointCorrupt, Fatal, "the checkpoint is damaged and no whole copy of it is left", "restore the folder from a backup, or set the position by `cdc checkpoint set`; cdc never starts from now by itself"},

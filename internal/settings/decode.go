@@ -158,6 +158,8 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.Struct:
 		d.mapping(n, v, path)
+	case reflect.Map:
+		d.names(n, v, path)
 	case reflect.Slice:
 		seq, ok := n.(*ast.SequenceNode)
 		if !ok {
@@ -224,6 +226,34 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
 			d.doc.lines[at] = mark{t.Position.Line, t.Position.Column}
 		}
 		d.value(p.Value, v.FieldByIndex(index), at)
+	}
+}
+
+// names reads a mapping of names that are not ours, such as the settings of a topic, into a map[string]string.
+func (d *decoder) names(n ast.Node, v reflect.Value, path string) {
+	var pairs []*ast.MappingValueNode
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		pairs = m.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{m}
+	default:
+		d.fault(n, path, "want names with values (key: value), found %q", n.GetToken().Value)
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, p := range pairs {
+		key := reflect.ValueOf(p.Key.GetToken().Value)
+		if v.MapIndex(key).IsValid() {
+			d.fault(p.Key, path, "%q is set twice", key)
+			continue
+		}
+		text, ok := scalar(p.Value)
+		if !ok {
+			d.fault(p.Value, path+"."+key.String(), "want a single value")
+			continue
+		}
+		v.SetMapIndex(key, reflect.ValueOf(text))
 	}
 }
 
