@@ -30,6 +30,8 @@ type SourceConfig struct {
 	MariaDB *live.Config `yaml:"mariadb" jsonschema_description:"A MariaDB server."`
 	Tables  []string     `yaml:"tables" jsonschema_description:"Tables to capture, as patterns database.table with % and _; a leading ! takes away. Default: all but the system databases."`
 	Start   string       `yaml:"start" jsonschema_description:"Where a stream without a checkpoint starts: now, start (the oldest binlog), a GTID set, FILE:POSITION, or a time as 2006-01-02T15:04:05Z. Default now."`
+
+	AcceptUnloggedCascades []string `yaml:"accept_unlogged_cascades" jsonschema_description:"Tables, as patterns like those of tables, whose rows foreign keys may change below the binlog (ON DELETE or ON UPDATE CASCADE, SET NULL): such changes are not captured, and without this the pipeline does not start."`
 }
 
 // StreamConfig is one stream.
@@ -118,6 +120,11 @@ func (c *Config) validate() []settings.Problem {
 	for i, p := range c.Source.Tables {
 		if _, err := schemas.ParseSelector([]string{p}); err != nil {
 			problem(fmt.Sprintf("source.tables[%d]", i), "%v", err)
+		}
+	}
+	for i, p := range c.Source.AcceptUnloggedCascades {
+		if _, err := schemas.ParseSelector([]string{p}); err != nil {
+			problem(fmt.Sprintf("source.accept_unlogged_cascades[%d]", i), "%v", err)
 		}
 	}
 	if c.Source.Start != "" {

@@ -44,6 +44,7 @@ func rootCommand() *cobra.Command {
 		Long: `cdc follows the row-format binlog of a MySQL or MariaDB server as a replica does, and carries every committed change of the chosen tables, once
 and in order, to where it is wanted. It keeps its place as a GTID set, and stops with a reason where it cannot keep that promise.`,
 		Example: `  cdc tail mysql://cdc@db1/               # see changes on the screen
+  cdc check pipeline.yaml                 # is everything there that a pipeline needs?
   cdc run pipeline.yaml                   # run a pipeline
   cdc status pipeline.yaml                # how it does`,
 		SilenceErrors: true,
@@ -52,7 +53,7 @@ and in order, to where it is wanted. It keeps its place as a GTID set, and stops
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fault.New(fault.UsageInvalid, "%w", err).Hint("see `%s --help`", c.CommandPath())
 	})
-	root.AddCommand(runCommand(), tailCommand(), statusCommand(), checkpointCommand(), schemaCommand(), configCommand(), errorsCommand(), versionCommand(), docsCommand())
+	root.AddCommand(runCommand(), checkCommand(), tailCommand(), statusCommand(), checkpointCommand(), schemaCommand(), configCommand(), errorsCommand(), versionCommand(), docsCommand())
 	return root
 }
 

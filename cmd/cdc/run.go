@@ -26,7 +26,10 @@ func runCommand() *cobra.Command {
 		Use:   "run FILE.yaml",
 		Short: "Run the pipeline that a configuration describes",
 		Long: `Run carries changes until it is stopped. SIGINT or SIGTERM stop it cleanly: what was read is made durable and the checkpoint is saved; a second
-signal ends it at once, which loses nothing either: the next run goes on from the checkpoint.`,
+signal ends it at once, which loses nothing either: the next run goes on from the checkpoint.
+
+It first makes the check of ` + "`cdc check`" + `: what fails stops it, with the cure; warnings are logged once. A source or a sink that is down is waited
+for, and checked when it answers.`,
 		Example: `  cdc run pipeline.yaml
   cdc run pipeline.yaml --progress        # a live status on the terminal
   cdc run pipeline.yaml --until now       # catch up with the source, then stop`,
@@ -45,6 +48,7 @@ signal ends it at once, which loses nothing either: the next run goes on from th
 	f.BoolVar(&opt.quiet, "quiet", false, "log warnings and errors only")
 	f.StringVar(&opt.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&opt.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.BoolVar(&opt.noCheck, "no-check", false, "start without the check of source, sinks and this machine")
 	f.StringVar(&opt.profile, "cpuprofile", "", "write a CPU profile to this file, for `go tool pprof`")
 	return c
 }
@@ -54,6 +58,7 @@ type runOptions struct {
 	progress, quiet     bool
 	logFormat, logLevel string
 	profile             string
+	noCheck             bool
 }
 
 func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
@@ -104,6 +109,11 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 		}
 	})
 
+	if !o.noCheck {
+		if err := cfg.preflightLocal(log); err != nil {
+			return err
+		}
+	}
 	store, err := badger.Open(ctx, cfg.path(cfg.Checkpoint.Dir), badger.Options{MinFree: uint64(cfg.Checkpoint.MinFree), Logger: log})
 	if err != nil {
 		return err
@@ -113,7 +123,7 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 		log.Warn("checkpoint repaired", "what", w)
 	}
 
-	a := &app{cfg: cfg, store: store, log: log, stop: stop, until: until, out: c.OutOrStdout(), began: time.Now()}
+	a := &app{cfg: cfg, store: store, log: log, stop: stop, until: until, out: c.OutOrStdout(), began: time.Now(), noCheck: o.noCheck, warned: map[string]bool{}}
 	for i := range cfg.Streams {
 		a.streams = append(a.streams, newStream(a, &cfg.Streams[i]))
 	}

@@ -31,6 +31,10 @@ type app struct {
 	out     io.Writer
 	began   time.Time
 	streams []*stream
+
+	noCheck bool       // start without looking first
+	checkMu sync.Mutex // one check at a time
+	warned  map[string]bool
 }
 
 // stream is one stream of it, over all its runs.
@@ -47,6 +51,8 @@ type stream struct {
 	runs int
 	err  error
 	over bool
+
+	checked bool // the check before the first run has passed; of the goroutine that runs the stream
 }
 
 func newStream(a *app, cfg *StreamConfig) *stream {
@@ -82,6 +88,22 @@ func (s *stream) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Before connecting, so that a clean stop need not wait for a server that does not answer.
+	opening, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.halted:
+			cancel()
+		case <-opening.Done():
+		}
+	}()
+	if err := s.preflight(opening, live.InspectPlace{Stream: cfg.reader(s.cfg.Name), Name: s.cfg.Name, Start: start}); err != nil {
+		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+			return nil
+		}
+		return err
+	}
 	catalog := schemas.NewCatalog(cfg.Source.flavor(), rec.Server.Number())
 	if err := a.store.Rewind(ctx, s.cfg.Name, rec.SchemaSeq, func(e *schemas.Entry) error {
 		catalog.Replay(e)
@@ -112,18 +134,8 @@ func (s *stream) once(ctx context.Context) error {
 	}
 	defer sink.Close()
 
-	// Before connecting, so that a clean stop need not wait for a server that does not answer.
-	opening, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-s.halted:
-			cancel()
-		case <-opening.Done():
-		}
-	}()
 	src, err := live.Open(opening, live.Options{
-		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: s.reader(), Start: start, Stop: a.until, Select: sel, Catalog: catalog,
+		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: cfg.reader(s.cfg.Name), Start: start, Stop: a.until, Select: sel, Catalog: catalog,
 		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: &event.Pool{Budget: budget},
 		MaxRow: int64(cfg.MaxRow), BatchBytes: min(2<<20, limit/16), Log: s.log,
 	})
@@ -163,20 +175,25 @@ func (s *stream) once(ctx context.Context) error {
 	return err
 }
 
-// reader names this stream among all on this host: streams of two configurations may have one name, and one of them would drive out the other.
-func (s *stream) reader() string {
-	dir := s.app.cfg.path(s.app.cfg.Checkpoint.Dir)
+// reader names a stream among all on this host: streams of two configurations may have one name, and one of them would drive out the other.
+func (c *Config) reader(name string) string {
+	dir := c.path(c.Checkpoint.Dir)
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	return dir + "\x00" + s.cfg.Name
+	return dir + "\x00" + name
 }
 
 // load gives the checkpoint, and where to start.
 func (s *stream) load(ctx context.Context, sel *schemas.Selector) (checkpoint.Record, live.Start, error) {
-	rec, err := s.app.store.Load(ctx, s.cfg.Name)
+	return s.app.cfg.loadPlace(ctx, s.app.store, s.cfg.Name, sel)
+}
+
+// loadPlace gives the checkpoint of a stream, and where it starts.
+func (c *Config) loadPlace(ctx context.Context, store checkpoint.Store, name string, sel *schemas.Selector) (checkpoint.Record, live.Start, error) {
+	rec, err := store.Load(ctx, name)
 	if errors.Is(err, checkpoint.ErrNone) {
-		start, err := parseStart(s.app.cfg.Source.Start, s.app.cfg.Source.flavor())
+		start, err := parseStart(c.Source.Start, c.Source.flavor())
 		if err != nil {
 			return rec, start, fault.New(fault.ConfigInvalid, "source.start: %w", err)
 		}
@@ -186,14 +203,14 @@ func (s *stream) load(ctx context.Context, sel *schemas.Selector) (checkpoint.Re
 		return rec, live.Start{}, err
 	}
 	if rec.Selection != "" && rec.Selection != sel.Hash() {
-		return rec, live.Start{}, fault.New(fault.CheckpointStream, "the checkpoint of stream %q was made with another choice of tables", s.cfg.Name).
-			Hint("restore source.tables as it was, or accept the new choice by `cdc checkpoint set FILE %s --accept-tables`: rows of tables that are new in it begin where the stream stands", s.cfg.Name)
+		return rec, live.Start{}, fault.New(fault.CheckpointStream, "the checkpoint of stream %q was made with another choice of tables", name).
+			Hint("restore source.tables as it was, or accept the new choice by `cdc checkpoint set FILE %s --accept-tables`: rows of tables that are new in it begin where the stream stands", name)
 	}
-	if rec.Server.Flavor != s.app.cfg.Source.flavor() && rec.Server.Address != "" {
-		return rec, live.Start{}, fault.New(fault.CheckpointStream, "the checkpoint of stream %q is of a %s server", s.cfg.Name, rec.Server.Flavor)
+	if rec.Server.Flavor != c.Source.flavor() && rec.Server.Address != "" {
+		return rec, live.Start{}, fault.New(fault.CheckpointStream, "the checkpoint of stream %q is of a %s server", name, rec.Server.Flavor)
 	}
 	rec.Selection = sel.Hash()
-	if s.app.cfg.Source.server().GTID == "off" && rec.File != "" {
+	if c.Source.server().GTID == "off" && rec.File != "" {
 		// From here on only file and offset move on. A set that stays behind would name the wrong place once GTIDs are used again.
 		rec.GTIDs = nil
 	}

@@ -1,0 +1,351 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cdc/admin/check"
+	"cdc/checkpoint"
+	"cdc/checkpoint/badger"
+	"cdc/fault"
+	"cdc/schemas"
+	"cdc/source"
+	"cdc/source/live"
+)
+
+func checkCommand() *cobra.Command {
+	var asJSON, grants bool
+	c := &cobra.Command{
+		Use:   "check FILE.yaml",
+		Short: "Look at everything that a pipeline needs before it starts, and say what to mend",
+		Long: `Check asks the source, the sinks and this machine for all that a run depends on, and prints a line for each: pass, warn or fail, what was found, and
+the statement or the setting that cures it. It changes nothing and may run beside the pipeline. ` + "`cdc run`" + ` makes the same check first.
+
+The exit code is 0 when nothing fails, 1 when something does, 2 when the configuration itself is wrong. A warning does not stop a run.`,
+		Example: `  cdc check pipeline.yaml
+  cdc check pipeline.yaml --json | jq '.findings[] | select(.level != "pass")'
+  cdc check pipeline.yaml --grants         # the account that the source needs, as SQL`,
+		Args: oneFile,
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := loadConfig(args[0])
+			if err != nil {
+				return err
+			}
+			if grants {
+				return cfg.printGrants(c.OutOrStdout())
+			}
+			findings, err := cfg.checkAll(c.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printFindingsJSON(c.OutOrStdout(), findings)
+			} else {
+				err = printFindings(c.OutOrStdout(), findings)
+			}
+			if err != nil {
+				return err
+			}
+			return checkFailure(findings)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&grants, "grants", false, "print the statements that make an account of least privilege for the source, and ask nobody anything")
+	return c
+}
+
+// checkAll is the whole check, of the local things first: they need no answer.
+func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	dir := c.path(c.Checkpoint.Dir)
+	running, ok, err := askStatus(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	var user string
+	var ours []uint32
+	if ok {
+		user = fmt.Sprintf("the running pipeline (pid %d)", running.PID)
+		for _, s := range running.Streams {
+			ours = append(ours, s.ServerID)
+		}
+	}
+	out := check.Local(c.localFacts(user, !ok))
+	places, bad, err := c.storedPlaces(ctx, !ok)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, bad...)
+	findings, facts := c.checkSource(ctx, places, ours, 0)
+	out = append(out, findings...)
+	for i := range c.Streams {
+		out = append(out, c.checkStream(ctx, &c.Streams[i], facts)...)
+	}
+	return out, nil
+}
+
+// storedPlaces gives where each stream would begin, as the checkpoint folder says.
+func (c *Config) storedPlaces(ctx context.Context, own bool) (places []live.InspectPlace, bad []fault.Finding, err error) {
+	dir := c.path(c.Checkpoint.Dir)
+	var store *badger.Store
+	if folderExists(dir) {
+		if store, err = badger.Open(ctx, dir, badger.Options{ReadOnly: true}); err != nil {
+			return nil, []fault.Finding{findingOf("checkpoint", err)}, nil
+		}
+		defer store.Close()
+	}
+	for i := range c.Streams {
+		name := c.Streams[i].Name
+		p, err := c.storedPlace(ctx, store, name)
+		if err != nil {
+			bad = append(bad, findingOf("checkpoint of "+name, err))
+			continue
+		}
+		places = append(places, p)
+	}
+	return places, bad, nil
+}
+
+// storedPlace is where one stream would begin. store is nil where there is no folder yet.
+func (c *Config) storedPlace(ctx context.Context, store checkpoint.Store, name string) (live.InspectPlace, error) {
+	p := live.InspectPlace{Stream: c.reader(name), Name: name}
+	sel, err := schemas.ParseSelector(c.Source.Tables)
+	if err != nil {
+		return p, err
+	}
+	if store == nil {
+		p.Start, err = parseStart(c.Source.Start, c.Source.flavor())
+		return p, err
+	}
+	_, p.Start, err = c.loadPlace(ctx, store, name, sel)
+	return p, err
+}
+
+// checkSource asks the server and judges its answers. facts is nil where it could not be asked.
+func (c *Config) checkSource(ctx context.Context, places []live.InspectPlace, ours []uint32, tablesWithin time.Duration) ([]fault.Finding, *source.Facts) {
+	sel, err := schemas.ParseSelector(c.Source.Tables)
+	if err != nil {
+		return check.Unreachable(err), nil
+	}
+	key := "source." + c.Source.flavor().String()
+	facts, err := live.Inspect(ctx, live.InspectOptions{
+		Config: *c.Source.server(), Flavor: c.Source.flavor(), Select: sel, Places: places, Ours: ours, TablesWithin: tablesWithin, MaxRow: int64(c.MaxRow),
+	})
+	if err != nil {
+		return check.Unreachable(err), nil
+	}
+	w := check.Wishes{
+		Key: key, GTIDOff: c.Source.server().GTID == "off", Verified: c.Source.server().TLS.Mode == "" || c.Source.server().TLS.Mode == "verify-ca" ||
+			c.Source.server().TLS.Mode == "verify-identity",
+		Patterns: c.Source.Tables, Now: time.Now().Add(facts.Clock),
+	}
+	if len(c.Source.AcceptUnloggedCascades) > 0 {
+		if w.AcceptCascade, err = schemas.ParseSelector(c.Source.AcceptUnloggedCascades); err != nil {
+			return check.Unreachable(err), nil
+		}
+	}
+	return check.Server(facts, w), facts
+}
+
+// checkStream looks at what one stream needs beside the source: its transforms bind to the present tables, its sink is there.
+func (c *Config) checkStream(ctx context.Context, s *StreamConfig, facts *source.Facts) []fault.Finding {
+	var tables []*schemas.Table
+	if facts != nil {
+		tables = facts.Tables
+	}
+	return checkSink(ctx, c, s, tables)
+}
+
+func findingOf(name string, err error) fault.Finding {
+	f := fault.Finding{Level: fault.Fail, Check: name, What: err.Error(), Cure: "see the cause"}
+	if e, ok := fault.As(err); ok {
+		f.What, f.Cure, f.Code = strings.TrimPrefix(e.Error(), e.Code.String()+": "), e.Next, e.Code
+	}
+	return f
+}
+
+// checkFailure turns findings into the error that a check or a run ends with; nil where none fails. One fault keeps its own code, so that a script
+// which knows it need not know that it was found before the start.
+func checkFailure(findings []fault.Finding) error {
+	var bad []fault.Finding
+	for _, f := range findings {
+		if f.Level == fault.Fail {
+			bad = append(bad, f)
+		}
+	}
+	switch len(bad) {
+	case 0:
+		return nil
+	case 1:
+		f := bad[0]
+		code := f.Code
+		if code < 2000 { // those end with the exit code of a wrong command line
+			code = fault.PipelineCheck
+		}
+		return fault.New(code, "%s: %s", f.Check, f.What).Hint("%s", f.Cure)
+	}
+	lines := make([]string, len(bad))
+	for i, f := range bad {
+		lines[i] = f.Check + ": " + f.What
+		if f.Code != 0 {
+			lines[i] = f.Code.String() + ": " + lines[i]
+		}
+	}
+	return fault.New(fault.PipelineCheck, "%d checks fail: %s", len(bad), strings.Join(lines, "; "))
+}
+
+// retryable gives the first fault that goes away by itself, where all that fails is of that kind: a server that is down, a disk that is full.
+func retryable(findings []fault.Finding) error {
+	var first error
+	for _, f := range findings {
+		if f.Level != fault.Fail {
+			continue
+		}
+		d, ok := fault.Describe(f.Code)
+		if !ok || d.Class != fault.Retry {
+			return nil
+		}
+		if first == nil {
+			first = fault.New(f.Code, "%s: %s", f.Check, f.What).Hint("%s", f.Cure)
+		}
+	}
+	return first
+}
+
+func printFindings(w io.Writer, findings []fault.Finding) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	n := map[fault.Level]int{}
+	for _, f := range findings {
+		n[f.Level]++
+		code := ""
+		if f.Code != 0 {
+			code = f.Code.String() + ": "
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s%s\n", f.Level, f.Check, code, oneLine(f.What))
+		if f.Cure != "" && f.Level != fault.Pass {
+			fmt.Fprintf(t, "\t\t  cure: %s\n", oneLine(f.Cure))
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%d pass, %d warn, %d fail\n", n[fault.Pass], n[fault.Warn], n[fault.Fail])
+	return err
+}
+
+// oneLine keeps names with odd characters from breaking the table.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+type findingJSON struct {
+	Level string `json:"level"`
+	Check string `json:"check"`
+	What  string `json:"what"`
+	Cure  string `json:"cure,omitempty"`
+	Code  string `json:"code,omitempty"`
+}
+
+func printFindingsJSON(w io.Writer, findings []fault.Finding) error {
+	doc := struct {
+		Worst    string        `json:"worst"`
+		Findings []findingJSON `json:"findings"`
+	}{Worst: check.Worst(findings).String(), Findings: []findingJSON{}}
+	for _, f := range findings {
+		j := findingJSON{Level: f.Level.String(), Check: f.Check, What: f.What, Cure: f.Cure}
+		if f.Code != 0 {
+			j.Code = f.Code.String()
+		}
+		doc.Findings = append(doc.Findings, j)
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(doc)
+}
+
+// printGrants prints SQL that the server's own client takes, comments included.
+func (c *Config) printGrants(w io.Writer) error {
+	s := c.Source.server()
+	fmt.Fprintf(w, "-- for %s; narrow '%%' to the host that cdc connects from, and choose a password\n", s.Address)
+	for _, line := range check.Grants(check.GrantFor{
+		Flavor: c.Source.flavor(), User: s.User, TLS: s.TLS.Mode != "" && s.TLS.Mode != "disabled", Patterns: c.Source.Tables,
+	}) {
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	for i := range c.Streams {
+		for _, line := range sinkGrants(&c.Streams[i]) {
+			if _, err := fmt.Fprintf(w, "-- stream %s: %s\n", c.Streams[i].Name, line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// preflight is the check before a stream's first run. What the source says is asked for once, by the stream that comes first, and again where it
+// could not be asked: a source that is down is waited for, as ever.
+func (s *stream) preflight(ctx context.Context, place live.InspectPlace) error {
+	a := s.app
+	if a.noCheck || s.checked {
+		return nil
+	}
+	a.checkMu.Lock()
+	defer a.checkMu.Unlock()
+	findings, facts := a.cfg.checkSource(ctx, []live.InspectPlace{place}, nil, checkTablesWithin)
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if err := retryable(findings); err != nil {
+		return err
+	}
+	findings = append(findings, a.cfg.checkStream(ctx, s.cfg, facts)...)
+	if err := retryable(findings); err != nil {
+		return err
+	}
+	for _, f := range findings {
+		if f.Level == fault.Warn && !a.warned[f.Check+"\x00"+f.What] {
+			a.warned[f.Check+"\x00"+f.What] = true
+			s.log.Warn("check", "what", f.Check, "found", f.What, "cure", f.Cure)
+		}
+	}
+	if err := checkFailure(findings); err != nil {
+		return err
+	}
+	s.checked = true
+	return nil
+}
+
+// checkTablesWithin bounds what a start waits for the check of the tables: a server with very many of them is no reason to be late.
+const checkTablesWithin = 10 * time.Second
+
+// preflightLocal is the part of the check that is made before anything is opened.
+func (c *Config) preflightLocal(log interface{ Warn(string, ...any) }) error {
+	findings := check.Local(c.localFacts("", true))
+	for _, f := range findings {
+		if f.Level == fault.Warn {
+			log.Warn("check", "what", f.Check, "found", f.What, "cure", f.Cure)
+		}
+	}
+	// A full disk is waited for by those who write there.
+	if retryable(findings) != nil {
+		return nil
+	}
+	return checkFailure(findings)
+}

