@@ -163,6 +163,16 @@ next:
 	return nil
 }
 
+// Rekeyed reports that an update changed one of the columns keys. Columns that the after image leaves out were not changed.
+func Rekeyed(before, after event.Row, keys []int) bool {
+	for _, k := range keys {
+		if a := after.Cells[k]; a.Kind() != event.Absent && !SameCell(before, before.Cells[k], after, a) {
+			return true
+		}
+	}
+	return false
+}
+
 // SameCell reports that two cells of one column, of two images of one batch, hold the same value.
 func SameCell(x event.Row, xc event.Cell, y event.Row, yc event.Cell) bool {
 	if xc == yc { // the same number, or the same place in the arena

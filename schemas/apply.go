@@ -83,8 +83,9 @@ func (x *interpreter) step(e Entry) {
 	} else {
 		e.Name = Name{x.catalog.strings.of(e.Name.Database), x.catalog.strings.of(e.Name.Table)}
 	}
+	before, _ := x.catalog.Table(e.Name.Database, e.Name.Table)
 	x.catalog.Replay(&e)
-	x.ddl.Entries = append(x.ddl.Entries, e)
+	x.ddl.Entries, x.ddl.Before = append(x.ddl.Entries, e), append(x.ddl.Before, before)
 }
 
 // excerpt gives as much of the statement as an entry keeps. All entries of a statement share it.

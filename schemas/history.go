@@ -107,6 +107,8 @@ type DDL struct {
 	Names []Name
 	// Entries are the steps of the history that it caused, without numbers: who adds them to the history numbers them.
 	Entries []Entry
+	// Before holds, for each of Entries, what its table was before that step; nil where there was none, or it was not known.
+	Before []*Table
 	// Temporary is set where only temporary tables were touched: nothing that is captured changed.
 	Temporary bool
 }
