@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"cdc/event"
+	"cdc/event/sqltext"
 	"cdc/schemas"
 )
 
@@ -24,12 +25,12 @@ func Text(dst []byte, c event.Cell, r event.Row, col *schemas.Column) []byte {
 		if col.Precision > 0 {
 			return strconv.AppendFloat(dst, float64(c.Float32()), 'f', int(col.Scale), 64)
 		}
-		return AppendFloat(dst, c.Float32())
+		return sqltext.AppendFloat(dst, c.Float32())
 	case event.Float64:
 		if col.Precision > 0 {
 			return strconv.AppendFloat(dst, c.Float64(), 'f', int(col.Scale), 64)
 		}
-		return AppendDouble(dst, c.Float64())
+		return sqltext.AppendDouble(dst, c.Float64())
 	case event.Decimal:
 		text := r.Bytes(c)
 		if col.Zerofill {

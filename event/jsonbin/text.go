@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"cdc/event"
-	"cdc/event/celltext"
+	"cdc/event/sqltext"
 	"cdc/fault"
 )
 
@@ -265,7 +265,7 @@ func (w *writer) double(v float64) bool {
 		return false
 	}
 	at := len(w.dst)
-	w.dst = celltext.AppendDouble(w.dst, v)
+	w.dst = sqltext.AppendDouble(w.dst, v)
 	for _, c := range w.dst[at:] {
 		if c == '.' || c == 'e' {
 			return true
@@ -356,7 +356,7 @@ func (w *writer) packedTime(t byte, v int64) {
 		if neg {
 			us = -us
 		}
-		w.dst = celltext.AppendTime(w.dst, us, 6)
+		w.dst = sqltext.AppendTime(w.dst, us, 6)
 		return
 	}
 	if v < 0 {
@@ -369,8 +369,8 @@ func (w *writer) packedTime(t byte, v int64) {
 		Hour: int(hms >> 12), Minute: int(hms >> 6 & 63), Second: int(hms & 63), Micro: int(v & 0xffffff),
 	}
 	if t == sqlDate {
-		w.dst = celltext.AppendDate(w.dst, c)
+		w.dst = sqltext.AppendDate(w.dst, c)
 		return
 	}
-	w.dst = celltext.AppendDateTime(w.dst, c, 6)
+	w.dst = sqltext.AppendDateTime(w.dst, c, 6)
 }

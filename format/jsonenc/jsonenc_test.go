@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -182,6 +183,49 @@ func TestJavaFloat(t *testing.T) {
 		if got := string(jsonenc.AppendJavaFloat(nil, float64(f), 32)); got != want {
 			t.Errorf("%v: %s, want %s", f, got, want)
 		}
+	}
+}
+
+// TestJavaTies compares the digits with what is always right and mostly not needed: to write each number again to as many as it has, which
+// takes the even one where it is halfway between two.
+func TestJavaTies(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	digits := func(s string) string {
+		s, _, _ = strings.Cut(strings.ToLower(s), "e")
+		return strings.Trim(strings.Replace(strings.TrimPrefix(s, "-"), ".", "", 1), "0")
+	}
+	ties := 0
+	check := func(f float64, size int) {
+		if f == 0 || math.IsInf(f, 0) || math.IsNaN(f) {
+			return
+		}
+		shortest := strconv.FormatFloat(f, 'e', -1, size)
+		mantissa, _, _ := strings.Cut(strings.TrimPrefix(shortest, "-"), "e")
+		if len(mantissa) == 1 {
+			return // Java writes two digits, see TestJavaFloat
+		}
+		want := strconv.FormatFloat(f, 'e', len(mantissa)-2, size)
+		if back, err := strconv.ParseFloat(want, size); err != nil || back != f {
+			want = shortest
+		}
+		if want != shortest {
+			ties++
+		}
+		if got := string(jsonenc.AppendJavaFloat(nil, f, size)); digits(got) != digits(want) {
+			t.Fatalf("%v of %d bits: %s, want the digits of %s", f, size, got, want)
+		}
+	}
+	for range 100_000 {
+		check(math.Float64frombits(r.Uint64()), 64)
+		check(float64(math.Float32frombits(r.Uint32())), 32)
+		check(r.Float64(), 64)
+		check(float64(r.Float32()), 32)
+		check(math.Ldexp(float64(r.Uint64N(2<<r.UintN(53))), r.IntN(1200)-600), 64)
+		check(math.Ldexp(float64(r.Uint32N(2<<r.UintN(23))), r.IntN(160)-100), 32)
+		check(8388608+math.Ldexp(float64(r.UintN(1<<20)), -int(8+r.UintN(12))), 64)
+	}
+	if ties == 0 {
+		t.Error("no number was halfway between two others")
 	}
 }
 
