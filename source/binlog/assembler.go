@@ -154,7 +154,9 @@ func NewAssembler(cfg Config) *Assembler {
 	if cfg.BatchBytes <= 0 {
 		cfg.BatchBytes = DefaultBatchBytes
 	}
-	return &Assembler{cfg: cfg, xas: pendingXA(cfg.XA), last: map[uint32]uint64{}, epoch: 1, tables: newTableCache()}
+	a := &Assembler{cfg: cfg, xas: pendingXA(cfg.XA), last: map[uint32]uint64{}, epoch: 1, tables: newTableCache()}
+	a.wraps.unwanted = a.Unwanted
+	return a
 }
 
 // maxEvent bounds an event that is made larger than it came: both images of the largest row, and something for what is around them.
@@ -185,7 +187,7 @@ func (a *Assembler) Push(b *event.Batch, raw []byte) (again bool, err error) {
 	return a.work(b)
 }
 
-// PushStream is Push for a TRANSACTION_PAYLOAD event too large to be held: header is the event's common header, body streams the rest of its
+// PushStream is Push for a TRANSACTION_PAYLOAD event, or one that is Unwanted, too large to be held: header is the event's common header, body streams the rest of its
 // size bytes (size counts the header too). Where it asks for again, the caller calls it with the same reader, which it goes on reading.
 //
 // The checksum of such an event is known only when its last byte was read, so changes are handed out before it was verified; a mismatch is
@@ -274,7 +276,7 @@ func (a *Assembler) accept(raw []byte) error {
 
 func (a *Assembler) acceptStream(header []byte, body io.Reader, size int64) error {
 	h, ok := ParseHeader(header)
-	if !ok || len(header) != HeaderSize || h.Type != TransactionPayload || int64(h.Size) != size {
+	if !ok || len(header) != HeaderSize || h.Type != TransactionPayload && !h.Type.IsRows() || int64(h.Size) != size {
 		return malformed("a stream of %d bytes that is no transaction payload", size)
 	}
 	if a.format == nil {
@@ -288,7 +290,12 @@ func (a *Assembler) acceptStream(header []byte, body io.Reader, size int64) erro
 		t.left -= ChecksumSize
 	}
 	if t.left < 0 {
-		return malformed("a transaction payload event of %d bytes", size)
+		return malformed("a %s event of %d bytes", h.Type, size)
+	}
+	if h.Type.IsRows() {
+		raw, err := a.passOver(header, t)
+		a.head, a.raw = h, raw
+		return err
 	}
 	a.head, a.raw = h, nil
 	return a.wraps.beginStream(t, a.format.Checksum, a.cfg.MaxPayload, a.maxEvent())

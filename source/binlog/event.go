@@ -89,6 +89,12 @@ func (t EventType) String() string {
 	return "type " + strconv.Itoa(int(t))
 }
 
+// IsRows reports the events that hold rows as they are.
+func (t EventType) IsRows() bool {
+	return t >= WriteRowsV1 && t <= DeleteRowsV1 || t >= WriteRows && t <= DeleteRows || t == PartialUpdateRows ||
+		t >= WriteRowsCompressed1 && t <= DeleteRowsCompressed
+}
+
 // Flags of an event's header.
 const (
 	flagInUse          = 0x01 // of a format description: the file is open, or the server crashed

@@ -30,13 +30,14 @@ type payload struct {
 	buf   []byte    // the inner event, or the plain payload
 
 	active   bool
-	checksum bool   // the event ends in one
-	event    []byte // inner event that is being worked on, nil between two
-	ahead    []byte // the one behind it, where that was read already
-	ended    bool   // there is none behind it, and the outer event was verified
-	small    []byte // memory of event while the next one is read
-	limit    int64  // of one inner event
-	inBytes  int64  // decompressed so far
+	checksum bool                   // the event ends in one
+	event    []byte                 // inner event that is being worked on, nil between two
+	ahead    []byte                 // the one behind it, where that was read already
+	ended    bool                   // there is none behind it, and the outer event was verified
+	small    []byte                 // memory of event while the next one is read
+	limit    int64                  // of one inner event
+	unwanted func(head []byte) bool // of which the limit does not hold
+	inBytes  int64                  // decompressed so far
 }
 
 // tail counts and sums up the bytes of an event that is read from a stream.
@@ -198,7 +199,7 @@ func (p *payload) check(h *payloadHeader, maxPayload int64) error {
 }
 
 func (p *payload) start(maxEvent int64) {
-	*p = payload{zr: p.zr, buf: p.buf, small: p.small, active: true, limit: maxEvent}
+	*p = payload{zr: p.zr, buf: p.buf, small: p.small, active: true, limit: maxEvent, unwanted: p.unwanted}
 }
 
 func (p *payload) decoder() error {
@@ -253,8 +254,10 @@ func (p *payload) next() ([]byte, error) {
 		return nil, malformed("an event of %d bytes in a compressed transaction", h.Size)
 	case int64(h.Size) > p.left:
 		return nil, payloadFault(nil, p.left)
+	case int64(h.Size) > p.limit && h.Type.IsRows():
+		return p.passOver(head[:], &h)
 	case int64(h.Size) > p.limit:
-		return nil, fault.New(fault.BinlogRowLimit, "an event of %d bytes in a compressed transaction, the limit is %d", h.Size, p.limit)
+		return nil, p.tooLarge(&h)
 	}
 	p.left -= int64(h.Size)
 	p.inBytes += int64(h.Size)
@@ -264,6 +267,28 @@ func (p *payload) next() ([]byte, error) {
 		return nil, p.tail.fault(err)
 	}
 	return p.buf, nil
+}
+
+// passOver gives the beginning of rows that are not wanted, and reads on to their end.
+func (p *payload) passOver(head []byte, h *Header) ([]byte, error) {
+	p.buf = append(p.buf[:0], head...)
+	var err error
+	if p.buf, err = readInto(p.buf, p.src, rowsHead-HeaderSize); err != nil {
+		return nil, p.tail.fault(err)
+	}
+	if p.unwanted == nil || !p.unwanted(p.buf) {
+		return nil, p.tooLarge(h)
+	}
+	p.left -= int64(h.Size)
+	p.inBytes += int64(h.Size)
+	if n, err := io.CopyN(io.Discard, p.src, int64(h.Size)-rowsHead); err != nil || n < int64(h.Size)-rowsHead {
+		return nil, p.tail.fault(err)
+	}
+	return p.buf, nil
+}
+
+func (p *payload) tooLarge(h *Header) error {
+	return fault.New(fault.BinlogRowLimit, "an event of %d bytes in a compressed transaction, the limit is %d", h.Size, p.limit)
 }
 
 // readInto appends n bytes of r to b. Memory grows with what really came, not with n.
@@ -324,14 +349,18 @@ func (p *payload) advance() error {
 
 // verify checks what is left of a streamed event behind its last inner event.
 func (p *payload) verify() error {
-	t := p.tail
-	if t == nil {
+	if p.tail == nil {
 		return nil
 	}
+	return p.tail.drain(p.checksum)
+}
+
+// drain reads what is left of the body, and compares the checksum behind it.
+func (t *tail) drain(checksum bool) error {
 	if _, err := io.Copy(io.Discard, t); err != nil {
 		return t.fault(err)
 	}
-	if !p.checksum {
+	if !checksum {
 		return nil
 	}
 	var sum [ChecksumSize]byte
@@ -339,13 +368,15 @@ func (p *payload) verify() error {
 		return err
 	}
 	if c := (cursor{b: sum[:]}); c.u32() != t.crc {
-		return fault.New(fault.BinlogChecksum, "the checksum of a TRANSACTION_PAYLOAD event does not match")
+		return fault.New(fault.BinlogChecksum, "the checksum of a streamed event does not match")
 	}
 	return nil
 }
 
 // drop forgets a payload.
-func (p *payload) drop() { *p = payload{zr: p.zr, buf: trim(p.buf), small: trim(p.small)} }
+func (p *payload) drop() {
+	*p = payload{zr: p.zr, buf: trim(p.buf), small: trim(p.small), unwanted: p.unwanted}
+}
 
 // trim lets go of a buffer that one large event made large.
 func trim(b []byte) []byte {

@@ -1,6 +1,8 @@
 package binlog
 
 import (
+	"io"
+
 	"cdc/event"
 	"cdc/fault"
 )
@@ -62,13 +64,6 @@ func (a *Assembler) beginRows(h *Header, raw []byte) (wanted bool, err error) {
 	idSize := a.format.idSize(h.Type)
 	id := c.uint(idSize)
 	flags := c.u16()
-	if hasExtraData(h.Type) {
-		if n := int(c.u16()); n >= 2 {
-			c.skip(n - 2)
-		} else {
-			c.bad = true
-		}
-	}
 	if c.bad || !a.txn.open {
 		return false, malformed("%s event of %d bytes, or outside of a transaction", h.Type, len(body))
 	}
@@ -81,9 +76,19 @@ func (a *Assembler) beginRows(h *Header, raw []byte) (wanted bool, err error) {
 		return false, malformed("%s event for table id %d without its table map", h.Type, id)
 	}
 	if p == nil {
-		a.stats.Filtered++
+		a.stats.Filtered++ // all that was read of it may be its beginning: see Unwanted
 		a.endStatementRows(flags)
 		return false, nil
+	}
+	if hasExtraData(h.Type) {
+		if n := int(c.u16()); n >= 2 {
+			c.skip(n - 2)
+		} else {
+			c.bad = true
+		}
+		if c.bad {
+			return false, malformed("%s event of %d bytes", h.Type, len(body))
+		}
 	}
 	if a.txn.xa != nil {
 		a.endStatementRows(flags)
@@ -112,6 +117,34 @@ func (a *Assembler) beginRows(h *Header, raw []byte) (wanted bool, err error) {
 	}
 	a.rs = s
 	return true, nil
+}
+
+// rowsHead is how much of a rows event says which table it is of: header, table id, flags.
+const rowsHead = HeaderSize + 6 + 2
+
+// Unwanted reports that an event, of which head is at least the beginning, holds rows of a table that is not selected: nothing behind the first
+// bytes needs to be looked at. Such an event may be of any size, and may be given to PushStream.
+func (a *Assembler) Unwanted(head []byte) bool {
+	h, ok := ParseHeader(head)
+	if !ok || !h.Type.IsRows() || a.format == nil || len(head) < rowsHead {
+		return false
+	}
+	c := cursor{b: head[HeaderSize:]}
+	p, ok := a.active(c.uint(a.format.idSize(h.Type)))
+	return ok && p == nil
+}
+
+// passOver reads a rows event of a table that is not selected to its end, and gives its beginning in place of the whole.
+func (a *Assembler) passOver(header []byte, t *tail) ([]byte, error) {
+	head := append(make([]byte, 0, rowsHead), header...)
+	head = head[:min(int64(rowsHead), HeaderSize+t.left)]
+	if _, err := io.ReadFull(t, head[HeaderSize:]); err != nil {
+		return nil, t.fault(err)
+	}
+	if !a.Unwanted(head) {
+		return nil, malformed("a stream of %d bytes that is neither a transaction payload nor rows of a table that is not selected", t.left)
+	}
+	return head, t.drain(a.format.Checksum)
 }
 
 func hasExtraData(t EventType) bool {

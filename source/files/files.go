@@ -184,7 +184,7 @@ func (s *Source) step(b *event.Batch) (again bool, err error) {
 // fetch reads the next event, of the next file where one is at its end.
 func (s *Source) fetch() error {
 	for {
-		raw, stream, err := s.r.next(s.eventLimit())
+		raw, stream, err := s.r.next(s.eventLimit(), s.asm.Unwanted)
 		switch {
 		case errors.Is(err, io.EOF):
 			if s.asm.Open() && s.at+1 == len(s.cfg.Paths) {

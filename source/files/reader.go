@@ -68,8 +68,9 @@ func (r *reader) close() {
 	}
 }
 
-// next gives the next event, valid until the next call, or its header alone where stream is set; io.EOF behind the last event.
-func (r *reader) next(limit int64) (raw []byte, stream bool, err error) {
+// next gives the next event, valid until the next call, or its header alone where stream is set; io.EOF behind the last event. limit does not hold for
+// those that unwanted knows by their first bytes.
+func (r *reader) next(limit int64, unwanted func(head []byte) bool) (raw []byte, stream bool, err error) {
 	if r.held > 0 {
 		if _, err := r.r.Discard(r.held); err != nil {
 			return nil, false, r.broken(err)
@@ -95,6 +96,9 @@ func (r *reader) next(limit int64) (raw []byte, stream bool, err error) {
 		return nil, false, fault.New(fault.BinlogTruncated, "a %s event of %d bytes, the file has %d more", h.Type, size, r.size-r.at).At(r.where())
 	case h.Type == binlog.TransactionPayload && size > streamFrom:
 		return head, true, nil
+	case size > limit && h.Type.IsRows() && r.ask(unwanted):
+		head, err = r.r.Peek(binlog.HeaderSize) // it may have moved
+		return head, true, err
 	case size > limit:
 		return nil, false, fault.New(fault.BinlogRowLimit, "a %s event of %d bytes, the limit is %d", h.Type, size, limit).At(r.where())
 	case size <= bufferSize:
@@ -114,6 +118,15 @@ func (r *reader) next(limit int64) (raw []byte, stream bool, err error) {
 	r.at += size
 	return raw, false, nil
 }
+
+// ask shows the beginning of the event to unwanted.
+func (r *reader) ask(unwanted func(head []byte) bool) bool {
+	head, err := r.r.Peek(headSize)
+	return err == nil && unwanted(head)
+}
+
+// headSize is the common header, table id and flags of a rows event.
+const headSize = binlog.HeaderSize + 8
 
 // body gives the rest of an event that next said to stream, once its checksum was verified.
 func (r *reader) body(head []byte, checksum bool) (*io.LimitedReader, error) {

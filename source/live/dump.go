@@ -75,15 +75,18 @@ func (in *incoming) clear() { in.raw, in.body = nil, nil }
 // late is when a connection that stays silent from now on is given up.
 func (d *dump) late() time.Time { return time.Now().Add(d.lost) }
 
-// take puts the next event into in. Until soon it waits for one. Events larger than streamFrom and of a type that asStream accepts come as a
-// stream.
-func (d *dump) take(in *incoming, soon time.Time, asStream func(binlog.EventType) bool) error {
+// headSize is how much of an event is looked at before it is decided how to read it: the common header, table id and flags of a rows event.
+const headSize = binlog.HeaderSize + 8
+
+// take puts the next event into in. Until soon it waits for one. Events larger than streamFrom come as a stream
+// where asStream, which is given the beginning of the event, says so.
+func (d *dump) take(in *incoming, soon time.Time, asStream func(head []byte) bool) error {
 	in.clear()
-	length, head, err := d.peek(1+binlog.HeaderSize, soon)
+	length, head, err := d.peek(1+headSize, soon)
 	if err != nil {
 		return err
 	}
-	if length <= streamFrom || head[0] != 0 || !asStream(binlog.EventType(head[5])) {
+	if length <= streamFrom || head[0] != 0 || !asStream(head[1:]) {
 		var until time.Time // asking for the time costs as much as an event, so not where nothing will be waited for
 		if !d.whole() {
 			until = d.late()
@@ -273,6 +276,8 @@ func (d *dump) fault(err error) error {
 	switch {
 	case errors.Is(err, errEnd):
 		return err
+	case errors.Is(err, errTooLong):
+		return fault.New(fault.BinlogRowLimit, "an event of more than %d bytes", d.most).At(where)
 	case isTimeout(err):
 		return fault.New(fault.SourceLost, "the server was silent for too long").At(where)
 	case lost(err):

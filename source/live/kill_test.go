@@ -99,7 +99,7 @@ func TestServerIsKilledUnderLoad(t *testing.T) {
 			})
 			writing, stopWriting := context.WithCancel(t.Context())
 			defer stopWriting()
-			seed := uint64(time.Now().UnixNano())
+			seed := seed(t)
 			rnd := rand.New(rand.NewPCG(seed, 2))
 			l := &ledger{s: s}
 			l.run(writing, rnd)
@@ -155,7 +155,7 @@ func TestServerIsKilledUnderLoad(t *testing.T) {
 					t.Errorf("the server lost the acknowledged row %d of writer %d: the trial proves nothing", last, w)
 				}
 			}
-			t.Logf("seed %d: %d kills, %d rows, each once; %d reconnects", seed, kills, len(in), src.Status().Reconnects)
+			t.Logf("%d kills, %d rows, each once; %d reconnects", kills, len(in), src.Status().Reconnects)
 		})
 	}
 }

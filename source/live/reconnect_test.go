@@ -30,6 +30,20 @@ func trials(t testing.TB, few int) int {
 	return few
 }
 
+// seed of what is random: CDC_SEED, or the clock.
+func seed(t testing.TB) uint64 {
+	t.Helper()
+	n := uint64(time.Now().UnixNano())
+	if v := os.Getenv("CDC_SEED"); v != "" {
+		var err error
+		if n, err = strconv.ParseUint(v, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("run it again with CDC_SEED=%d", n)
+	return n
+}
+
 // drain reads a finite source to its end.
 func drain(t testing.TB, src *Source) []string {
 	t.Helper()
@@ -87,9 +101,7 @@ func TestConnectionIsCutAnywhere(t *testing.T) {
 			if len(want) < 10_000 {
 				t.Fatalf("only %d lines", len(want))
 			}
-			seed := uint64(time.Now().UnixNano())
-			t.Logf("seed %d", seed)
-			rnd := rand.New(rand.NewPCG(seed, 1))
+			rnd := rand.New(rand.NewPCG(seed(t), 1))
 			var mu sync.Mutex
 			left := trials(t, 10)
 			began := false

@@ -125,7 +125,7 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 		if in.raw == nil {
 			return fault.New(fault.SchemaUnknown, "a compressed transaction of %d bytes lies between the place to read from and the end of the binlog", in.size)
 		}
-		if isRows(binlog.EventType(in.raw[4])) {
+		if binlog.EventType(in.raw[4]).IsRows() {
 			return nil
 		}
 		return skim.Push(in.raw, func(st *schemas.Statement, at binlog.Place) error {

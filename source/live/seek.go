@@ -158,10 +158,13 @@ func (s *Source) side(ctx context.Context, f *facts, q dumpRequest, yield func(i
 		if !d.whole() {
 			soon = time.Now().Add(d.patience())
 		}
-		err := d.take(&in, soon, func(t binlog.EventType) bool { return isPayload(t) || isRows(t) })
+		err := d.take(&in, soon, func(head []byte) bool {
+			t := binlog.EventType(head[4])
+			return t == binlog.TransactionPayload || t.IsRows()
+		})
 		switch {
 		case err != nil:
-		case in.body != nil && isRows(binlog.EventType(in.header[4])):
+		case in.body != nil && binlog.EventType(in.header[4]).IsRows():
 			_, err = io.Copy(io.Discard, in.body)
 		default:
 			err = yield(&in)
@@ -176,12 +179,6 @@ func (s *Source) side(ctx context.Context, f *facts, q dumpRequest, yield func(i
 			return d.fault(err)
 		}
 	}
-}
-
-// isRows reports the events that hold rows as they are.
-func isRows(t binlog.EventType) bool {
-	return t >= binlog.WriteRowsV1 && t <= binlog.DeleteRowsV1 || t >= binlog.WriteRows && t <= binlog.DeleteRows || t == binlog.PartialUpdateRows ||
-		t >= binlog.WriteRowsCompressed1 && t <= binlog.DeleteRowsCompressed
 }
 
 // seek finds, from the beginning of a file on, the place p or, if t is given, the first transaction committed at t or later. With GTIDs it

@@ -213,7 +213,7 @@ func (s *Source) fill(ctx context.Context, b *event.Batch) error {
 				soon = now.Add(drainWait)
 			}
 		}
-		if err := s.d.take(&s.in, soon, isPayload); err != nil {
+		if err := s.d.take(&s.in, soon, s.asStream); err != nil {
 			if isTimeout(err) && ctx.Err() == nil && !empty {
 				return nil // drained
 			}
@@ -273,7 +273,15 @@ func isHeartbeat(raw []byte) bool {
 	return t == binlog.Heartbeat || t == binlog.HeartbeatV2
 }
 
-func isPayload(t binlog.EventType) bool { return t == binlog.TransactionPayload }
+// asStream chooses the large events that need not be held: compressed transactions, rows of tables that are not selected, and what lies before the
+// place where reading starts.
+func (s *Source) asStream(head []byte) bool {
+	h, _ := binlog.ParseHeader(head)
+	if h.Type == binlog.TransactionPayload {
+		return true
+	}
+	return h.Type.IsRows() && (s.skip > s.offset || s.asm.Unwanted(head))
+}
 
 // pushed looks at what the last push did to b.
 func (s *Source) pushed(b *event.Batch) (full, ended bool) {
