@@ -263,6 +263,26 @@ func TestFoldNames(t *testing.T) {
 	w.want("a", "y int")
 }
 
+// A history that was replayed before it was known that names are compared without case.
+func TestFoldLater(t *testing.T) {
+	w := newWorld(t, gtid.MySQL, 80036)
+	w.apply("CREATE TABLE T (x INT)")
+	w.apply("CREATE TABLE t (y INT)")
+	w.apply("CREATE TABLE Other (a INT)")
+	for i, name := range []string{"T", "t"} {
+		tab, _ := w.cat.Table("d", name)
+		tab.Seq = uint64(i + 1)
+	}
+	w.cat.Replay(&Entry{Kind: PutDatabase, Name: Name{Database: "Shop"}, Charset: "latin1"})
+	w.cat.Replay(&Entry{Kind: FoldNames})
+	w.want("T", "y int")
+	w.apply("ALTER TABLE D.OTHER ADD b INT")
+	w.want("other", "a int, b int")
+	if cs, _, ok := w.cat.Database("SHOP"); !ok || cs != "latin1" || w.cat.Len() != 2 {
+		t.Errorf("%q %v, %d tables", cs, ok, w.cat.Len())
+	}
+}
+
 func TestCloneIsIndependent(t *testing.T) {
 	w := newWorld(t, gtid.MySQL, 80036)
 	w.apply("CREATE TABLE t (a INT)")

@@ -31,7 +31,7 @@ func (s State) String() string {
 // Catalog holds the tables and databases as of one place of the stream. It is not safe for concurrent use; Clone makes an independent one.
 type Catalog struct {
 	// FoldNames is set for servers with lower_case_table_names 1 or 2, which compare the names of databases and tables without case. It is
-	// set before the first entry.
+	// set before the first entry, or by Fold.
 	FoldNames bool
 	// ExplicitTimestamp is explicit_defaults_for_timestamp of the server, as in Statement, for statements that do not say it (MySQL 5.7 never
 	// does). 0 takes the default of the server's version.
@@ -163,7 +163,43 @@ func (c *Catalog) Replay(e *Entry) {
 	case DropDatabase:
 		delete(c.databases, k.Database)
 		maps.DeleteFunc(c.tables, func(n Name, _ slot) bool { return n.Database == k.Database })
+	case FoldNames:
+		c.Fold()
 	}
+}
+
+// Fold sets FoldNames, also where the catalog holds tables already: of those whose names are equal without case the newest stays.
+func (c *Catalog) Fold() {
+	if c.FoldNames {
+		return
+	}
+	c.FoldNames = true
+	for n, s := range c.tables {
+		k := c.key(n)
+		if k == n {
+			continue
+		}
+		delete(c.tables, n)
+		if other, ok := c.tables[k]; !ok || other.seq() < s.seq() {
+			c.tables[k] = s
+		}
+	}
+	for n, d := range c.databases {
+		if k := c.fold(n); k != n {
+			delete(c.databases, n)
+			if _, ok := c.databases[k]; !ok {
+				c.databases[k] = d
+			}
+		}
+	}
+}
+
+// seq is the number of the entry that the slot comes from.
+func (s slot) seq() uint64 {
+	if s.table != nil {
+		return s.table.Seq
+	}
+	return s.forgot.Seq
 }
 
 // Put makes t the current version of its table, and gives the entry that says so.

@@ -15,6 +15,7 @@ const (
 	ForgetTable                       // the table is there but what it looks like is no longer known; Statement says why
 	PutDatabase                       // the database exists and has these defaults; with an empty name, the history names all databases there are
 	DropDatabase                      // the database and all its tables are gone
+	FoldNames                         // names of databases and tables are compared without case; the first entry of the history of a server that does so
 )
 
 // Entry is one step of the history of all tables of one stream. Entries are immutable and numbered from 1 without a hole.

@@ -15,6 +15,7 @@ import (
 type Selector struct {
 	take, drop []pattern
 	text       []string
+	fold       bool // names are compared without case
 }
 
 type pattern struct {
@@ -45,6 +46,22 @@ func ParseSelector(patterns []string) (*Selector, error) {
 	return s, nil
 }
 
+// Folded is s for a server that compares names without case (lower_case_table_names 1 or 2), as the server does with its own options. Its hash is
+// that of s. nil stays nil.
+func (s *Selector) Folded() *Selector {
+	if s == nil || s.fold {
+		return s
+	}
+	lower := func(list []pattern) []pattern {
+		out := make([]pattern, 0, len(list))
+		for _, p := range list {
+			out = append(out, pattern{strings.ToLower(p.database), strings.ToLower(p.table), p.plain})
+		}
+		return out
+	}
+	return &Selector{take: lower(s.take), drop: lower(s.drop), text: s.text, fold: true}
+}
+
 // cutDot splits at the first dot that is not escaped.
 func cutDot(p string) (before, after string, ok bool) {
 	for i := 0; i < len(p); i++ {
@@ -62,6 +79,9 @@ func cutDot(p string) (before, after string, ok bool) {
 func (s *Selector) Match(database, table string) bool {
 	if s == nil {
 		return !systemDatabase(database)
+	}
+	if s.fold {
+		database, table = strings.ToLower(database), strings.ToLower(table)
 	}
 	system := systemDatabase(database)
 	taken := len(s.take) == 0 && !system
@@ -87,6 +107,9 @@ func (s *Selector) MatchDatabase(database string) bool {
 	system := systemDatabase(database)
 	if s == nil || len(s.take) == 0 {
 		return !system
+	}
+	if s.fold {
+		database = strings.ToLower(database)
 	}
 	for _, p := range s.take {
 		if (!system || p.plain) && wild(p.database, database) {

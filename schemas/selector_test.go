@@ -44,6 +44,25 @@ func TestSelector(t *testing.T) {
 	}
 }
 
+func TestSelectorFolded(t *testing.T) {
+	s, err := ParseSelector([]string{"Shop.Order%", "!shop.ORDERS_Old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := s.Folded()
+	for name, want := range map[Name]bool{{"shop", "orders"}: true, {"SHOP", "OrderS"}: true, {"shop", "orders_old"}: false} {
+		if got := f.Match(name.Database, name.Table); got != want {
+			t.Errorf("%v: %v", name, got)
+		}
+	}
+	if s.Match("shop", "orders") || !s.Match("Shop", "Orders") || s.MatchDatabase("shop") || !f.MatchDatabase("sHop") {
+		t.Error("without folding, case counts")
+	}
+	if f.Hash() != s.Hash() || f.Folded() != f || (*Selector)(nil).Folded() != nil {
+		t.Error("not the same choice")
+	}
+}
+
 func TestSelectorIsFast(t *testing.T) {
 	s, _ := ParseSelector([]string{"%a%a%a%a%a%a%a%a%a%a%a%b.t"})
 	long := make([]byte, 1<<14)

@@ -114,6 +114,7 @@ func entriesAt(doc *checkpoint.Document, at string, flavor gtid.Flavor) (int, er
 func printEntry(w io.Writer, e *schemas.Entry) {
 	what := map[schemas.EntryKind]string{
 		schemas.PutTable: "is", schemas.DropTable: "dropped", schemas.ForgetTable: "no longer known", schemas.PutDatabase: "database", schemas.DropDatabase: "database dropped",
+		schemas.FoldNames: "names are compared without case",
 	}[e.Kind]
 	when := "at the start"
 	if e.Time != 0 {

@@ -28,6 +28,9 @@ func (s *Source) open(ctx context.Context) error {
 	}
 	s.own(sess)
 	s.useGTID = f.gtids(&s.cfg)
+	if v := f.vars["lower_case_table_names"]; v != "" && v != "0" {
+		s.opt.Select = s.opt.Select.Folded()
+	}
 	if s.opt.Start.Kind == StartCheckpoint {
 		if err := s.carryOver(f); err != nil {
 			return err
@@ -50,7 +53,7 @@ func (s *Source) open(ctx context.Context) error {
 	s.server = f.server()
 	s.asm = binlog.NewAssembler(binlog.Config{
 		Flavor: f.flavor, Decrypted: true, Select: s.opt.Select.Match, Catalog: s.opt.Catalog, NextSeq: s.opt.NextSeq,
-		MaxRow: s.opt.MaxRow, MaxPayload: int64(s.cfg.MaxPayload), BatchBytes: s.opt.BatchBytes, IgnoreServerIDs: s.cfg.IgnoreServerIDs,
+		SelectDatabase: s.opt.Select.MatchDatabase, MaxRow: s.opt.MaxRow, MaxPayload: int64(s.cfg.MaxPayload), BatchBytes: s.opt.BatchBytes, IgnoreServerIDs: s.cfg.IgnoreServerIDs,
 		Spool: s.opt.Spool, XA: s.opt.XA, Unknown: s.unknown,
 	})
 	if o.at.file != "" {
@@ -159,13 +162,19 @@ func (s *Source) begin(ctx context.Context, sess *session, f *facts) (origin, []
 	}
 	s.opt.Catalog = schemas.NewCatalog(f.flavor, f.version)
 	s.tune(s.opt.Catalog, f)
-	return s.readSchemas(ctx, sess, f, o)
+	var first []schemas.Entry
+	if s.opt.Catalog.FoldNames {
+		first = []schemas.Entry{{Kind: schemas.FoldNames, File: o.at.file, Offset: o.at.offset}}
+		s.opt.NextSeq = schemas.Number(first, s.opt.NextSeq-1) + 1
+	}
+	o, entries, err := s.readSchemas(ctx, sess, f, o)
+	return o, append(first, entries...), err
 }
 
 // tune tells the catalog what the statements themselves do not say.
 func (s *Source) tune(c *schemas.Catalog, f *facts) {
-	if v := f.vars["lower_case_table_names"]; v != "" && c.Len() == 0 {
-		c.FoldNames = v != "0"
+	if v := f.vars["lower_case_table_names"]; v != "" && v != "0" {
+		c.Fold() // the history says it too, but for those that were begun before it did
 	}
 	switch f.vars["explicit_defaults_for_timestamp"] {
 	case "OFF":
