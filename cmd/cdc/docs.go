@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -122,12 +121,12 @@ written as 256MiB, 10MB or 4096; durations as 250ms, 5s or 1h30m. A setting that
 it is empty, 0 or off.
 
 `)
-	writeSettings(&w, reflect.TypeFor[Config](), "")
+	writeSettings(&w, reflect.TypeFor[Config](), "", map[reflect.Type]string{})
 	return w.String()
 }
 
-// writeSettings writes a table for the struct and then one for each struct in it.
-func writeSettings(w io.Writer, t reflect.Type, path string) {
+// writeSettings writes a table for the struct and then one for each struct in it. shown says where a struct was shown before: once is enough.
+func writeSettings(w io.Writer, t reflect.Type, path string, shown map[reflect.Type]string) {
 	type part struct {
 		t    reflect.Type
 		path string
@@ -160,13 +159,13 @@ func writeSettings(w io.Writer, t reflect.Type, path string) {
 		fmt.Fprintf(w, "| `%s` | %s | %s |\n", full, kind, cell(f.Tag.Get("jsonschema_description")))
 	}
 	fmt.Fprintln(w)
-	for i, p := range parts {
-		// Sections that are the same wherever they stand are shown once.
-		if p.t.Name() == "Config" && slices.ContainsFunc(parts[:i], func(q part) bool { return q.t == p.t }) {
-			fmt.Fprintf(w, "## %s\n\nAs `%s`.\n\n", p.path, parts[slices.IndexFunc(parts, func(q part) bool { return q.t == p.t })].path)
+	for _, p := range parts {
+		if at, ok := shown[p.t]; ok {
+			fmt.Fprintf(w, "## %s\n\nAs `%s`.\n\n", p.path, at)
 			continue
 		}
-		writeSettings(w, p.t, p.path)
+		shown[p.t] = p.path
+		writeSettings(w, p.t, p.path, shown)
 	}
 }
 
@@ -178,6 +177,8 @@ func settingType(t reflect.Type) string {
 		return "size"
 	case t.Kind() == reflect.Struct:
 		return "section"
+	case t.Kind() == reflect.Map:
+		return "names with values"
 	case t.Kind() == reflect.Slice:
 		return "list of " + settingType(t.Elem()) + "s"
 	case t.Kind() == reflect.Bool:

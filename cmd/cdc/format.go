@@ -5,7 +5,9 @@ import (
 	"fmt"
 
 	"cdc/format"
+	"cdc/format/canal"
 	"cdc/format/debezium"
+	"cdc/format/maxwell"
 	"cdc/format/plain"
 	"cdc/gtid"
 	"cdc/internal/settings"
@@ -13,12 +15,14 @@ import (
 
 // FormatConfig is how a sink writes changes: the part that all sinks have in common.
 type FormatConfig struct {
-	Format   string            `yaml:"format" jsonschema:"enum=plain,enum=debezium,enum=none" jsonschema_description:"plain (compact JSON of our own), debezium, or none (for the null sink, whose default it is: changes are counted and not encoded). Default plain."`
+	Format   string            `yaml:"format" jsonschema:"enum=plain,enum=debezium,enum=maxwell,enum=canal,enum=none" jsonschema_description:"plain (compact JSON of our own), debezium, maxwell, canal, or none (for the null sink, whose default it is: changes are counted and not encoded). Default plain."`
 	Debezium *debezium.Options `yaml:"debezium" jsonschema_description:"Settings of the debezium format."`
+	Maxwell  *maxwell.Options  `yaml:"maxwell" jsonschema_description:"Settings of the maxwell format."`
+	Canal    *canal.Options    `yaml:"canal" jsonschema_description:"Settings of the canal format."`
 }
 
 // formatNames are the formats that a change can be written in.
-const formatNames = "plain, debezium"
+const formatNames = "plain, debezium, maxwell, canal"
 
 // validate appends what is wrong with the settings of a sink at the path at. none says that the sink can do without a format.
 func (f *FormatConfig) validate(out *[]settings.Problem, at string, none bool) {
@@ -26,7 +30,7 @@ func (f *FormatConfig) validate(out *[]settings.Problem, at string, none bool) {
 		*out = append(*out, settings.Problem{Path: at + "." + key, Text: fmt.Sprintf(format, args...)})
 	}
 	switch f.Format {
-	case "", "plain", "debezium":
+	case "", "plain", "debezium", "maxwell", "canal":
 	case "none":
 		if none {
 			break
@@ -36,12 +40,23 @@ func (f *FormatConfig) validate(out *[]settings.Problem, at string, none bool) {
 		problem("format", "%q is none of %s", f.Format, formatNames)
 	}
 	if f.Debezium != nil {
-		if f.Format != "debezium" {
-			problem("debezium", "goes with format: debezium only")
-		}
-		if err := f.Debezium.Validate(); err != nil {
-			problem("debezium", "%v", err)
-		}
+		f.settings(problem, "debezium", f.Debezium)
+	}
+	if f.Maxwell != nil {
+		f.settings(problem, "maxwell", f.Maxwell)
+	}
+	if f.Canal != nil {
+		f.settings(problem, "canal", f.Canal)
+	}
+}
+
+// settings checks the settings of one format.
+func (f *FormatConfig) settings(problem func(key, format string, args ...any), name string, o interface{ Validate() error }) {
+	if f.Format != name {
+		problem(name, "goes with format: %s only", name)
+	}
+	if err := o.Validate(); err != nil {
+		problem(name, "%v", err)
 	}
 }
 
@@ -58,6 +73,20 @@ func (f *FormatConfig) encoder(flavor gtid.Flavor, keys bool) (func() format.Enc
 		}
 		o.Connector, o.Keys = cmp.Or(o.Connector, flavor.String()), keys
 		return maker(o, debezium.New)
+	case "maxwell":
+		var o maxwell.Options
+		if f.Maxwell != nil {
+			o = *f.Maxwell
+		}
+		o.Keys = keys
+		return maker(o, maxwell.New)
+	case "canal":
+		var o canal.Options
+		if f.Canal != nil {
+			o = *f.Canal
+		}
+		o.Keys = keys
+		return maker(o, canal.New)
 	}
 	return func() format.Encoder { return plain.New(plain.Options{Keys: keys}) }, nil
 }

@@ -47,7 +47,7 @@ Nothing but changes goes to stdout. It ends with exit code 0 at --until or after
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.format, "format", "plain", "plain, debezium or none (count only)")
+	f.StringVar(&o.format, "format", "plain", "plain, debezium, maxwell, canal or none (count only)")
 	f.StringArrayVar(&o.tables, "tables", nil, "tables to print, as patterns with % and _ (shop.%, !shop.tmp_%); may be given more than once")
 	f.StringVar(&o.from, "from", "", "where to start: now, start, a time, FILE:POSITION or a GTID set (default: now; of files their beginning)")
 	f.StringVar(&o.until, "until", "", "where to end: now, a time, FILE:POSITION or a GTID set (default: never; of files their end)")
@@ -231,9 +231,9 @@ type printer struct {
 func newPrinter(w io.Writer, o *tailOptions, flavor gtid.Flavor) (*printer, error) {
 	p := &printer{w: bufio.NewWriterSize(w, 64<<10), limit: o.count}
 	switch o.format {
-	case "plain", "debezium", "none":
+	case "plain", "debezium", "maxwell", "canal", "none":
 	default:
-		return nil, fault.New(fault.UsageInvalid, "--format: %q is none of plain, debezium, none", o.format)
+		return nil, fault.New(fault.UsageInvalid, "--format: %q is none of plain, debezium, maxwell, canal, none", o.format)
 	}
 	enc, err := (&FormatConfig{Format: o.format}).encoder(flavor, false)
 	if err != nil {
