@@ -76,7 +76,13 @@ func (p *Pipeline) commit(ctx context.Context) error {
 	p.pending = nil
 	p.mu.Lock()
 	p.stats.saved(&g.rec)
+	left := p.core.drops.behind(g.last)
 	p.mu.Unlock()
+	for _, d := range left {
+		if p.opt.Dropped != nil {
+			p.opt.Dropped(d.Drop, d.rows)
+		}
+	}
 	for _, x := range g.done {
 		if p.opt.Spool != nil && x.Spool != "" {
 			if err := p.opt.Spool.Remove(x.Spool); err != nil {

@@ -15,6 +15,7 @@ type core struct {
 	ready   progress          // what of it was not collected yet
 	win     window
 	seq     uint64
+	drops   drops
 	skip    *skipper
 	bound   []binder
 	builder *event.Builder
@@ -42,6 +43,7 @@ func newCore(rec checkpoint.Record, steps []transform.Transform, place sinks.Pla
 func (c *core) offer(b *event.Batch) (*slot, error) {
 	c.seq++
 	b.Seq = c.seq
+	c.builder = c.drops.apply(b, c.builder)
 	if c.skip != nil {
 		var n int
 		c.builder, n = c.skip.apply(b, c.builder)

@@ -30,6 +30,11 @@ type Options struct {
 	Spool      SpoolRemover      // nil where there are no XA transactions
 	Log        *slog.Logger
 
+	// Drop lists transactions to leave out. Dropped, if it is set, is told of each with the number of its changes when the checkpoint that lies
+	// behind it has been saved; it is called by one goroutine at a time.
+	Drop    []Drop
+	Dropped func(d Drop, rows uint64)
+
 	Window    int           // places under way before reading pauses; 4096 where 0
 	SaveEvery time.Duration // how often the checkpoint is saved; a second where 0
 }
@@ -91,6 +96,7 @@ func New(ctx context.Context, opt Options) (*Pipeline, error) {
 		opt: opt, stop: make(chan struct{}), moved: make(chan struct{}), flushed: make(chan struct{}, 1),
 		core: newCore(opt.Record, opt.Transforms, place, placed, opt.Window),
 	}
+	p.core.drops.list = opt.Drop
 	p.stats.tables = map[schemas.Name]*TableCount{}
 	p.fresh = fresh
 	if !fresh {
