@@ -34,8 +34,12 @@ for group in "$@"; do
 			missing+=("the keys of the Debian archive: install debian-archive-keyring")
 		;;
 	maven)
-		want java "MySQL 8.0 and 5.7 come from Maven Central (Debian: openjdk-17-jre-headless)"
-		want mvn "MySQL 8.0 and 5.7 come from Maven Central (Debian: maven)"
+		if ! command -v java >/dev/null 2>&1; then
+			missing+=("java: Kafka runs on it, and Maven (Debian: openjdk-17-jre-headless)")
+		elif v=$(java -version 2>&1) && [[ $v =~ version\ \"([0-9]+) ]] && ((BASH_REMATCH[1] < 17)); then
+			missing+=("java: this is version ${BASH_REMATCH[1]}, Kafka needs 17 or later (Debian: openjdk-17-jre-headless)")
+		fi
+		want mvn "Kafka, MySQL 8.0 and 5.7 come from Maven Central (Debian: maven)"
 		want tar "install tar"
 		;;
 	*)

@@ -1,7 +1,7 @@
-// Package testbed starts the real database servers that tests, demo and
-// benchmarks talk to: MySQL 9.7, 8.0 and 5.7, MariaDB 11.8 and 10.11, each on
-// loopback with a data folder of its own, without root, containers or anything
-// installed.
+// Package testbed starts the real servers that tests, demo and benchmarks talk
+// to: MySQL 9.7, 8.0 and 5.7, MariaDB 11.8 and 10.11, Kafka 4.3 and 3.9, each on
+// loopback with a data folder of its own, without root or containers. Kafka
+// needs Java 17; for the others nothing has to be installed.
 //
 // # Writing a test
 //
@@ -47,19 +47,42 @@
 // ours: testbed.init.func1 (the forking thread) and testbed.startProcess.func1
 // (one per running server).
 //
+// # Brokers
+//
+// [StartKafka] gives a test a Kafka cluster of its own, with [KafkaOptions];
+// [SharedKafka] one that all tests of a test binary use; [LaunchKafka] is for programs:
+//
+//	k := testbed.SharedKafka(t, testbed.Kafka43)
+//	topic := testbed.FreshTopic(t, k)              // deleted when the test ends
+//	err := k.CreateTopic(t.Context(), topic, 3, "max.message.bytes", "2000")
+//
+// KRaft mode, each node broker and controller in one process of about 350 MB. Every node
+// listens without authentication ([Kafka.Brokers]) and with SASL ([Kafka.SASLBrokers]); with
+// KafkaOptions.Certs also with TLS ([Kafka.TLSBrokers]) and SASL over TLS
+// ([Kafka.SASLTLSBrokers]). SASL knows PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512, and
+// [User] with [Password]. With KafkaOptions.ACLs that user may do what [Kafka.Grant] says;
+// clients without authentication may do everything.
+//
+// Nodes can be killed and restarted at their ports with their data ([KafkaNode.Kill],
+// [KafkaNode.Restart]), frozen ([KafkaNode.Pause]), and found by what they lead
+// ([Kafka.Leader]). [KafkaTool] runs a class of Kafka's own tools. A test that needs
+// other Java programs gets their class path from [Jars].
+//
 // # Where servers come from
 //
 // [Provision] unpacks them below the cache folder (.cache/servers in the
 // repository, or $CDC_CACHE); the first Launch of a kind does it too. Debian packages
 // come through a private apt (own lists, an empty list of installed packages), from
 // the mirror of the machine's own apt sources or $CDC_DEBIAN_MIRROR, signatures
-// checked; MySQL 8.0 and 5.7 come from Maven Central with a fixed checksum. The
+// checked; MySQL 8.0 and 5.7 come from Maven Central with a fixed checksum, as does
+// Kafka, with the checksums of the repository. The
 // closure of packages goes down to the C library and each program runs under
 // its own loader, so the host's libraries do not matter.
 //
 //	.cache/servers/
 //	  mysql97/ ...          an unpacked server; MANIFEST lists packages and files
-//	  templates/KIND-HASH/  an initialised data folder, copied for each server
+//	  templates/KIND-HASH/  an initialised data folder, copied for each server; for Kafka also
+//	                        an archive of its classes (.jsa), which makes its start quicker
 //	  run/PID-xxx/          data folders of running servers, removed with the process
 //	  ports/                locks: who uses which port
 //	  java/NAME-HASH/       class paths that [Jars] fetched by their coordinates

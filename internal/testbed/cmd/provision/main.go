@@ -1,4 +1,4 @@
-// Command provision downloads the database servers that tests, demo and
+// Command provision downloads the database servers and brokers that tests, demo and
 // benchmarks run, into the cache folder: `make provision`.
 package main
 
@@ -16,7 +16,7 @@ import (
 func main() {
 	deep := flag.Bool("verify", false, "compare the checksum of every file, download nothing")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: provision [-verify] [KIND...]\nkinds: %v, all of them by default\n", testbed.Kinds())
+		fmt.Fprintf(os.Stderr, "usage: provision [-verify] [KIND...]\nkinds: %v %v, all of them by default\n", testbed.Kinds(), testbed.KafkaKinds())
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -28,18 +28,28 @@ func main() {
 }
 
 func run(ctx context.Context, deep bool, names []string) error {
-	kinds := testbed.Kinds()
+	kinds, brokers := testbed.Kinds(), testbed.KafkaKinds()
 	if len(names) > 0 && names[0] != "all" {
-		kinds = nil
+		kinds, brokers = nil, nil
 		for _, n := range names {
+			if b, err := testbed.ParseKafkaKind(n); err == nil {
+				brokers = append(brokers, b)
+				continue
+			}
 			k, err := testbed.ParseKind(n)
 			if err != nil {
-				return err
+				return fmt.Errorf("%w or %v", err, testbed.KafkaKinds())
 			}
 			kinds = append(kinds, k)
 		}
 	}
 	if deep {
+		for _, b := range brokers {
+			if err := testbed.VerifyKafka(b); err != nil {
+				return err
+			}
+			fmt.Fprintln(os.Stderr, "provision: whole:", b)
+		}
 		for _, k := range kinds {
 			if err := testbed.Verify(k); err != nil {
 				return err
@@ -48,5 +58,14 @@ func run(ctx context.Context, deep bool, names []string) error {
 		}
 		return nil
 	}
-	return testbed.Provision(ctx, os.Stderr, kinds...)
+	// Brokers first: the end of the other removes the downloads.
+	if len(brokers) > 0 {
+		if err := testbed.ProvisionKafka(ctx, os.Stderr, brokers...); err != nil {
+			return err
+		}
+	}
+	if len(kinds) > 0 {
+		return testbed.Provision(ctx, os.Stderr, kinds...)
+	}
+	return nil
 }
