@@ -148,6 +148,9 @@ func (w *Builder) Text(k Kind, s []byte) Cell {
 	return ArenaCell(k, int(t.Off), int(t.Len), 0)
 }
 
+// Made is how many records were made of the current change.
+func (w *Builder) Made() int { return len(w.changes) - w.mark }
+
 // Undo takes back what was made of the current change.
 func (w *Builder) Undo() {
 	w.sub -= len(w.changes) - w.mark
@@ -199,6 +202,18 @@ func (w *Builder) Finish() error {
 	clear(w.dead)
 	w.dead = w.dead[:0]
 	return w.err
+}
+
+// Letter gives a batch that holds dead letter i of b and nothing else, so that an encoder can write its change. It shares the memory of b, is
+// valid as long as b, and is not released.
+func (b *Batch) Letter(i int) *Batch {
+	d := &b.Dead[i]
+	c := d.Change
+	c.Table = 0
+	return &Batch{
+		Seq: b.Seq, Tables: []*schemas.Table{d.Table}, Txns: b.Txns, Groups: b.Groups, Changes: []Change{c}, Received: b.Received,
+		cells: b.cells, arena: b.arena,
+	}
 }
 
 // DeadBefore is the row before the change of a dead letter of this batch; zero where there is none.

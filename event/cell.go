@@ -9,36 +9,37 @@ type Kind uint8
 
 // Kinds of cells. The zero Kind is Absent: the row image does not hold the column.
 const (
-	Absent    Kind = iota
-	Null           // SQL NULL
-	Int            // signed integers
-	Uint           // unsigned integers
-	Float32        // FLOAT
-	Float64        // DOUBLE
-	Decimal        // DECIMAL, exact, as MySQL prints it: arena text, no exponent
-	String         // text in UTF-8 in the arena; with Raw set, bytes that are not valid in the column's character set
-	Bytes          // BINARY (padded to its length), VARBINARY and BLOBs, in the arena
-	Date           // packed civil date, see Civil; may be zero or have zero parts
-	DateTime       // packed civil date and time without a zone; may be zero or have zero parts
-	Timestamp      // microseconds since 1970 UTC; ZeroTime set for '0000-00-00 00:00:00'
-	Time           // signed microseconds, beyond a day and negative too
-	Year           // 0 and 1901 to 2155
-	Enum           // ordinal in Column.Members from 1; 0 is the error value ''
-	SetBits        // SET: bit i stands for Column.Members[i]
-	Bits           // BIT(n) as a number
-	JSON           // arena text as MySQL prints it
-	JSONDiff       // a partial update of a JSON document: the diff vector as it was logged, in the arena
-	Geometry       // SRID in 4 bytes little-endian, then WKB, in the arena
-	Vector         // float32 little-endian, in the arena
-	UUID           // MariaDB: 16 bytes in the order of the text, in the arena
-	INET6          // MariaDB: 16 bytes in network order, in the arena
-	INET4          // MariaDB: 4 bytes in network order, in the arena
+	Absent     Kind = iota
+	Null            // SQL NULL
+	Int             // signed integers
+	Uint            // unsigned integers
+	Float32         // FLOAT
+	Float64         // DOUBLE
+	Decimal         // DECIMAL, exact, as MySQL prints it: arena text, no exponent
+	String          // text in UTF-8 in the arena; with Raw set, bytes that are not valid in the column's character set
+	Bytes           // BINARY (padded to its length), VARBINARY and BLOBs, in the arena
+	Date            // packed civil date, see Civil; may be zero or have zero parts
+	DateTime        // packed civil date and time without a zone; may be zero or have zero parts
+	Timestamp       // microseconds since 1970 UTC; ZeroTime set for '0000-00-00 00:00:00'
+	Time            // signed microseconds, beyond a day and negative too
+	Year            // 0 and 1901 to 2155
+	Enum            // ordinal in Column.Members from 1; 0 is the error value ''
+	SetBits         // SET: bit i stands for Column.Members[i]
+	Bits            // BIT(n) as a number
+	JSON            // arena text as MySQL prints it: what transforms make
+	JSONBinary      // a document in MySQL's binary form, in the arena, checked: package jsonbin prints it
+	JSONDiff        // a partial update of a JSON document: the diff vector as it was logged, in the arena
+	Geometry        // SRID in 4 bytes little-endian, then WKB, in the arena
+	Vector          // float32 little-endian, in the arena
+	UUID            // MariaDB: 16 bytes in the order of the text, in the arena
+	INET6           // MariaDB: 16 bytes in network order, in the arena
+	INET4           // MariaDB: 4 bytes in network order, in the arena
 	numKinds
 )
 
 var kindNames = [numKinds]string{
 	"absent", "null", "int", "uint", "float32", "float64", "decimal", "string", "bytes", "date", "datetime", "timestamp", "time", "year", "enum",
-	"set", "bits", "json", "jsondiff", "geometry", "vector", "uuid", "inet6", "inet4",
+	"set", "bits", "json", "jsonbinary", "jsondiff", "geometry", "vector", "uuid", "inet6", "inet4",
 }
 
 func (k Kind) String() string {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"cdc/event"
+	"cdc/event/jsonbin"
 	"cdc/event/sqltext"
 	"cdc/schemas"
 )
@@ -64,6 +65,9 @@ func Text(dst []byte, c event.Cell, r event.Row, col *schemas.Column) []byte {
 		for i := (int(col.Length) + 7) / 8; i > 0; i-- {
 			dst = append(dst, byte(c.Uint64()>>(8*(i-1))))
 		}
+		return dst
+	case event.JSONBinary:
+		dst, _ = jsonbin.AppendText(dst, r.Bytes(c), jsonbin.MaxText) // it was checked
 		return dst
 	case event.String, event.Bytes, event.JSON, event.Geometry, event.Vector:
 		return append(dst, r.Bytes(c)...)

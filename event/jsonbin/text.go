@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"cdc/event"
@@ -48,20 +48,33 @@ const (
 const maxDepth = 100
 
 // growth is more than the text of any value takes per byte of the document: a control character grows sixfold, and no scalar more than that
-// together with its entry.
+// together with its entry. Escaped, no byte takes more than twice that.
 const growth = 8
 
 var errDocument = errors.New("malformed json document")
 
+// MaxText is more than the text of any document takes that fits into a row, for callers that have no limit of their own.
+const MaxText = 1 << 30
+
 // AppendText appends the text of a binary document. The empty document, which INSERT IGNORE can make, is null. Text of more than limit bytes
 // is BinlogRowLimit; what is malformed is a plain error. After an error dst is as it was.
 func AppendText(dst, doc []byte, limit int) ([]byte, error) {
+	return write(dst, doc, limit, writer{quote: `"`, colon: `": `, growth: growth})
+}
+
+// AppendEscaped appends the same text as it stands inside a JSON string, without the quotes around it: quotes and backslashes have a backslash
+// in front, and characters beyond U+FFFF are two escapes, \uD83D\uDE00.
+func AppendEscaped(dst, doc []byte, limit int) ([]byte, error) {
+	return write(dst, doc, limit, writer{quote: `\"`, colon: `\": `, growth: 2 * growth, escaped: true})
+}
+
+func write(dst, doc []byte, limit int, w writer) ([]byte, error) {
 	if len(doc) == 0 {
 		return append(dst, "null"...), nil
 	}
 	start := len(dst)
-	w := writer{dst: dst, end: start + limit}
-	if most := start + growth*len(doc) + 64; most < w.end {
+	w.dst, w.end = dst, start+limit
+	if most := start + w.growth*len(doc) + 64; most < w.end {
 		w.end, w.overlap = most, true
 	}
 	if !w.value(doc[0], doc[1:], 1) {
@@ -78,6 +91,10 @@ type writer struct {
 	dst     []byte
 	end     int  // dst may not be longer
 	overlap bool // and if it were, the document's values would overlap
+	growth  int
+	quote   string // around strings
+	colon   string // behind a key, with its quote
+	escaped bool
 }
 
 // value writes the value of type t at the start of b.
@@ -129,7 +146,7 @@ func (w *writer) value(t byte, b []byte, depth int) bool {
 		return w.double(math.Float64frombits(binary.LittleEndian.Uint64(b)))
 	case stringValue:
 		s, ok := varString(b)
-		return ok && w.quoted(s)
+		return ok && w.quoted(s, w.quote)
 	case opaqueValue:
 		if len(b) < 1 {
 			return false
@@ -142,8 +159,8 @@ func (w *writer) value(t byte, b []byte, depth int) bool {
 	return true
 }
 
-func (w *writer) int(v int64)   { w.dst = strconv.AppendInt(w.dst, v, 10) }
-func (w *writer) uint(v uint64) { w.dst = strconv.AppendUint(w.dst, v, 10) }
+func (w *writer) int(v int64)   { w.dst = sqltext.AppendInt(w.dst, v) }
+func (w *writer) uint(v uint64) { w.dst = sqltext.AppendUint(w.dst, v) }
 
 func (w *writer) literal(v byte) bool {
 	switch v {
@@ -159,104 +176,35 @@ func (w *writer) literal(v byte) bool {
 	return true
 }
 
-// container writes an object or array: number of elements and size in bytes, for objects the offset and length of each key, then for each
-// value its type and either its offset or, if it is small enough, itself. Numbers are of two bytes, in the large form of four. Offsets count
-// from the start of b.
+// container writes an object or an array.
 func (w *writer) container(b []byte, large, object bool, depth int) bool {
-	width := 2
-	if large {
-		width = 4
-	}
-	if depth > maxDepth || len(b) < 2*width {
+	c, ok := open(b, large, object)
+	if !ok || depth > maxDepth {
 		return false
 	}
-	count, size := number(b, large), number(b[width:], large)
-	if size > uint64(len(b)) {
-		return false
-	}
-	b = b[:size]
-	keys := uint64(2 * width)
-	values := keys
+	end := byte(']')
 	if object {
-		values += count * uint64(width+2)
-	}
-	if values+count*uint64(width+1) > size {
-		return false
-	}
-	if object {
-		w.dst = append(w.dst, '{')
+		w.dst, end = append(w.dst, '{'), '}'
 	} else {
 		w.dst = append(w.dst, '[')
 	}
-	for i := range count {
+	for i := range c.count {
 		if i > 0 {
-			w.dst = append(w.dst, ", "...)
+			w.dst = append(w.dst, ',', ' ')
 		}
 		if object {
-			entry := b[keys+i*uint64(width+2):]
-			off := number(entry, large)
-			n := uint64(binary.LittleEndian.Uint16(entry[width:]))
-			if off > size || n > size-off || !w.quoted(b[off:off+n]) {
+			key, ok := c.key(i)
+			if !ok || !w.quoted(key, w.colon) {
 				return false
 			}
-			w.dst = append(w.dst, ": "...)
 		}
-		entry := b[values+i*uint64(width+1):]
-		t := entry[0]
-		if inlined(t, large) {
-			if !w.value(t, entry[1:1+width], depth+1) {
-				return false
-			}
-			continue
-		}
-		off := number(entry[1:], large)
-		if off > size || !w.value(t, b[off:], depth+1) {
+		t, v, ok := c.value(i)
+		if !ok || !w.value(t, v, depth+1) {
 			return false
 		}
 	}
-	if object {
-		w.dst = append(w.dst, '}')
-	} else {
-		w.dst = append(w.dst, ']')
-	}
+	w.dst = append(w.dst, end)
 	return true
-}
-
-func number(b []byte, large bool) uint64 {
-	if large {
-		return uint64(binary.LittleEndian.Uint32(b))
-	}
-	return uint64(binary.LittleEndian.Uint16(b))
-}
-
-// inlined tells the types whose values stand in the entry itself.
-func inlined(t byte, large bool) bool {
-	switch t {
-	case literal, int16Value, uint16Value:
-		return true
-	case int32Value, uint32Value:
-		return large
-	}
-	return false
-}
-
-// varString reads a string behind a length of one to five bytes with seven bits each, the lowest first.
-func varString(b []byte) ([]byte, bool) {
-	var n uint64
-	for i, x := range b {
-		if i == 5 {
-			return nil, false
-		}
-		n |= uint64(x&0x7f) << (7 * i)
-		if x < 0x80 {
-			b = b[i+1:]
-			if n > uint64(len(b)) {
-				return nil, false
-			}
-			return b[:n], true
-		}
-	}
-	return nil, false
 }
 
 // double writes a number so that it is seen to be one.
@@ -277,12 +225,45 @@ func (w *writer) double(v float64) bool {
 
 const hexDigits = "0123456789abcdef"
 
-// quoted writes a string, which is utf8mb4.
-func (w *writer) quoted(s []byte) bool {
-	if !utf8.Valid(s) {
-		return false
+// Masks for looking at eight bytes at a time.
+const (
+	lowBits  = 0x0101010101010101
+	highBits = 0x8080808080808080
+)
+
+// plain reports eight bytes of ASCII none of which is escaped.
+func plain(x uint64) bool {
+	q, s := x^lowBits*'"', x^lowBits*'\\'
+	return (x|(x-lowBits*' ')|(q-lowBits)|(s-lowBits))&highBits == 0
+}
+
+// quoted writes a string, which is utf8mb4, between quotes; the last one is given, since it may go with more.
+func (w *writer) quoted(s []byte, last string) bool {
+	dst := append(w.dst, w.quote...)
+	i := 0
+	for i+8 <= len(s) && plain(binary.LittleEndian.Uint64(s[i:])) {
+		i += 8
 	}
-	dst := append(w.dst, '"')
+	for i < len(s) && s[i] >= ' ' && s[i] < utf8.RuneSelf && s[i] != '"' && s[i] != '\\' {
+		i++
+	}
+	dst = append(dst, s[:i]...)
+	if i < len(s) {
+		if s = s[i:]; !utf8.Valid(s) {
+			return false
+		}
+		if w.escaped {
+			dst = appendTwice(dst, s)
+		} else {
+			dst = appendOnce(dst, s)
+		}
+	}
+	w.dst = append(dst, last...)
+	return len(w.dst) <= w.end
+}
+
+// appendOnce appends the rest of a string from its first character that is not plain.
+func appendOnce(dst, s []byte) []byte {
 	from := 0
 	for i, c := range s {
 		if c >= ' ' && c != '"' && c != '\\' {
@@ -290,58 +271,98 @@ func (w *writer) quoted(s []byte) bool {
 		}
 		dst = append(dst, s[from:i]...)
 		from = i + 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\b':
-			dst = append(dst, '\\', 'b')
-		case '\f':
-			dst = append(dst, '\\', 'f')
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
+		dst = append(dst, '\\')
+		dst = appendShort(dst, c)
 	}
-	dst = append(dst, s[from:]...)
-	w.dst = append(dst, '"')
-	return len(w.dst) <= w.end
+	return append(dst, s[from:]...)
+}
+
+// appendTwice appends it as it stands inside of another string.
+func appendTwice(dst, s []byte) []byte {
+	from := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c >= 0xf0:
+			dst = append(dst, s[from:i]...)
+			r, n := utf8.DecodeRune(s[i:])
+			hi, lo := utf16.EncodeRune(r)
+			dst = appendUnicode(appendUnicode(dst, hi), lo)
+			i += n - 1
+		case c >= ' ' && c != '"' && c != '\\':
+			continue
+		default:
+			dst = append(dst, s[from:i]...)
+			dst = append(dst, '\\', '\\')
+			if c == '"' || c == '\\' {
+				dst = append(dst, '\\')
+			}
+			dst = appendShort(dst, c)
+		}
+		from = i + 1
+	}
+	return append(dst, s[from:]...)
+}
+
+// appendShort appends what stands behind the backslash of an escaped character.
+func appendShort(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, c)
+	case '\b':
+		return append(dst, 'b')
+	case '\f':
+		return append(dst, 'f')
+	case '\n':
+		return append(dst, 'n')
+	case '\r':
+		return append(dst, 'r')
+	case '\t':
+		return append(dst, 't')
+	}
+	return append(dst, 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+}
+
+func appendUnicode(dst []byte, r rune) []byte {
+	const hex = "0123456789ABCDEF"
+	return append(dst, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 }
 
 // opaque writes a value of an SQL type.
 func (w *writer) opaque(t byte, b []byte) bool {
 	switch t {
 	case sqlNewDecimal:
-		if len(b) < 2 {
-			return false
-		}
-		precision, scale := b[0], b[1]
-		// The precision is of the digits in use, rounded up to whole groups of nine: above the 65 that a column may have.
-		if precision == 0 || precision > 81 || scale > precision || len(b) != 2+DecimalBytes(precision, scale) {
-			return false
-		}
 		var ok bool
-		w.dst, ok = AppendDecimal(w.dst, b[2:], precision, scale)
+		w.dst, ok = appendOpaqueDecimal(w.dst, b)
 		return ok
 	case sqlDate, sqlTime, sqlDateTime, sqlTimestamp:
 		if len(b) != 8 {
 			return false
 		}
-		w.dst = append(w.dst, '"')
+		w.dst = append(w.dst, w.quote...)
 		w.packedTime(t, int64(binary.LittleEndian.Uint64(b)))
-		w.dst = append(w.dst, '"')
+		w.dst = append(w.dst, w.quote...)
 		return true
 	}
-	w.dst = append(w.dst, `"base64:type`...)
+	w.dst = append(append(w.dst, w.quote...), "base64:type"...)
 	w.uint(uint64(t))
 	w.dst = append(w.dst, ':')
 	w.dst = base64.StdEncoding.AppendEncode(w.dst, b)
-	w.dst = append(w.dst, '"')
+	w.dst = append(w.dst, w.quote...)
 	return len(w.dst) <= w.end
+}
+
+// appendOpaqueDecimal writes a DECIMAL: precision, scale, and its groups of digits.
+func appendOpaqueDecimal(dst, b []byte) ([]byte, bool) {
+	if len(b) < 2 {
+		return dst, false
+	}
+	precision, scale := b[0], b[1]
+	// The precision is of the digits in use, rounded up to whole groups of nine: above the 65 that a column may have.
+	if precision == 0 || precision > 81 || scale > precision || len(b) != 2+DecimalBytes(precision, scale) {
+		return dst, false
+	}
+	return AppendDecimal(dst, b[2:], precision, scale)
 }
 
 // packedTime writes a packed time (mysys/my_time.cc): 24 bits of micro seconds below the bits of DATETIME or TIME.

@@ -7,6 +7,7 @@ import (
 
 	"cdc/event"
 	"cdc/event/celltext"
+	"cdc/event/jsonbin"
 	"cdc/fault"
 	"cdc/format"
 	"cdc/format/jsonenc"
@@ -105,8 +106,15 @@ func raw(dst, s []byte) []byte {
 // value appends one value.
 func value(dst []byte, col *column, row event.Row, c event.Cell) ([]byte, error) {
 	if c.Kind() != col.kind {
-		if c.Kind() == event.Null {
+		switch {
+		case c.Kind() == event.Null:
 			return append(dst, "null"...), nil
+		case c.Kind() == event.JSONBinary && col.kind == event.JSON:
+			out, err := jsonbin.AppendText(dst, row.Bytes(c), jsonbin.MaxText)
+			if err != nil {
+				return dst, fault.New(fault.FormatValue, "column %s: %w", col.def.Name, err)
+			}
+			return out, nil
 		}
 		return dst, format.WrongKind(col.def, c.Kind())
 	}

@@ -325,11 +325,11 @@ func (p *Plan) run(c *cursor, out []event.Cell, from, to int) error {
 			arena = append(arena, b...)
 			out[i] = event.ArenaCell(event.Vector, off, size, 0)
 		case opJSON:
-			var err error
-			if arena, err = jsonbin.AppendText(arena, b, p.maxRow-(off-c.first)); err != nil {
+			if err := jsonbin.Check(b); err != nil {
 				return p.cause(i, err)
 			}
-			out[i] = event.ArenaCell(event.JSON, off, len(arena)-off, 0)
+			arena = append(arena, b...)
+			out[i] = event.ArenaCell(event.JSONBinary, off, size, 0)
 		default: // compressed
 			var err error
 			if out[i], arena, err = p.unpack(o, b, arena, p.maxRow-(off-c.first)); err != nil {

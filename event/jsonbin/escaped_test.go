@@ -1,0 +1,49 @@
+package jsonbin_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"testing"
+
+	"cdc/event/jsonbin"
+	"cdc/format/jsonenc"
+)
+
+// Check lets through what has a text, and AppendEscaped writes what the text becomes inside of a string.
+func FuzzEscaped(f *testing.F) {
+	for _, s := range []string{
+		"", "0400", "0c0361c3a9", "0c0a225c080c0a0d09011f2f", "0c08f09f9880225cf09f9880", "0001000c000b0001000501006b", "0ffc026162", "0ff6040302810a",
+		"0002002400120004001600040004fe000c1a006b22f09f6b5c6b080a5c22c3a4f09f9880c3bf41", "0b000000000000f03f", "02020010000b0a0004010000000000000000",
+	} {
+		doc, err := hex.DecodeString(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(doc)
+	}
+	for _, doc := range jsonbin.Samples() {
+		f.Add(doc)
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		text, err := jsonbin.AppendText(nil, doc, jsonbin.MaxText)
+		escaped, failed := jsonbin.AppendEscaped([]byte("x"), doc, jsonbin.MaxText)
+		if checked := jsonbin.Check(doc); checked == nil && (err != nil || failed != nil) {
+			t.Fatalf("%x passed and has no text: %v, %v", doc, err, failed)
+		}
+		if failed != nil && string(escaped) != "x" {
+			t.Fatalf("%q left after %v", escaped, failed)
+		}
+		if err != nil || failed != nil {
+			return
+		}
+		want, ok := jsonenc.AppendSurrogates(nil, text)
+		if !ok || !bytes.Equal(want[1:len(want)-1], escaped[1:]) {
+			t.Fatalf("%x: %s, want %s", doc, escaped[1:], want)
+		}
+		var back string
+		if err := json.Unmarshal(want, &back); err != nil || back != string(text) {
+			t.Fatalf("%s reads back as %q, %v", want, back, err)
+		}
+	})
+}
