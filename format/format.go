@@ -92,7 +92,7 @@ type Heart interface {
 }
 
 // Kind is the kind of cell that holds the values of a column: what a source hands over, and an encoder expects besides Absent and Null.
-// JSON columns may hold a JSONDiff as well.
+// JSON columns hold a JSONBinary mostly, and may hold a JSONDiff.
 func Kind(c *schemas.Column) event.Kind {
 	switch t := c.Type; {
 	case t.IsInteger() && c.Unsigned:
