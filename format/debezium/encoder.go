@@ -18,9 +18,15 @@ type Encoder struct {
 	marks      []int // where the columns of the last image begin in the buffer, and where it ends
 	txn        counts
 	schemas    ddlSchemas
+	markers    pairSchemas
+	beats      pairSchemas
 }
 
-var _ format.Encoder = (*Encoder)(nil)
+var (
+	_ format.Encoder = (*Encoder)(nil)
+	_ format.Marker  = (*Encoder)(nil)
+	_ format.Heart   = (*Encoder)(nil)
+)
 
 // New makes an encoder; its errors are those of Options.Validate.
 func New(o Options) (*Encoder, error) {

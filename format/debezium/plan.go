@@ -75,6 +75,7 @@ type plan struct {
 	db      []byte // database and table as JSON strings
 	name    []byte
 	topic   string // schema name prefix, sanitized as a topic name
+	source  string // database.table, the data collection of transactions
 	size    int
 }
 
@@ -85,7 +86,7 @@ func (e *Encoder) plan(t *schemas.Table) *plan {
 	p := &plan{
 		table: t, columns: make([]column, len(t.Columns)), keys: format.KeyColumns(t),
 		db: jsonenc.AppendSurrogateText(nil, t.Database), name: jsonenc.AppendSurrogateText(nil, t.Name),
-		topic: topicName(e.o.TopicPrefix, t.Database, t.Name),
+		topic: topicName(e.o.TopicPrefix, t.Database, t.Name), source: t.FullName(),
 	}
 	for i := range t.Columns {
 		p.columns[i] = e.column(&t.Columns[i])

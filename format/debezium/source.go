@@ -2,7 +2,6 @@ package debezium
 
 import (
 	"cdc/event"
-	"cdc/fault"
 	"cdc/format/jsonenc"
 	"cdc/gtid"
 )
@@ -133,69 +132,4 @@ func (t *tail) of(received int64) []byte {
 	dst = jsonenc.AppendInt(dst, received*1000)
 	t.bytes = append(dst, '}')
 	return t.bytes
-}
-
-// counts numbers the records of a transaction for the transaction block, in all and of each table.
-type counts struct {
-	txn    identity
-	total  int64
-	tables []tableCount
-}
-
-type tableCount struct {
-	topic string
-	n     int64
-}
-
-// mark and restore take back what a change that failed has counted. Such a change is of one table, which is then the first.
-func (t *counts) mark() (m counts) { return counts{txn: t.txn, total: t.total} }
-
-func (t *counts) restore(m counts) {
-	switch {
-	case t.txn != m.txn:
-		*t = counts{tables: t.tables[:0]}
-	case t.total > m.total:
-		t.tables[0].n -= t.total - m.total
-		t.total = m.total
-	}
-}
-
-// next gives the numbers of the next record. The table of the last change is kept first.
-func (t *counts) next(id identity, topic string) (total, table int64) {
-	if t.txn != id {
-		t.txn, t.total, t.tables = id, 0, t.tables[:0]
-	}
-	t.total++
-	for i := range t.tables {
-		if t.tables[i].topic == topic {
-			t.tables[0], t.tables[i] = t.tables[i], t.tables[0]
-			t.tables[0].n++
-			return t.total, t.tables[0].n
-		}
-	}
-	t.tables = append(t.tables, tableCount{topic: topic, n: 1})
-	last := len(t.tables) - 1
-	t.tables[0], t.tables[last] = t.tables[last], t.tables[0]
-	return t.total, 1
-}
-
-func (e *Encoder) appendTransaction(dst []byte, b *event.Batch, p *plan, c *event.Change) ([]byte, error) {
-	t := b.Txn(c)
-	id := identify(t)
-	if id != e.txn.txn && !t.Begin {
-		return dst, fault.New(fault.FormatValue, "the transaction block counts from the beginning of a transaction, which this encoder did not see").
-			Hint("turn provide_transaction_metadata off for a sink that encodes in parallel")
-	}
-	total, table := e.txn.next(id, p.topic)
-	dst = append(dst, `,"transaction":{"id":"`...)
-	if id.gtid.IsZero() {
-		quoted := jsonenc.AppendSurrogateText(nil, id.file)
-		dst = append(append(dst, "file="...), quoted[1:len(quoted)-1]...)
-		dst = jsonenc.AppendUint(append(dst, ",pos="...), id.off)
-	} else {
-		dst = id.gtid.Append(dst)
-	}
-	dst = jsonenc.AppendInt(append(dst, `","total_order":`...), total)
-	dst = jsonenc.AppendInt(append(dst, `,"data_collection_order":`...), table)
-	return append(dst, '}'), nil
 }
