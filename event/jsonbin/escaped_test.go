@@ -41,6 +41,11 @@ func FuzzEscaped(f *testing.F) {
 		if !ok || !bytes.Equal(want[1:len(want)-1], escaped[1:]) {
 			t.Fatalf("%x: %s, want %s", doc, escaped[1:], want)
 		}
+		compact, err := jsonbin.AppendCompact(nil, doc, jsonbin.MaxText)
+		var shorter bytes.Buffer
+		if e := json.Compact(&shorter, text); e != nil || err != nil || !bytes.Equal(compact, shorter.Bytes()) {
+			t.Fatalf("%x: %s, want %s (%v, %v)", doc, compact, &shorter, err, e)
+		}
 		var back string
 		if err := json.Unmarshal(want, &back); err != nil || back != string(text) {
 			t.Fatalf("%s reads back as %q, %v", want, back, err)

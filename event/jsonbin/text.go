@@ -59,13 +59,18 @@ const MaxText = 1 << 30
 // AppendText appends the text of a binary document. The empty document, which INSERT IGNORE can make, is null. Text of more than limit bytes
 // is BinlogRowLimit; what is malformed is a plain error. After an error dst is as it was.
 func AppendText(dst, doc []byte, limit int) ([]byte, error) {
-	return write(dst, doc, limit, writer{quote: `"`, colon: `": `, growth: growth})
+	return write(dst, doc, limit, writer{quote: `"`, colon: `": `, comma: ", ", growth: growth})
+}
+
+// AppendCompact appends the same text without the spaces behind commas and colons.
+func AppendCompact(dst, doc []byte, limit int) ([]byte, error) {
+	return write(dst, doc, limit, writer{quote: `"`, colon: `":`, comma: ",", growth: growth})
 }
 
 // AppendEscaped appends the same text as it stands inside a JSON string, without the quotes around it: quotes and backslashes have a backslash
 // in front, and characters beyond U+FFFF are two escapes, \uD83D\uDE00.
 func AppendEscaped(dst, doc []byte, limit int) ([]byte, error) {
-	return write(dst, doc, limit, writer{quote: `\"`, colon: `\": `, growth: 2 * growth, escaped: true})
+	return write(dst, doc, limit, writer{quote: `\"`, colon: `\": `, comma: ", ", growth: 2 * growth, escaped: true})
 }
 
 func write(dst, doc []byte, limit int, w writer) ([]byte, error) {
@@ -94,6 +99,7 @@ type writer struct {
 	growth  int
 	quote   string // around strings
 	colon   string // behind a key, with its quote
+	comma   string
 	escaped bool
 }
 
@@ -190,7 +196,7 @@ func (w *writer) container(b []byte, large, object bool, depth int) bool {
 	}
 	for i := range c.count {
 		if i > 0 {
-			w.dst = append(w.dst, ',', ' ')
+			w.dst = append(w.dst, w.comma...)
 		}
 		if object {
 			key, ok := c.key(i)
