@@ -9,4 +9,7 @@
 //	err := l.Run(ctx, dial, ledger.Options{Writers: 4, DDL: true})  // until ctx ends
 //	delivered, err := ledger.ReadFiles("out")
 //	verdict := l.Check(delivered)
+//
+// [ReadTopics] does the same for Kafka. There it also holds each record's key and its headers gtid, row and sub to the row, and each delete to its
+// tombstone. [Verdict.OK] is exactly once; [Verdict.AtLeastOnce] forgives repeats, but only those that do no harm.
 package ledger

@@ -83,15 +83,34 @@ type Delivered struct {
 	Rows    int
 	seen    map[Change]int
 	tables  map[string]int
-	chain   map[string]uint64 // last change_id of each row
+	chain   map[string]uint64 // last change_id of each row, repeats left out
+	last    map[string]uint64 // the same with repeats: what a consumer that knows nothing of them holds
 	Faults  []string          // order violations, at most 20
 	ordered int
+
+	// Of topics.
+	names      map[string]Change // by gtid, row and sub
+	bare       map[string]bool   // keys whose delete waits for its tombstone
+	tombstones int
 }
 
 // NewDelivered starts a count.
 func NewDelivered() *Delivered {
-	return &Delivered{seen: map[Change]int{}, tables: map[string]int{}, chain: map[string]uint64{}}
+	return &Delivered{
+		seen: map[Change]int{}, tables: map[string]int{}, chain: map[string]uint64{}, last: map[string]uint64{}, names: map[string]Change{}, bare: map[string]bool{},
+	}
 }
+
+// fault counts a violation of order.
+func (d *Delivered) fault(format string, args ...any) {
+	d.ordered++
+	if len(d.Faults) < 20 {
+		d.Faults = append(d.Faults, fmt.Sprintf(format, args...))
+	}
+}
+
+// Tombstones is how many records without a value there were.
+func (d *Delivered) Tombstones() int { return d.tombstones }
 
 // Add counts a delivered change, in the order of delivery: the change_id of the row before (0 for an insert) and after (0 for a delete) it.
 func (d *Delivered) Add(table, key string, op Op, before, after uint64) {
@@ -102,15 +121,20 @@ func (d *Delivered) Add(table, key string, op Op, before, after uint64) {
 		c.ID = before
 	}
 	d.seen[c]++
-	if key == "" || d.seen[c] > 1 {
-		return // a table without a key has only inserts; a repeat is counted as such
+	if key == "" {
+		return // a table without a key has only inserts
 	}
 	at := table + "/" + key
+	if op == 'd' {
+		delete(d.last, at)
+	} else {
+		d.last[at] = after
+	}
+	if d.seen[c] > 1 {
+		return // a repeat is counted as such
+	}
 	if last := d.chain[at]; last != before {
-		d.ordered++
-		if len(d.Faults) < 20 {
-			d.Faults = append(d.Faults, fmt.Sprintf("%s %s: change %d follows %d, its before image says %d", table, key, c.ID, last, before))
-		}
+		d.fault("%s %s: change %d follows %d, its before image says %d", table, key, c.ID, last, before)
 	}
 	if op == 'd' {
 		delete(d.chain, at)
@@ -124,17 +148,26 @@ type Verdict struct {
 	Committed, Delivered                   int
 	Lost, Duplicated, Invented, OutOfOrder int
 	Torn                                   int // transactions of unknown outcome that were delivered in part
+	Stale                                  int // rows whose last record, repeats included, is not their last change
 	Examples                               []string
 }
 
 // OK reports that all is well.
 func (v Verdict) OK() bool {
-	return v.Lost == 0 && v.Duplicated == 0 && v.Invented == 0 && v.OutOfOrder == 0 && v.Torn == 0
+	return v.AtLeastOnce() && v.Duplicated == 0
+}
+
+// AtLeastOnce is OK but for repeats, which are allowed where those that came first are in order and the last of each row is its last change.
+func (v Verdict) AtLeastOnce() bool {
+	return v.Lost == 0 && v.Invented == 0 && v.OutOfOrder == 0 && v.Torn == 0 && v.Stale == 0
 }
 
 func (v Verdict) String() string {
 	s := fmt.Sprintf("%d rows committed, %d delivered: %d lost, %d duplicated, %d invented, %d out of order, %d torn", v.Committed, v.Delivered, v.Lost,
 		v.Duplicated, v.Invented, v.OutOfOrder, v.Torn)
+	if v.Stale > 0 {
+		s += fmt.Sprintf(", %d stale", v.Stale)
+	}
 	if len(v.Examples) > 0 {
 		s += "\n  " + strings.Join(v.Examples, "\n  ")
 	}
@@ -183,6 +216,22 @@ func (l *Ledger) Check(d *Delivered) Verdict {
 			v.Invented++
 			example("never committed: %c %d", c.Op, c.ID)
 		}
+	}
+	for at, id := range d.chain {
+		if d.last[at] != id {
+			v.Stale++
+			example("stale: the last record of %s is change %d, the row's last is %d", at, d.last[at], id)
+		}
+	}
+	for at := range d.last {
+		if _, there := d.chain[at]; !there {
+			v.Stale++
+			example("stale: %s was deleted, and its last record is change %d", at, d.last[at])
+		}
+	}
+	for at := range d.bare {
+		v.OutOfOrder++
+		example("the delete of %s has no tombstone", at)
 	}
 	slices.Sort(v.Examples)
 	return v
