@@ -27,7 +27,7 @@ func FuzzEscaped(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		text, err := jsonbin.AppendText(nil, doc, jsonbin.MaxText)
-		escaped, failed := jsonbin.AppendEscaped([]byte("x"), doc, jsonbin.MaxText)
+		escaped, failed := jsonbin.AppendEscaped([]byte("x"), doc, jsonbin.MaxText, true)
 		if checked := jsonbin.Check(doc); checked == nil && (err != nil || failed != nil) {
 			t.Fatalf("%x passed and has no text: %v, %v", doc, err, failed)
 		}
@@ -40,6 +40,10 @@ func FuzzEscaped(f *testing.F) {
 		want, ok := jsonenc.AppendSurrogates(nil, text)
 		if !ok || !bytes.Equal(want[1:len(want)-1], escaped[1:]) {
 			t.Fatalf("%x: %s, want %s", doc, escaped[1:], want)
+		}
+		escaped, failed = jsonbin.AppendEscaped(nil, doc, jsonbin.MaxText, false)
+		if want, ok := jsonenc.AppendString(nil, text); failed != nil || !ok || !bytes.Equal(want[1:len(want)-1], escaped) {
+			t.Fatalf("%x: %s, want %s (%v)", doc, escaped, want, failed)
 		}
 		compact, err := jsonbin.AppendCompact(nil, doc, jsonbin.MaxText)
 		var shorter bytes.Buffer

@@ -68,9 +68,13 @@ func AppendCompact(dst, doc []byte, limit int) ([]byte, error) {
 }
 
 // AppendEscaped appends the same text as it stands inside a JSON string, without the quotes around it: quotes and backslashes have a backslash
-// in front, and characters beyond U+FFFF are two escapes, \uD83D\uDE00.
-func AppendEscaped(dst, doc []byte, limit int) ([]byte, error) {
-	return write(dst, doc, limit, writer{quote: `\"`, colon: `\": `, comma: ", ", growth: 2 * growth, escaped: true})
+// in front, and with surrogates characters beyond U+FFFF are two escapes, \uD83D\uDE00.
+func AppendEscaped(dst, doc []byte, limit int, surrogates bool) ([]byte, error) {
+	wide := byte(0xff) // no byte of UTF-8
+	if surrogates {
+		wide = 0xf0
+	}
+	return write(dst, doc, limit, writer{quote: `\"`, colon: `\": `, comma: ", ", growth: 2 * growth, escaped: true, wide: wide})
 }
 
 func write(dst, doc []byte, limit int, w writer) ([]byte, error) {
@@ -101,6 +105,7 @@ type writer struct {
 	colon   string // behind a key, with its quote
 	comma   string
 	escaped bool
+	wide    byte // characters that begin with this or more are written as two escapes
 }
 
 // value writes the value of type t at the start of b.
@@ -259,7 +264,7 @@ func (w *writer) quoted(s []byte, last string) bool {
 			return false
 		}
 		if w.escaped {
-			dst = appendTwice(dst, s)
+			dst = appendTwice(dst, s, w.wide)
 		} else {
 			dst = appendOnce(dst, s)
 		}
@@ -284,12 +289,12 @@ func appendOnce(dst, s []byte) []byte {
 }
 
 // appendTwice appends it as it stands inside of another string.
-func appendTwice(dst, s []byte) []byte {
+func appendTwice(dst, s []byte, wide byte) []byte {
 	from := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case c >= 0xf0:
+		case c >= wide:
 			dst = append(dst, s[from:i]...)
 			r, n := utf8.DecodeRune(s[i:])
 			hi, lo := utf16.EncodeRune(r)

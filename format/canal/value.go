@@ -8,6 +8,8 @@ import (
 
 	"cdc/event"
 	"cdc/event/celltext"
+	"cdc/event/jsonbin"
+	"cdc/event/jsonbin"
 	"cdc/fault"
 	"cdc/format"
 	"cdc/format/jsonenc"
@@ -19,6 +21,14 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 		switch c.Kind() {
 		case event.Null:
 			return append(dst, "null"...), nil
+		case event.JSONBinary:
+			if col.kind == event.JSON {
+				out, err := jsonbin.AppendEscaped(append(dst, '"'), row.Bytes(c), jsonbin.MaxText, false)
+				if err != nil {
+					return dst, fault.New(fault.FormatValue, "column %s: %w", col.def.Name, err)
+				}
+				return append(out, '"'), nil
+			}
 		case event.JSONDiff:
 			return dst, fault.New(fault.FormatValue, "column %s was updated in part, which this format cannot say", col.def.Name).
 				Hint("SET GLOBAL binlog_row_value_options='' on the source, or use format plain")

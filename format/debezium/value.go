@@ -101,7 +101,7 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 			return append(dst, "null"...), nil
 		case event.JSONBinary:
 			if col.conv == convJSON {
-				out, err := jsonbin.AppendEscaped(append(dst, '"'), row.Bytes(c), jsonbin.MaxText)
+				out, err := jsonbin.AppendEscaped(append(dst, '"'), row.Bytes(c), jsonbin.MaxText, true)
 				if err != nil {
 					return dst, fault.New(fault.FormatValue, "column %s: %w", col.def.Name, err)
 				}
@@ -120,7 +120,7 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 		return jsonenc.AppendUint(dst, c.Uint64()), nil
 	case convUintLong:
 		if c.Uint64() > math.MaxInt64 {
-			return dst, fault.New(fault.FormatValue, "column %s: %d does not fit the int64 of this mode", col.def.Name, c.Uint64()).
+			return dst, fault.New(fault.FormatValue, "column %s: a number above 9223372036854775807 does not fit bigint_unsigned_handling_mode: long", col.def.Name).
 				Hint("set bigint_unsigned_handling_mode: precise")
 		}
 		return jsonenc.AppendUint(dst, c.Uint64()), nil
@@ -143,7 +143,7 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 		if out, ok := jsonenc.AppendUnscaled(dst, row.Bytes(c), int(col.scale)); ok {
 			return out, nil
 		}
-		return dst, fault.New(fault.FormatValue, "column %s: %q is not a decimal of scale %d", col.def.Name, row.Bytes(c), col.scale)
+		return dst, fault.New(fault.FormatValue, "column %s: the value is not a decimal of scale %d", col.def.Name, col.scale)
 	case convDecimalString:
 		dst = append(dst, '"')
 		dst = append(dst, row.Bytes(c)...)
@@ -151,7 +151,7 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 	case convDecimalDouble:
 		f, err := strconv.ParseFloat(string(row.Bytes(c)), 64)
 		if err != nil {
-			return dst, fault.New(fault.FormatValue, "column %s: %w", col.def.Name, err)
+			return dst, fault.New(fault.FormatValue, "column %s: the value is not a decimal that a double can hold", col.def.Name)
 		}
 		return jsonenc.AppendJavaFloat(dst, f, 64), nil
 	case convFloat:
@@ -178,7 +178,7 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 
 func float(dst []byte, col *column, f float64, bits int) ([]byte, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return dst, fault.New(fault.FormatValue, "column %s: %v is not a JSON number", col.def.Name, f)
+		return dst, fault.New(fault.FormatValue, "column %s: the value is not a JSON number", col.def.Name)
 	}
 	return jsonenc.AppendJavaFloat(dst, f, bits), nil
 }
@@ -206,7 +206,7 @@ func (e *Encoder) date(dst []byte, col *column, c event.Cell) ([]byte, error) {
 	if !ok {
 		switch {
 		case e.o.ZeroDates == ZeroDateError:
-			return dst, fault.New(fault.FormatValue, "column %s holds %s, which is no day of the calendar", col.def.Name, zeroText(c)).
+			return dst, fault.New(fault.FormatValue, "column %s holds a date that is no day of the calendar", col.def.Name).
 				Hint("set zero_dates: null, epoch or debezium, or use format plain")
 		case e.o.ZeroDates == ZeroDateNull || e.o.ZeroDates == ZeroDateDebezium && col.def.Nullable && col.kind != event.Timestamp:
 			return append(dst, "null"...), nil
@@ -241,17 +241,6 @@ func (e *Encoder) date(dst []byte, col *column, c event.Cell) ([]byte, error) {
 	return append(dst, 'Z', '"'), nil
 }
 
-func zeroText(c event.Cell) string {
-	if c.Kind() == event.Date {
-		return string(jsonenc.AppendDate(nil, c.Civil()))
-	}
-	v := event.Civil{}
-	if c.Kind() == event.DateTime {
-		v = c.Civil()
-	}
-	return string(jsonenc.AppendDateTime(nil, v, ' ', 0))
-}
-
 func floorDiv(n, d int64) int64 {
 	q := n / d
 	if n%d < 0 {
@@ -271,7 +260,7 @@ func clock(dst []byte, col *column, micros int64) ([]byte, error) {
 		return jsonenc.AppendInt(dst, micros*1000), nil
 	}
 	if micros < 0 || micros >= day {
-		return dst, fault.New(fault.FormatValue, "column %s: %s is no time of day", col.def.Name, jsonenc.AppendDuration(nil, micros, int(col.fsp))).
+		return dst, fault.New(fault.FormatValue, "column %s: the value is no time of day", col.def.Name).
 			Hint("set time_precision_mode: adaptive_time_microseconds")
 	}
 	if col.conv == convTimeMillis {
@@ -315,8 +304,7 @@ func members(dst []byte, col *column, v uint64) ([]byte, error) {
 			return append(dst, '"'), nil
 		}
 	}
-	return dst, fault.New(fault.FormatValue, "column %s: value %d is none of its %d members", col.def.Name, v, len(col.members)).
-		Hint("the column's definition does not fit the row: compare `cdc schema show` with the table")
+	return dst, format.NoMember(col.def)
 }
 
 // special appends the types that are rare, from their bytes.
