@@ -283,6 +283,38 @@ func TestFoldLater(t *testing.T) {
 	}
 }
 
+// MySQL 8 and later make a TINYTEXT of the first of these, and of the others what the column was before.
+func TestConvertWithNewText(t *testing.T) {
+	for statement, want := range map[string]string{
+		"ALTER TABLE t CONVERT TO CHARACTER SET latin1, MODIFY a TEXT":       "forgotten: CONVERT TO and the new definition of a",
+		"ALTER TABLE t CONVERT TO CHARACTER SET latin1, CHANGE a b BLOB":     "forgotten: CONVERT TO and the new definition of b",
+		"ALTER TABLE t CONVERT TO CHARACTER SET latin1, MODIFY a TEXT(1000)": "a text",
+		"ALTER TABLE t CONVERT TO CHARACTER SET latin1, MODIFY a LONGTEXT":   "a longtext",
+		"ALTER TABLE t MODIFY a TEXT":                                        "a text",
+	} {
+		w := newWorld(t, gtid.MySQL, 90704)
+		w.apply("CREATE TABLE t (a INT)")
+		w.apply(statement)
+		if got := w.columns("t"); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", statement, got)
+		}
+	}
+	w := newWorld(t, gtid.MySQL, 50722)
+	w.apply("CREATE TABLE t (a INT)")
+	w.apply("ALTER TABLE t CONVERT TO CHARACTER SET latin1, MODIFY a TEXT")
+	w.want("t", "a text")
+}
+
+// A table like a temporary one has its columns in the log, and not the character set of those to come.
+func TestCharsetOfTableLikeTemporary(t *testing.T) {
+	w := newWorld(t, gtid.MySQL, 90704)
+	w.st.ThreadSpecific = true
+	w.apply("CREATE TABLE t (a INT) ENGINE=InnoDB")
+	if tab, state := w.cat.Table("d", "t"); state != Known || tab.Charset != "" || tab.Collation != "" {
+		t.Errorf("%v %+v", state, tab)
+	}
+}
+
 func TestCloneIsIndependent(t *testing.T) {
 	w := newWorld(t, gtid.MySQL, 80036)
 	w.apply("CREATE TABLE t (a INT)")

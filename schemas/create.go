@@ -124,6 +124,9 @@ func (x *interpreter) tableBody(target Name) (*Table, string) {
 	pair := x.tableCharset(&opt, target.Database)
 	t.Charset, t.Collation = pair.charset, pair.collation
 	likeTemporary := x.ddl.ThreadSpecific && !opt.said && !x.maria()
+	if likeTemporary {
+		t.Charset, t.Collation = "", "" // of text columns to come
+	}
 	for _, c := range cols {
 		if likeTemporary && c.Type.IsText() && c.charset == "" && c.collation == "" {
 			// MySQL logs CREATE TABLE .. LIKE a temporary table as its columns, but not in which character set.

@@ -29,6 +29,9 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 		return nil, reason
 	}
 	for _, c := range changes {
+		if a.convert && x.lengthGoesOver(c) {
+			return nil, "CONVERT TO and the new definition of " + c.Name + " in one statement: the servers derive the size of a TEXT or BLOB from the old column"
+		}
 		if a.convert && c.Type.IsText() && !strings.EqualFold(c.charset, "binary") {
 			c.charset, c.collation = "", ""
 		}
@@ -71,6 +74,19 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 		return nil, ""
 	}
 	return t, ""
+}
+
+// lengthGoesOver reports a column of which MySQL 8 and later may make another TEXT or BLOB than the one that the statement names: with CONVERT TO it
+// takes the smallest that holds the length of the column as it was (seen on 9.7, where INT MODIFY TEXT gives a TINYTEXT; not on 5.7).
+func (x *interpreter) lengthGoesOver(c *colSpec) bool {
+	if c.change == "" || c.hasSize || x.maria() || x.charsets.version < 80000 {
+		return false
+	}
+	switch c.Type {
+	case TinyText, Text, MediumText, TinyBlob, Blob, MediumBlob:
+		return true
+	}
+	return false
 }
 
 // specs gives a table's columns as those of a statement.
