@@ -9,7 +9,6 @@ import (
 	"cdc/event"
 	"cdc/event/celltext"
 	"cdc/event/jsonbin"
-	"cdc/event/jsonbin"
 	"cdc/fault"
 	"cdc/format"
 	"cdc/format/jsonenc"
