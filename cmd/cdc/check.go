@@ -80,10 +80,7 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 		}
 	}
 	out := check.Local(c.localFacts(user, !ok))
-	places, bad, err := c.storedPlaces(ctx, !ok)
-	if err != nil {
-		return nil, err
-	}
+	places, bad := c.storedPlaces(ctx)
 	out = append(out, bad...)
 	findings, facts := c.checkSource(ctx, places, ours, 0)
 	out = append(out, findings...)
@@ -94,14 +91,16 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 }
 
 // storedPlaces gives where each stream would begin, as the checkpoint folder says.
-func (c *Config) storedPlaces(ctx context.Context, own bool) (places []live.InspectPlace, bad []fault.Finding, err error) {
+func (c *Config) storedPlaces(ctx context.Context) (places []live.InspectPlace, bad []fault.Finding) {
 	dir := c.path(c.Checkpoint.Dir)
-	var store *badger.Store
+	var store checkpoint.Store
 	if folderExists(dir) {
-		if store, err = badger.Open(ctx, dir, badger.Options{ReadOnly: true}); err != nil {
-			return nil, []fault.Finding{findingOf("checkpoint", err)}, nil
+		s, err := badger.Open(ctx, dir, badger.Options{ReadOnly: true})
+		if err != nil {
+			return nil, []fault.Finding{findingOf("checkpoint", err)}
 		}
-		defer store.Close()
+		defer s.Close()
+		store = s
 	}
 	for i := range c.Streams {
 		name := c.Streams[i].Name
@@ -112,7 +111,7 @@ func (c *Config) storedPlaces(ctx context.Context, own bool) (places []live.Insp
 		}
 		places = append(places, p)
 	}
-	return places, bad, nil
+	return places, bad
 }
 
 // storedPlace is where one stream would begin. store is nil where there is no folder yet.

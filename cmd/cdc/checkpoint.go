@@ -38,6 +38,10 @@ func checkpointShow() *cobra.Command {
 		Args:    fileAnd(0, 1, "STREAM"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withStore(c.Context(), args[0], true, func(cfg *Config, store *badger.Store) error {
+				all, err := readOrders(cfg.path(cfg.Checkpoint.Dir))
+				if err != nil {
+					return err
+				}
 				for _, s := range cfg.Streams {
 					if len(args) == 2 && s.Name != args[1] {
 						continue
@@ -58,6 +62,13 @@ func checkpointShow() *cobra.Command {
 						continue
 					}
 					printRecord(c.OutOrStdout(), s.Name, &rec)
+					o := all.of(s.Name)
+					if o.Paused != nil {
+						fmt.Fprintf(c.OutOrStdout(), "paused     by %s at %s%s\n", o.Paused.By, o.Paused.At.Format(time.RFC3339), because(o.Paused.Reason))
+					}
+					for i := range o.Skips {
+						fmt.Fprintf(c.OutOrStdout(), "skipped    %s\n", o.Skips[i].String())
+					}
 				}
 				return cfg.hasStream(args)
 			})

@@ -21,6 +21,8 @@ type Config struct {
 	Memory     settings.Size    `yaml:"memory" jsonschema_description:"Bytes that changes under way may take, for all streams together. Default 256MiB."`
 	MaxRow     settings.Size    `yaml:"max_row" jsonschema_description:"Largest row; a larger one stops the stream. Default 64MiB, at most a quarter of memory."`
 
+	OnFailure string `yaml:"on_failure" jsonschema:"enum=stop_all,enum=keep_others" jsonschema_description:"What becomes of the other streams when one fails for good. stop_all stops them cleanly and ends the process. keep_others lets them go on; cdc resume tries the failed one again. Default stop_all."`
+
 	dir string // of the file: relative paths in it are relative to that
 }
 
@@ -73,6 +75,12 @@ type CheckpointConfig struct {
 	Every   time.Duration `yaml:"every" jsonschema_description:"How often it is saved. Default 1s."`
 	MinFree settings.Size `yaml:"min_free" jsonschema_description:"Free space below which reading pauses. Default 64MiB."`
 }
+
+// What becomes of the other streams when one fails.
+const (
+	onFailureStop = "stop_all"
+	onFailureKeep = "keep_others"
+)
 
 const (
 	defaultMemory = 256 << 20
@@ -172,6 +180,9 @@ func (c *Config) validate() []settings.Problem {
 		if n != 1 {
 			problem(at+".sink", "needs one of files, stdout, null; it has %d", n)
 		}
+	}
+	if c.OnFailure != "" && c.OnFailure != onFailureStop && c.OnFailure != onFailureKeep {
+		problem("on_failure", "%q is neither stop_all nor keep_others", c.OnFailure)
 	}
 	if c.Checkpoint.Dir == "" {
 		problem("checkpoint.dir", "is missing")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -34,6 +35,9 @@ type streamStatus struct {
 	ServerID    uint32  `json:"server_id"`
 	Filtered    int64   `json:"rows_events_filtered"`
 	Ignored     int64   `json:"transactions_ignored"`
+
+	Paused *pauseOrder `json:"paused,omitempty"`
+	Skips  []skipOrder `json:"skipped_transactions,omitempty"`
 }
 
 func (a *app) status() statusReport {
@@ -60,6 +64,14 @@ func (s *stream) status() streamStatus {
 		out.Restarts = s.runs - 1
 		if out.Error == "" && r.LastError != nil && out.ReaderState != "streaming" {
 			out.setError(r.LastError)
+		}
+	}
+	o := s.app.orders.of(s.cfg.Name)
+	out.Paused, out.Skips = o.Paused, o.Skips
+	if s.resting != "" {
+		out.State, out.ReaderState = s.resting, "stopped"
+		if s.err != nil {
+			out.setError(s.err)
 		}
 	}
 	if s.over {
@@ -121,6 +133,7 @@ func (a *app) listen() (*control, error) {
 			a.log.Debug("control socket", "error", err)
 		}
 	})
+	a.serveOrders(mux)
 	c := &control{srv: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
@@ -138,32 +151,44 @@ func (c *control) close() {
 
 // askStatus asks a running pipeline; ok is false where none runs.
 func askStatus(ctx context.Context, dir string) (r statusReport, ok bool, err error) {
-	path := socketPath(dir)
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
-		},
-	}}
-	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://cdc/status", nil)
-	if err != nil {
-		return r, false, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		if _, serr := os.Stat(path); serr != nil {
-			return r, false, nil
-		}
-		var op *net.OpError
-		if errors.As(err, &op) && op.Op == "dial" && !errors.Is(err, os.ErrPermission) {
-			return r, false, nil // a socket left over from a crash
-		}
-		return r, false, fault.New(fault.ControlSocket, "ask the running pipeline: %w", err)
+	resp, ok, err := askControl(ctx, dir, http.MethodGet, "/status", http.NoBody, 5*time.Second)
+	if !ok || err != nil {
+		return r, ok, err
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil {
 		return r, false, fault.New(fault.ControlSocket, "read the answer of the running pipeline: %w", err)
 	}
 	return r, true, nil
+}
+
+// askControl sends a request to the control socket of a checkpoint folder; ok is false where no pipeline runs.
+func askControl(ctx context.Context, dir, method, what string, body io.Reader, within time.Duration) (resp *http.Response, ok bool, err error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	path := socketPath(dir)
+	client := http.Client{Timeout: within, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		},
+	}}
+	req, err := http.NewRequestWithContext(ctx, method, "http://cdc"+what, body)
+	if err != nil {
+		return nil, false, err
+	}
+	resp, err = client.Do(req)
+	if err == nil {
+		return resp, true, nil
+	}
+	if _, serr := os.Stat(path); serr != nil {
+		return nil, false, nil
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" && !errors.Is(err, os.ErrPermission) {
+		return nil, false, nil // a socket left over from a crash
+	}
+	return nil, false, fault.New(fault.ControlSocket, "ask the running pipeline: %w", err)
 }

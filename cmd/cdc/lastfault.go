@@ -39,7 +39,7 @@ func (a *app) keepFaults() error {
 		list = append(list, f)
 	}
 	if len(list) == 0 {
-		return nil
+		return forgetFaults(a.cfg.path(a.cfg.Checkpoint.Dir)) // of a stream that was resumed meanwhile
 	}
 	text, err := json.MarshalIndent(list, "", "  ")
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -17,7 +16,6 @@ import (
 
 	"cdc/checkpoint/badger"
 	"cdc/fault"
-	"cdc/pipeline"
 )
 
 func runCommand() *cobra.Command {
@@ -123,7 +121,10 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 		log.Warn("checkpoint repaired", "what", w)
 	}
 
-	a := &app{cfg: cfg, store: store, log: log, stop: stop, until: until, out: c.OutOrStdout(), began: time.Now(), noCheck: o.noCheck, warned: map[string]bool{}}
+	a := &app{cfg: cfg, store: store, log: log, stop: stop, until: until, out: c.OutOrStdout(), began: time.Now(), finite: o.until != "", noCheck: o.noCheck, warned: map[string]bool{}}
+	if a.orders, err = readOrders(cfg.path(cfg.Checkpoint.Dir)); err != nil {
+		return err
+	}
 	for i := range cfg.Streams {
 		a.streams = append(a.streams, newStream(a, &cfg.Streams[i]))
 	}
@@ -187,34 +188,6 @@ func limitHeap(memory int64) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
-}
-
-// run runs all streams; the first that fails for good stops the others cleanly.
-func (a *app) run(ctx context.Context) error {
-	errs := make(chan error, len(a.streams))
-	for _, s := range a.streams {
-		go func() { errs <- s.supervise(ctx) }()
-	}
-	var first error
-	for range a.streams {
-		if err := <-errs; err != nil && first == nil {
-			first = err
-			for _, s := range a.streams {
-				s.halt()
-			}
-		}
-	}
-	if errors.Is(first, context.Canceled) {
-		return nil // the second signal: what was not acknowledged comes again with the next run
-	}
-	return first
-}
-
-// supervise runs one stream until it ends for good.
-func (s *stream) supervise(ctx context.Context) error {
-	err := pipeline.Supervise(ctx, s.halted, s.log, s.once)
-	s.ended(err)
-	return err
 }
 
 func newLog(w interface{ Write([]byte) (int, error) }, format, level string, quiet bool) (*slog.Logger, error) {

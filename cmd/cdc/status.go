@@ -71,6 +71,10 @@ func (c *Config) status(cmd *cobra.Command) (statusReport, error) {
 	}
 	defer store.Close()
 	faults := readFaults(dir)
+	all, err := readOrders(dir)
+	if err != nil {
+		return r, err
+	}
 	for i := range c.Streams {
 		name := c.Streams[i].Name
 		rec, err := store.Load(cmd.Context(), name)
@@ -82,6 +86,11 @@ func (c *Config) status(cmd *cobra.Command) (statusReport, error) {
 		st := streamStatus{Status: recordStatus(name, &rec), ReaderState: "stopped"}
 		if f, ok := faults[name]; ok {
 			st.State, st.ErrorCode, st.Error, st.Hint = "failed", f.Code, f.Text, f.Next
+		}
+		o := all.of(name)
+		st.Paused, st.Skips = o.Paused, o.Skips
+		if st.Paused != nil && st.State != "failed" {
+			st.State = "paused"
 		}
 		r.Streams = append(r.Streams, st)
 	}
@@ -107,6 +116,25 @@ func recordStatus(name string, rec *checkpoint.Record) pipeline.Status {
 		s.CheckpointAge = &age
 	}
 	return s
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// String says who left out what, and what became of it.
+func (s *skipOrder) String() string {
+	text := fmt.Sprintf("%s, by %s at %s%s; ", s.name(), s.By, s.At.Format(time.RFC3339), because(s.Reason))
+	switch {
+	case s.Done == nil:
+		return text + "not come to yet"
+	case s.Rows == nil:
+		return text + "passed at " + s.Done.Format(time.RFC3339) + ", its changes were not counted"
+	}
+	return text + fmt.Sprintf("passed at %s, %d changes dropped", s.Done.Format(time.RFC3339), *s.Rows)
 }
 
 func printStatus(w io.Writer, s *streamStatus) {
@@ -150,6 +178,12 @@ func printStatus(w io.Writer, s *streamStatus) {
 	}
 	for _, t := range s.Tables {
 		line("Table", "%s: %d inserts, %d updates, %d deletes", t.Table, t.Inserts, t.Updates, t.Deletes)
+	}
+	if p := s.Paused; p != nil {
+		line("Paused", "by %s at %s%s", p.By, p.At.Format(time.RFC3339), because(p.Reason))
+	}
+	for i := range s.Skips {
+		line("Skipped_Transaction", "%s", s.Skips[i].String())
 	}
 	line("Last_Error", "%s", s.Error)
 	line("Next", "%s", s.Hint)

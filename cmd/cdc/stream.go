@@ -32,6 +32,8 @@ type app struct {
 	began   time.Time
 	streams []*stream
 
+	orders  *orders    // of the operator
+	finite  bool       // it ends by itself
 	noCheck bool       // start without looking first
 	checkMu sync.Mutex // one check at a time
 	warned  map[string]bool
@@ -52,11 +54,16 @@ type stream struct {
 	err  error
 	over bool
 
+	cycle   *cycle        // the present one, or the last
+	resting string        // paused or failed, between two cycles
+	rested  chan struct{} // closed and renewed when resting changes
+	wake    chan struct{} // orders have changed
+
 	checked bool // the check before the first run has passed; of the goroutine that runs the stream
 }
 
 func newStream(a *app, cfg *StreamConfig) *stream {
-	s := &stream{app: a, cfg: cfg, log: a.log.With("stream", cfg.Name), halted: make(chan struct{})}
+	s := &stream{app: a, cfg: cfg, log: a.log.With("stream", cfg.Name), halted: make(chan struct{}), rested: make(chan struct{}), wake: make(chan struct{}, 1)}
 	go func() {
 		select {
 		case <-a.stop:
@@ -74,11 +81,13 @@ func (s *stream) ended(err error) {
 	s.halt()
 	s.mu.Lock()
 	s.err, s.over = err, true
+	close(s.rested)
+	s.rested = make(chan struct{})
 	s.mu.Unlock()
 }
 
-// once is one run of the stream, from its checkpoint to its end or a failure.
-func (s *stream) once(ctx context.Context) error {
+// once is one run of the stream, from its checkpoint to its end or a failure. It ends cleanly when stop is closed.
+func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	a, cfg := s.app, s.app.cfg
 	sel, err := schemas.ParseSelector(cfg.Source.Tables)
 	if err != nil {
@@ -93,7 +102,7 @@ func (s *stream) once(ctx context.Context) error {
 	defer cancel()
 	go func() {
 		select {
-		case <-s.halted:
+		case <-stop:
 			cancel()
 		case <-opening.Done():
 		}
@@ -102,6 +111,10 @@ func (s *stream) once(ctx context.Context) error {
 		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
 			return nil
 		}
+		return err
+	}
+	drops, unread, err := a.orders.pending(s.cfg.Name, cfg.Source.flavor(), &rec)
+	if err != nil {
 		return err
 	}
 	catalog := schemas.NewCatalog(cfg.Source.flavor(), rec.Server.Number())
@@ -137,7 +150,7 @@ func (s *stream) once(ctx context.Context) error {
 	src, err := live.Open(opening, live.Options{
 		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: cfg.reader(s.cfg.Name), Start: start, Stop: a.until, Select: sel, Catalog: catalog,
 		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: &event.Pool{Budget: budget},
-		MaxRow: int64(cfg.MaxRow), BatchBytes: min(2<<20, limit/16), Log: s.log,
+		MaxRow: int64(cfg.MaxRow), BatchBytes: min(2<<20, limit/16), Log: s.log, Leave: unread,
 	})
 	if err != nil {
 		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
@@ -150,7 +163,7 @@ func (s *stream) once(ctx context.Context) error {
 
 	pipe, err := pipeline.New(ctx, pipeline.Options{
 		Stream: s.cfg.Name, Source: src, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
-		SaveEvery: cfg.Checkpoint.Every,
+		SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut,
 	})
 	if err != nil {
 		return err
@@ -163,7 +176,7 @@ func (s *stream) once(ctx context.Context) error {
 	defer close(ran)
 	go func() {
 		select {
-		case <-s.halted:
+		case <-stop:
 			pipe.Stop()
 		case <-ran:
 		}

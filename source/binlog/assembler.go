@@ -68,6 +68,8 @@ const (
 	Pass
 	// Stop makes Push return ErrStop, before the transaction.
 	Stop
+	// Leave hands out an empty Txn: its rows are not even decoded, and the position moves on. Its DDL moves the catalog on.
+	Leave
 )
 
 // ErrStop is returned by Push where Config.Choose said Stop. The assembler is of no more use.

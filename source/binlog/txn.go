@@ -114,6 +114,8 @@ func (a *Assembler) begin(h *Header, g begun) error {
 		case Take:
 		case Pass:
 			t.passed = true
+		case Leave:
+			t.ignored = true
 		case Stop:
 			*t = txn{index: -1}
 			return ErrStop

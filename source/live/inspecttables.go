@@ -113,6 +113,10 @@ func (s *Source) cascadesByDefinition(ctx context.Context, sess *session) ([]sou
 		for _, c := range foreignKeys(string(rows[0][1])) {
 			parent, ok := of[c.Constraint]
 			if !ok {
+				c.Constraint = strings.ReplaceAll(c.Constraint, "``", "`")
+				parent, ok = of[c.Constraint]
+			}
+			if !ok {
 				return nil, errors.New("SHOW CREATE TABLE of " + child.String() + " names a foreign key that KEY_COLUMN_USAGE does not: " + c.Constraint)
 			}
 			if c.Child, c.Parent = child, parent; c.OnDelete != "" || c.OnUpdate != "" {
@@ -126,6 +130,8 @@ func (s *Source) cascadesByDefinition(ctx context.Context, sess *session) ([]sou
 // foreignKeys reads the constraint lines that SHOW CREATE TABLE prints, one for each foreign key:
 //
 //	CONSTRAINT `c_ibfk_1` FOREIGN KEY (`pid`) REFERENCES `p` (`id`) ON DELETE CASCADE ON UPDATE SET NULL
+//
+// The names are as they stand there: MariaDB doubles the quotes in the name of a key and forgets to in that of a constraint.
 func foreignKeys(definition string) []source.Cascade {
 	var out []source.Cascade
 	for line := range strings.SplitSeq(definition, "\n") {
@@ -133,26 +139,13 @@ func foreignKeys(definition string) []source.Cascade {
 		if !ok {
 			continue
 		}
-		var name strings.Builder
-		for rest != "" {
-			if strings.HasPrefix(rest, "``") {
-				name.WriteByte('`')
-				rest = rest[2:]
-				continue
-			}
-			if rest[0] == '`' {
-				rest = rest[1:]
-				break
-			}
-			name.WriteByte(rest[0])
-			rest = rest[1:]
-		}
-		if !strings.HasPrefix(rest, " FOREIGN KEY ") {
+		name, rest, ok := strings.Cut(rest, "` FOREIGN KEY (")
+		if !ok {
 			continue
 		}
 		// The actions stand behind the last parenthesis; no quoted name can come after it.
 		actions := rest[strings.LastIndexByte(rest, ')')+1:]
-		c := source.Cascade{Constraint: name.String()}
+		c := source.Cascade{Constraint: name}
 		for _, a := range []string{"CASCADE", "SET NULL", "SET DEFAULT"} {
 			if strings.Contains(actions, "ON DELETE "+a) {
 				c.OnDelete = a

@@ -54,7 +54,7 @@ func (s *Source) open(ctx context.Context) error {
 	s.asm = binlog.NewAssembler(binlog.Config{
 		Flavor: f.flavor, Decrypted: true, Select: s.opt.Select.Match, Catalog: s.opt.Catalog, NextSeq: s.opt.NextSeq,
 		SelectDatabase: s.opt.Select.MatchDatabase, MaxRow: s.opt.MaxRow, MaxPayload: int64(s.cfg.MaxPayload), BatchBytes: s.opt.BatchBytes, IgnoreServerIDs: s.cfg.IgnoreServerIDs,
-		Spool: s.opt.Spool, XA: s.opt.XA, Unknown: s.unknown,
+		Spool: s.opt.Spool, XA: s.opt.XA, Unknown: s.unknown, Choose: s.choose,
 	})
 	if o.at.file != "" {
 		s.asm.Seek(o.at.file, o.at.offset)
@@ -69,6 +69,14 @@ func (s *Source) open(ctx context.Context) error {
 	}
 	s.lastIdle = time.Now()
 	return nil
+}
+
+// choose leaves out the transactions that Leave names.
+func (s *Source) choose(at binlog.Place) binlog.Choice {
+	if s.opt.Leave != nil && s.opt.Leave(at) {
+		return binlog.Leave
+	}
+	return binlog.Take
 }
 
 // dial connects, learns who answers, and checks that it is a server which can be read from.

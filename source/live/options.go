@@ -29,6 +29,9 @@ type Options struct {
 	Spool   binlog.Spool
 	Pool    *event.Pool // nil makes one
 
+	// Leave says of a transaction that begins that its rows are not to be decoded: it comes without changes. nil takes all.
+	Leave func(at binlog.Place) bool
+
 	MaxRow     int64 // bytes; 0 is 64 MiB
 	BatchBytes int64 // bytes; 0 is 4 MiB
 	Log        *slog.Logger
