@@ -46,6 +46,7 @@ type StreamConfig struct {
 type SinkConfig struct {
 	Files  *FilesConfig  `yaml:"files" jsonschema_description:"JSON lines in a local folder."`
 	Stdout *StdoutConfig `yaml:"stdout" jsonschema_description:"JSON lines on standard output."`
+	Kafka  *KafkaConfig  `yaml:"kafka" jsonschema_description:"Topics of Kafka."`
 	Null   *NullConfig   `yaml:"null" jsonschema_description:"Nowhere: changes are encoded, counted and dropped, for measuring."`
 }
 
@@ -173,12 +174,16 @@ func (c *Config) validate() []settings.Problem {
 			n++
 			f.validate(&out, at+".sink.stdout", false)
 		}
+		if k := s.Sink.Kafka; k != nil {
+			n++
+			k.validate(&out, at+".sink.kafka")
+		}
 		if f := s.Sink.Null; f != nil {
 			n++
 			f.validate(&out, at+".sink.null", true)
 		}
 		if n != 1 {
-			problem(at+".sink", "needs one of files, stdout, null; it has %d", n)
+			problem(at+".sink", "needs one of files, kafka, stdout, null; it has %d", n)
 		}
 	}
 	if c.OnFailure != "" && c.OnFailure != onFailureStop && c.OnFailure != onFailureKeep {

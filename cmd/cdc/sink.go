@@ -34,6 +34,8 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 				}
 			},
 		})
+	case cfg.Sink.Kafka != nil:
+		return openKafka(a.cfg, cfg.Sink.Kafka, budget, log)
 	case cfg.Sink.Stdout != nil:
 		enc, err := cfg.Sink.Stdout.encoder(flavor, false)
 		if err != nil {

@@ -1,0 +1,299 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/createtopics"
+	"github.com/segmentio/kafka-go/protocol/describeconfigs"
+	"github.com/segmentio/kafka-go/protocol/initproducerid"
+	"github.com/segmentio/kafka-go/protocol/metadata"
+
+	"cdc/fault"
+)
+
+// cluster asks the brokers for all but producing, over one connection to whichever answers. It is safe for concurrent use: one request at a
+// time.
+type cluster struct {
+	dialer dialer
+	turn   chan struct{} // holds a token while a request is under way
+	conn   *conn
+	known  []string // addresses of brokers, from the last answer
+}
+
+func newCluster(opt *Options) (*cluster, error) {
+	conf, err := opt.TLS.config()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := opt.SASL.login(); err != nil {
+		return nil, err
+	}
+	return &cluster{dialer: dialer{opt: opt, tls: conf}, turn: make(chan struct{}, 1)}, nil
+}
+
+// ask sends a request to some broker. Its errors are faults: fault.SinkUnreachable where no broker answers.
+func (k *cluster) ask(ctx context.Context, req protocol.Message) (protocol.Message, error) {
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-k.turn }()
+	reused := k.conn != nil
+	for {
+		if err := k.connect(ctx); err != nil {
+			return nil, err
+		}
+		res, err := k.conn.ask(req, k.dialer.opt.RequestTimeout)
+		if err == nil {
+			return res, nil
+		}
+		addr := k.conn.addr
+		k.drop()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if !reused {
+			return nil, k.unreachable(addr, err)
+		}
+		reused = false // brokers close connections that were idle: not worth a word
+	}
+}
+
+func (k *cluster) drop() {
+	k.conn.close()
+	k.conn = nil
+}
+
+// connect sees to it that there is a connection.
+func (k *cluster) connect(ctx context.Context) error {
+	if k.conn != nil {
+		return nil
+	}
+	var list []string
+	for _, b := range k.dialer.opt.Brokers {
+		list = append(list, withPort(b))
+	}
+	for _, b := range k.known {
+		if !slices.Contains(list, b) {
+			list = append(list, b)
+		}
+	}
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	var errs []error
+	for _, addr := range list {
+		c, err := k.dialer.dial(ctx, addr)
+		if err == nil {
+			k.conn = c
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if f := fatal(err); f != nil {
+			return f
+		}
+		errs = append(errs, err)
+	}
+	return k.unreachable(strings.Join(list, ","), errors.Join(errs...))
+}
+
+func (k *cluster) unreachable(addr string, err error) error {
+	return fault.New(fault.SinkUnreachable, "%s", strings.ReplaceAll(err.Error(), "\n", "; ")).At(fault.Where{Server: addr})
+}
+
+// layout is what the brokers say about themselves and about topics.
+type layout struct {
+	brokers    map[int32]string
+	controller int32
+	topics     []metadata.ResponseTopic
+}
+
+// layout asks for the topics named. It never makes one.
+func (k *cluster) layout(ctx context.Context, topics []string) (*layout, error) {
+	if topics == nil {
+		topics = []string{} // null would ask for all
+	}
+	return k.layoutOf(ctx, &metadata.Request{TopicNames: topics})
+}
+
+func (k *cluster) layoutOf(ctx context.Context, req *metadata.Request) (*layout, error) {
+	res, err := k.ask(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := res.(*metadata.Response)
+	if !ok {
+		return nil, fmt.Errorf("the answer is a %T", res)
+	}
+	l := &layout{brokers: map[int32]string{}, controller: m.ControllerID, topics: m.Topics}
+	known := make([]string, 0, len(m.Brokers))
+	for _, b := range m.Brokers {
+		addr := net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
+		l.brokers[b.NodeID] = addr
+		known = append(known, addr)
+	}
+	select {
+	case k.turn <- struct{}{}:
+		k.known = known
+		<-k.turn
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return l, nil
+}
+
+// newProducer gives a producer that no process has used.
+func (k *cluster) newProducer(ctx context.Context) (producer, error) {
+	// Without a transactional id the two are not looked at; anything but -1 would be a mistake all the same.
+	res, err := k.ask(ctx, &initproducerid.Request{TransactionTimeoutMs: 60000, ProducerID: -1, ProducerEpoch: -1})
+	if err != nil {
+		return producer{}, err
+	}
+	m, ok := res.(*initproducerid.Response)
+	if !ok {
+		return producer{}, fmt.Errorf("the answer is a %T", res)
+	}
+	switch code := kerror(m.ErrorCode); {
+	case code == errNone:
+		return producer{id: m.ProducerID, epoch: m.ProducerEpoch}, nil
+	case code.passing():
+		return producer{}, fault.New(fault.SinkUnreachable, "get a producer id: %w", code)
+	case code == errClusterAuthorization:
+		return producer{}, refused(code, "write idempotently", "").
+			Hint("kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation IdempotentWrite --cluster", k.dialer.opt.Brokers[0], k.principal())
+	default:
+		return producer{}, refused(code, "get a producer id", "")
+	}
+}
+
+func (k *cluster) principal() string {
+	if u := k.dialer.opt.SASL.User; u != "" {
+		return u
+	}
+	return "ANONYMOUS"
+}
+
+// newTopic says how a topic is made.
+type newTopic struct {
+	name       string
+	partitions int32
+	replicas   int16
+	config     map[string]string
+	dry        bool // only ask whether it could be
+}
+
+// create makes a topic. That it exists is no error.
+func (k *cluster) create(ctx context.Context, l *layout, t newTopic) error {
+	req := &createtopics.Request{
+		Topics:    []createtopics.RequestTopic{{Name: t.name, NumPartitions: t.partitions, ReplicationFactor: t.replicas}},
+		TimeoutMs: int32(k.dialer.opt.RequestTimeout.Milliseconds()), ValidateOnly: t.dry,
+	}
+	for name, value := range t.config {
+		req.Topics[0].Configs = append(req.Topics[0].Configs, createtopics.RequestConfig{Name: name, Value: value})
+	}
+	res, err := k.askController(ctx, l, req)
+	if err != nil {
+		return err
+	}
+	m, ok := res.(*createtopics.Response)
+	if !ok || len(m.Topics) != 1 {
+		return fmt.Errorf("the answer is a %T without the topic", res)
+	}
+	switch code := kerror(m.Topics[0].ErrorCode); {
+	case code == errNone, code == errTopicExists:
+		return nil
+	case code.passing():
+		return fault.New(fault.SinkUnreachable, "create topic %s: %w", t.name, code)
+	case code == errTopicAuthorization, code == errClusterAuthorization:
+		return fault.New(fault.SinkTopicMissing, "the topic %s does not exist, and the account may not create it: %w", t.name, code).Hint("%s", k.command(t))
+	default:
+		return refused(code, "create topic "+t.name, m.Topics[0].ErrorMessage).Hint("%s", k.command(t))
+	}
+}
+
+// command is what an operator types to make a topic.
+func (k *cluster) command(t newTopic) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "kafka-topics --bootstrap-server %s --create --topic %s", k.dialer.opt.Brokers[0], t.name)
+	if t.partitions > 0 {
+		fmt.Fprintf(&b, " --partitions %d", t.partitions)
+	}
+	if t.replicas > 0 {
+		fmt.Fprintf(&b, " --replication-factor %d", t.replicas)
+	}
+	names := make([]string, 0, len(t.config))
+	for name := range t.config {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(&b, " --config %s=%s", name, t.config[name])
+	}
+	return b.String()
+}
+
+// askController sends a request to the controller. Where brokers run with KRaft any broker passes it on, and names itself or another.
+func (k *cluster) askController(ctx context.Context, l *layout, req protocol.Message) (protocol.Message, error) {
+	addr, ok := l.brokers[l.controller]
+	if !ok {
+		return k.ask(ctx, req)
+	}
+	c, err := k.dialer.dial(ctx, addr)
+	if err != nil {
+		if f := fatal(err); f != nil || ctx.Err() != nil {
+			return nil, errors.Join(ctx.Err(), err)
+		}
+		return nil, k.unreachable(addr, err)
+	}
+	defer c.close()
+	res, err := c.ask(req, k.dialer.opt.RequestTimeout+5*time.Second)
+	if err != nil {
+		return nil, k.unreachable(addr, err)
+	}
+	return res, nil
+}
+
+// Kinds of resources whose settings can be asked for.
+const (
+	resourceTopic  = 2
+	resourceBroker = 4
+)
+
+// config gives some settings of a topic; ok is false where the account may not see them.
+func (k *cluster) config(ctx context.Context, topic string, names ...string) (values map[string]string, ok bool, err error) {
+	return k.configOf(ctx, resourceTopic, topic, names)
+}
+
+func (k *cluster) configOf(ctx context.Context, kind int8, name string, names []string) (values map[string]string, ok bool, err error) {
+	res, err := k.ask(ctx, &describeconfigs.Request{Resources: []describeconfigs.RequestResource{{ResourceType: kind, ResourceName: name, ConfigNames: names}}})
+	if err != nil {
+		return nil, false, err
+	}
+	m, isConfig := res.(*describeconfigs.Response)
+	if !isConfig || len(m.Resources) != 1 {
+		return nil, false, fmt.Errorf("the answer is a %T without the resource", res)
+	}
+	switch code := kerror(m.Resources[0].ErrorCode); {
+	case code == errTopicAuthorization, code == errClusterAuthorization:
+		return nil, false, nil
+	case code.passing():
+		return nil, false, fault.New(fault.SinkUnreachable, "ask for the settings of topic %s: %w", name, code)
+	case code != errNone:
+		return nil, false, refused(code, "see the settings of "+name, m.Resources[0].ErrorMessage)
+	}
+	values = map[string]string{}
+	for _, e := range m.Resources[0].ConfigEntries {
+		values[e.ConfigName] = e.ConfigValue
+	}
+	return values, true, nil
+}

@@ -1,0 +1,104 @@
+package kafka
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"cdc/event"
+	"cdc/fault"
+	"cdc/schemas"
+)
+
+// letter is what is written of a change that was set aside: which it was, and why, and never a value of it.
+type letter struct {
+	Database string `json:"database"`
+	Table    string `json:"table"`
+	Op       string `json:"op"`
+	GTID     string `json:"gtid,omitempty"`
+	Position string `json:"position,omitempty"` // of the transaction's first event, as FILE:OFFSET
+	Row      uint32 `json:"row"`
+	Sub      uint8  `json:"sub"`
+	Commit   int64  `json:"commit_us"` // microseconds since 1970
+	Code     string `json:"code"`
+	Reason   string `json:"reason"`
+}
+
+func letterOf(b *event.Batch, c *event.Change, t *schemas.Table) letter {
+	x := b.Txn(c)
+	l := letter{Database: t.Database, Table: t.Name, Op: c.Op.String(), Row: c.Row, Sub: c.Sub, Commit: x.Commit}
+	if !x.GTID.IsZero() {
+		l.GTID = x.GTID.String()
+	}
+	if x.File != "" {
+		l.Position = fmt.Sprintf("%s:%d", x.File, x.Off)
+	}
+	return l
+}
+
+// dead writes a change that a transform has set aside.
+func (e *encoder) dead(ctx context.Context, b *event.Batch, d *event.DeadLetter) error {
+	l := letterOf(b, &d.Change, d.Table)
+	l.Code, l.Reason = fault.TransformError.String(), "a transform failed"
+	if f, ok := fault.As(d.Reason); ok {
+		l.Code, l.Reason = f.Code.String(), f.Text
+	} else if d.Reason != nil {
+		l.Reason = d.Reason.Error()
+	}
+	e.begin(b, int(b.Groups[d.Change.Group].Txn))
+	return e.post(ctx, &l)
+}
+
+// post writes a dead letter.
+func (e *encoder) post(ctx context.Context, l *letter) error {
+	if e.opt.DeadLetter.Topic == "" {
+		return missingTopic(l)
+	}
+	t, err := e.s.lookup(ctx, sideTopic(e.opt, e.opt.DeadLetter.Topic))
+	if err != nil {
+		return err
+	}
+	value, err := json.Marshal(l)
+	if err != nil {
+		return fault.New(fault.PipelineInternal, "write a dead letter: %w", err)
+	}
+	rec := record{value: value}
+	if on(e.opt.Headers) {
+		for _, h := range [...]struct{ name, value string }{{headerGTID, l.GTID}, {headerPosition, l.Position}, {"table", l.Database + "." + l.Table}, {"code", l.Code}} {
+			if h.value != "" {
+				rec.headers = appendHeader(rec.headers, h.name, h.value)
+				rec.number++
+			}
+		}
+		rec.headers = appendNumber(appendNumber(rec.headers, headerRow, uint64(l.Row)), headerSub, uint64(l.Sub))
+		rec.number += 2
+	}
+	p := t.partitions[spread(murmur2([]byte(l.Database+"."+l.Table)), int32(len(t.partitions)))]
+	return e.add(ctx, p, &rec, nil)
+}
+
+// tooLarge does with a record above its topic's limit what the policy says. It takes the parcel over.
+func (e *encoder) tooLarge(ctx context.Context, p *partition, b *parcel) error {
+	l := &b.lone.letter
+	l.Code = fault.SinkRecordTooLarge.String()
+	l.Reason = fmt.Sprintf("the record has %d bytes and topic %s allows %d", b.lone.size, p.topic.name, p.topic.limit)
+	if e.opt.Oversize != "dead_letter" {
+		return fault.New(fault.SinkRecordTooLarge, "%s", l.Reason).At(fault.Where{Table: l.Database + "." + l.Table, GTID: l.GTID}).
+			Hint("kafka-configs --bootstrap-server %s --alter --topic %s --add-config max.message.bytes=%d, or set oversize: dead_letter", e.opt.Brokers[0], p.topic.name, 2*b.lone.size)
+	}
+	// The letter stands for the record: the batches that wait for the one wait for the other.
+	now, items := e.item, append([]*item(nil), b.items...)
+	e.s.bufs.put(b.buf)
+	e.s.recycle(b)
+	for _, it := range items {
+		e.item = it
+		if err := e.post(ctx, l); err != nil {
+			return err
+		}
+	}
+	e.item = now
+	for _, it := range items {
+		e.s.done(it)
+	}
+	return nil
+}

@@ -1,0 +1,399 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"time"
+
+	"cdc/event"
+	"cdc/fault"
+	"cdc/format"
+	"cdc/schemas"
+)
+
+// Names of headers.
+const (
+	headerGTID     = "gtid"     // of the transaction; left out without GTIDs
+	headerPosition = "position" // of the transaction's first event, as FILE:OFFSET
+	headerRow      = "row"      // of the change among the selected ones of its transaction, from 0
+	headerSub      = "sub"      // of the record among those derived from the row by transforms, from 0
+)
+
+// encoder turns batches into records of open record batches. It belongs to one goroutine.
+type encoder struct {
+	opt     *Options
+	s       *sender
+	enc     format.Encoder
+	marker  format.Marker // nil where transactions are not marked
+	out     format.Out
+	namer   *namer
+	tables  map[*schemas.Table]*route
+	last    *schemas.Table
+	route   *route // of last
+	by      string
+	open    []*partition // with open batches
+	sealing []*partition
+	now     int64 // of the records, milliseconds since 1970
+	limit   int64 // bytes on their way at which encoding waits
+	wake    chan struct{}
+	item    *item
+
+	txn     int    // whose headers are in fixed, of the present batch; -1 for none
+	fixed   []byte // headers of the transaction
+	nfixed  int
+	headers []byte
+	txnHash uint32
+}
+
+// route is where the records of a table go.
+type route struct {
+	topic          *topic
+	table, records uint32 // hashes: of database.table, and of what all records of it go by
+}
+
+// identity names a record that may be too large.
+type identity struct {
+	letter letter
+	size   int
+}
+
+// batch encodes all of a batch.
+func (e *encoder) batch(ctx context.Context, b *event.Batch) error {
+	e.txn = -1
+	e.now = time.Now().UnixMilli()
+	next := 0 // the first change that was not encoded
+	if b.DDL != nil && e.opt.SchemaTopic != "" {
+		e.out.Reset()
+		if err := e.enc.DDL(&e.out, b); err != nil {
+			return err
+		}
+		if len(b.Txns) > 0 {
+			e.begin(b, 0)
+		}
+		if err := e.side(ctx, e.opt.SchemaTopic); err != nil {
+			return err
+		}
+	}
+	for i := range b.Txns {
+		x := &b.Txns[i]
+		if x.Begin && e.marker != nil {
+			if err := e.mark(ctx, b, i, false); err != nil {
+				return err
+			}
+		}
+		for ; next < int(x.Last) && next < len(b.Changes); next++ {
+			if err := e.change(ctx, b, next); err != nil {
+				return err
+			}
+		}
+		if x.End && e.marker != nil {
+			if err := e.mark(ctx, b, i, true); err != nil {
+				return err
+			}
+		}
+	}
+	for ; next < len(b.Changes); next++ {
+		if err := e.change(ctx, b, next); err != nil {
+			return err
+		}
+	}
+	for i := range b.Dead {
+		if err := e.dead(ctx, b, &b.Dead[i]); err != nil {
+			return err
+		}
+	}
+	if cap(e.out.Buf) > keepOut {
+		e.out = format.Out{}
+	}
+	return nil
+}
+
+// keepOut is the largest encoded change whose memory is kept for the next one.
+const keepOut = 1 << 20
+
+func (e *encoder) mark(ctx context.Context, b *event.Batch, i int, end bool) error {
+	e.out.Reset()
+	if err := e.marker.Txn(&e.out, b, i, end); err != nil {
+		return err
+	}
+	e.begin(b, i)
+	return e.side(ctx, e.opt.TransactionTopic)
+}
+
+// side writes what was encoded to the first partition of a topic that is not for rows: they have an order among all.
+func (e *encoder) side(ctx context.Context, name string) error {
+	for i := range e.out.Recs {
+		t, err := e.s.lookup(ctx, sideTopic(e.opt, name))
+		if err != nil {
+			return err
+		}
+		r := &e.out.Recs[i]
+		rec := record{key: e.out.Bytes(r.Key), value: e.out.Bytes(r.Value)}
+		if on(e.opt.Headers) {
+			rec.headers, rec.number = e.fixed, e.nfixed
+		}
+		if err := e.add(ctx, t.partitions[0], &rec, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin prepares the headers of a transaction.
+func (e *encoder) begin(b *event.Batch, i int) {
+	if e.txn == i {
+		return
+	}
+	e.txn = i
+	x := &b.Txns[i]
+	e.fixed, e.nfixed = e.fixed[:0], 0
+	e.headers = e.headers[:0]
+	if !x.GTID.IsZero() {
+		e.headers = x.GTID.Append(e.headers)
+		e.fixed = appendHeader(e.fixed, headerGTID, e.headers)
+		e.nfixed++
+		e.txnHash = murmur2(e.headers)
+	}
+	if x.File != "" {
+		e.headers = append(append(e.headers[:0], x.File...), ':')
+		e.headers = strconv.AppendUint(e.headers, x.Off, 10)
+		e.fixed = appendHeader(e.fixed, headerPosition, e.headers)
+		e.nfixed++
+		if x.GTID.IsZero() {
+			e.txnHash = murmur2(e.headers)
+		}
+	}
+}
+
+// change encodes one change.
+func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
+	e.out.Reset()
+	if err := e.enc.Change(&e.out, b, i); err != nil {
+		return err
+	}
+	c := &b.Changes[i]
+	to, err := e.to(ctx, b.Tables[c.Table])
+	if err != nil {
+		return err
+	}
+	e.begin(b, int(b.Groups[c.Group].Txn))
+	own := on(e.opt.Headers)
+	if own {
+		e.headers = append(e.headers[:0], e.fixed...)
+		e.headers = appendNumber(e.headers, headerRow, uint64(c.Row))
+		e.headers = appendNumber(e.headers, headerSub, uint64(c.Sub))
+	} else {
+		e.headers = e.headers[:0]
+	}
+	length := len(e.headers)
+	for k := range e.out.Recs {
+		r := &e.out.Recs[k]
+		rec := record{key: e.out.Bytes(r.Key), headers: e.headers[:length]}
+		if !r.Tombstone {
+			rec.value = e.out.Buf[r.Value.Start:r.Value.End]
+		}
+		if own {
+			rec.number = e.nfixed + 2
+		}
+		if !r.Peer.Empty() && e.opt.PeerHeaders != [2]string{} {
+			name := e.opt.PeerHeaders[0]
+			if k == len(e.out.Recs)-1 {
+				name = e.opt.PeerHeaders[1]
+			}
+			e.headers = appendHeader(e.headers[:length], name, e.out.Bytes(r.Peer))
+			rec.headers = e.headers
+			rec.number++
+		}
+		var hash uint32
+		switch {
+		case e.by == "transaction":
+			hash = e.txnHash
+		case e.by != "key":
+			hash = to.records
+		case rec.key == nil:
+			hash = to.table
+		default:
+			hash = murmur2(rec.key)
+		}
+		p := to.topic.partitions[spread(hash, int32(len(to.topic.partitions)))]
+		var name *identity
+		if len(rec.key)+len(rec.value) >= min(nameFrom, to.topic.limit/2) {
+			name = &identity{letter: letterOf(b, c, b.Tables[c.Table])}
+		}
+		if err := e.add(ctx, p, &rec, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameFrom is the size from which the name of a record is kept, for the case that it is too large; smaller ones are spared the work.
+const nameFrom = 16 << 10
+
+func appendNumber(b []byte, name string, v uint64) []byte {
+	var digits [20]byte
+	return appendHeader(b, name, strconv.AppendUint(digits[:0], v, 10))
+}
+
+// to gives the route of a table version.
+func (e *encoder) to(ctx context.Context, t *schemas.Table) (*route, error) {
+	if t == e.last {
+		return e.route, nil
+	}
+	r := e.tables[t]
+	if r == nil {
+		name, err := e.namer.topic(t)
+		if err != nil {
+			return nil, err
+		}
+		top, err := e.s.lookup(ctx, tableTopic(e.opt, name))
+		if err != nil {
+			return nil, err
+		}
+		full := murmur2([]byte(t.FullName()))
+		r = &route{topic: top, table: full, records: full}
+		if e.by == "database" {
+			r.records = murmur2([]byte(t.Database))
+		}
+		if len(e.tables) >= 4096 {
+			clear(e.tables) // versions that are long gone
+		}
+		e.tables[t] = r
+	}
+	e.last, e.route = t, r
+	return r, nil
+}
+
+// add appends a record to the open batch of a partition. name is kept where the record is alone in its batch.
+func (e *encoder) add(ctx context.Context, p *partition, r *record, name *identity) error {
+	b := p.open
+	size := r.maxSize()
+	if b != nil && len(b.buf.b)+size > p.topic.batch {
+		if err := e.seal(ctx, p); err != nil {
+			return err
+		}
+		b = nil
+	}
+	if b == nil {
+		b = e.s.parcel()
+		b.buf = e.s.bufs.get(headerSize + size)
+		b.buf.b = b.buf.b[:headerSize]
+		b.time = e.now
+		p.open = b
+		if !p.listed {
+			p.listed = true
+			e.open = append(e.open, p)
+		}
+	}
+	if len(b.buf.b)+size > cap(b.buf.b) {
+		b.buf = e.s.bufs.grow(b.buf, size)
+	}
+	b.buf.b = r.append(b.buf.b, b.count, r.bodySize(b.count))
+	b.count++
+	b.lone = nil
+	if b.count == 1 {
+		b.lone = name
+	}
+	if n := len(b.items); n == 0 || b.items[n-1] != e.item {
+		b.items = append(b.items, e.item)
+		e.item.refs.Add(1)
+	}
+	if len(b.buf.b) >= p.topic.batch {
+		return e.seal(ctx, p)
+	}
+	return nil
+}
+
+// seal hands over the open batch of a partition, and waits where too much is on its way.
+func (e *encoder) seal(ctx context.Context, p *partition) error {
+	b := p.open
+	p.open = nil
+	if b.lone != nil && e.s.codec == codecNone && len(b.buf.b) > p.topic.limit {
+		b.lone.size = len(b.buf.b)
+		if err := e.tooLarge(ctx, p, b); err != nil {
+			return err
+		}
+	} else {
+		e.s.seal(p, b)
+	}
+	if e.s.bufs.used.Load() < e.limit {
+		return ctx.Err()
+	}
+	// All that is open goes on its way: it would not become less otherwise.
+	e.dispatch(true)
+	for e.s.bufs.used.Load() >= e.limit {
+		select {
+		case <-e.wake:
+			e.dispatch(true)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// dispatch seals open batches: of partitions that have nothing on its way, where their broker has nothing else waiting. What goes out at low
+// load goes at once; under load batches fill while others are under way. all seals them whatever waits.
+func (e *encoder) dispatch(all bool) {
+	if len(e.open) == 0 {
+		return
+	}
+	e.sealing = e.sealing[:0]
+	keep := e.open[:0]
+	e.s.mu.Lock()
+	for _, p := range e.open {
+		switch {
+		case p.open == nil:
+			p.listed = false
+		case all || len(p.queue) == 0 && (p.link == nil || p.link.waiting == 0):
+			p.listed = false
+			e.sealing = append(e.sealing, p)
+		default:
+			keep = append(keep, p)
+		}
+	}
+	e.s.mu.Unlock()
+	clear(e.open[len(keep):])
+	e.open = keep
+	for _, p := range e.sealing {
+		b := p.open
+		p.open = nil
+		e.s.seal(p, b)
+	}
+}
+
+// heartbeat writes a heartbeat of a place.
+func (e *encoder) heartbeat(ctx context.Context, h format.Heart, pos event.Position) error {
+	now := time.Now()
+	e.now = now.UnixMilli()
+	e.out.Reset()
+	if err := h.Heartbeat(&e.out, pos, now.UnixMicro()); err != nil {
+		return err
+	}
+	e.nfixed, e.fixed = 0, e.fixed[:0]
+	return e.side(ctx, e.opt.HeartbeatTopic)
+}
+
+// tableTopic says how the topic of a table is made.
+func tableTopic(o *Options, name string) newTopic {
+	return newTopic{name: name, partitions: o.Partitions, replicas: o.ReplicationFactor, config: o.TopicConfig}
+}
+
+// sideTopic says how a topic is made that is not for rows.
+func sideTopic(o *Options, name string) newTopic {
+	return newTopic{name: name, partitions: 1, replicas: o.ReplicationFactor}
+}
+
+func atoi(s string, otherwise int) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return otherwise
+	}
+	return cmp.Or(n, otherwise)
+}
+
+// missingTopic is the fault of a change that was set aside where nothing takes it.
+func missingTopic(l *letter) error {
+	return fault.New(fault.SinkDeadLetter, "a change was set aside (%s), and dead_letter.topic is not set", l.Reason).At(fault.Where{Table: l.Database + "." + l.Table, GTID: l.GTID})
+}

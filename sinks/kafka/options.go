@@ -1,0 +1,222 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"cdc/event"
+	"cdc/format"
+	"cdc/internal/settings"
+)
+
+// Config is the `kafka:` part of a configuration, but for the format. A zero field means its default.
+type Config struct {
+	Brokers  []string `yaml:"brokers" jsonschema_description:"Brokers to ask for the others, as host:port (9092 where the port is left out). One that answers is enough."`
+	ClientID string   `yaml:"client_id" jsonschema_description:"Name under which brokers log and limit this client. Default cdc."`
+	TLS      TLS      `yaml:"tls" jsonschema_description:"Encryption of the connections."`
+	SASL     SASL     `yaml:"sasl" jsonschema_description:"How to log in."`
+
+	Topic       string `yaml:"topic" jsonschema_description:"Topic of a table, with {database} and {table}. Default {database}.{table}. A route transform that sets a topic wins. Characters that Kafka does not allow become _."`
+	PartitionBy string `yaml:"partition_by" jsonschema:"enum=key,enum=table,enum=database,enum=transaction" jsonschema_description:"What stays in order in one partition: the changes of a key (a row), of a table, of a database, or of a transaction. Default key; records without a key go by their table."`
+	Headers     *bool  `yaml:"headers" jsonschema_description:"Headers gtid, row, sub and position on each record. Default true."`
+
+	Compression string        `yaml:"compression" jsonschema:"enum=none,enum=lz4,enum=zstd,enum=gzip,enum=snappy" jsonschema_description:"Compression of record batches. Default lz4."`
+	Batch       settings.Size `yaml:"batch" jsonschema_description:"Size at which a record batch is sent also while an earlier one of its partition is under way, before compression; at most the topic's max.message.bytes. Default 512KiB."`
+	MaxRecord   settings.Size `yaml:"max_record" jsonschema_description:"Largest record batch of a single record, as it is sent. Default: the topic's max.message.bytes."`
+	Oversize    string        `yaml:"oversize" jsonschema:"enum=fail,enum=dead_letter" jsonschema_description:"What becomes of a larger record: fail stops the stream, dead_letter writes its name to the dead_letter topic and goes on. Default fail."`
+
+	Create            *bool             `yaml:"create" jsonschema_description:"Create topics that do not exist. Default true."`
+	Partitions        int32             `yaml:"partitions" jsonschema_description:"Partitions of topics that are created. Default: the broker's num.partitions; 1 for topics of schema changes, transactions, heartbeats and dead letters."`
+	ReplicationFactor int16             `yaml:"replication_factor" jsonschema_description:"Replicas of topics that are created. Default: the broker's default.replication.factor."`
+	TopicConfig       map[string]string `yaml:"topic_config" jsonschema_description:"Settings of topics that are created, such as cleanup.policy: compact. Topics of schema changes, transactions, heartbeats and dead letters are created without them."`
+
+	SchemaTopic      string        `yaml:"schema_topic" jsonschema_description:"Topic for records of DDL statements. Default: none, they are not written. It must not be a topic of rows."`
+	TransactionTopic string        `yaml:"transaction_topic" jsonschema_description:"Topic for records of the begin and end of transactions, where the format has them. Default: none."`
+	HeartbeatTopic   string        `yaml:"heartbeat_topic" jsonschema_description:"Topic for heartbeats, where the format has them. Default: none."`
+	HeartbeatEvery   time.Duration `yaml:"heartbeat_every" jsonschema_description:"How often a heartbeat is written. Default 10s."`
+	DeadLetter       DeadLetter    `yaml:"dead_letter" jsonschema_description:"Where changes go that are set aside."`
+
+	ConnectTimeout time.Duration `yaml:"connect_timeout" jsonschema_description:"How long connecting and logging in may take. Default 10s."`
+	RequestTimeout time.Duration `yaml:"request_timeout" jsonschema_description:"How long the brokers may take to replicate a batch before they say that it timed out, and it is sent again. Default 30s."`
+}
+
+// TLS says how connections are encrypted. It is used where Enabled is set or a file or name is given. Brokers prove who they are, always.
+type TLS struct {
+	Enabled    bool   `yaml:"enabled" jsonschema_description:"Use TLS (1.2 or later). Certificates of brokers are verified, their host names too. Set by any of the settings below."`
+	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities that may have signed the brokers' certificates; the system's where left out."`
+	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate, for brokers that ask for one."`
+	Key        string `yaml:"key" jsonschema_description:"PEM file of the client certificate's key."`
+	ServerName string `yaml:"server_name" jsonschema_description:"Name that all brokers' certificates must be for; the host that each is reached by where left out."`
+}
+
+func (t *TLS) on() bool { return *t != TLS{} }
+
+// SASL says how to log in. Without a mechanism there is no login.
+type SASL struct {
+	Mechanism string          `yaml:"mechanism" jsonschema:"enum=PLAIN,enum=SCRAM-SHA-256,enum=SCRAM-SHA-512" jsonschema_description:"SCRAM-SHA-512, SCRAM-SHA-256, or PLAIN, which is refused without TLS. Default: no login."`
+	User      string          `yaml:"user" jsonschema_description:"Account to log in with."`
+	Password  settings.Secret `yaml:"password" jsonschema_description:"Password of the account, by file or environment variable."`
+}
+
+// DeadLetter says where changes go that are set aside.
+type DeadLetter struct {
+	Topic string `yaml:"topic" jsonschema_description:"Topic for them. Default: none, and a change that has to be set aside stops the stream."`
+}
+
+// Mechanisms of SASL.
+const (
+	saslPlain    = "PLAIN"
+	saslSCRAM256 = "SCRAM-SHA-256"
+	saslSCRAM512 = "SCRAM-SHA-512"
+)
+
+// Validate lists what cannot work, with paths that begin at prefix (such as streams[0].sink.kafka).
+func (c *Config) Validate(prefix string) []settings.Problem {
+	var out []settings.Problem
+	problem := func(path, format string, args ...any) {
+		out = append(out, settings.Problem{Path: prefix + "." + path, Text: fmt.Sprintf(format, args...)})
+	}
+	oneOf := func(path, v string, names ...string) {
+		if v != "" && !slices.Contains(names, v) {
+			problem(path, "%q is none of %s", v, strings.Join(names, ", "))
+		}
+	}
+	if len(c.Brokers) == 0 {
+		problem("brokers", "is missing: give host:port of at least one")
+	}
+	for i, b := range c.Brokers {
+		if host, port, err := net.SplitHostPort(withPort(b)); err != nil || host == "" || port == "" {
+			problem(fmt.Sprintf("brokers[%d]", i), "%q is not host:port", b)
+		}
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		problem("tls.cert", "cert and key go together")
+	}
+	oneOf("sasl.mechanism", c.SASL.Mechanism, saslSCRAM512, saslSCRAM256, saslPlain)
+	switch s := &c.SASL; {
+	case s.Mechanism == "" && (s.User != "" || !s.Password.IsZero()):
+		problem("sasl.mechanism", "is missing, but a user or password is given")
+	case s.Mechanism != "" && s.User == "":
+		problem("sasl.user", "is missing")
+	case s.Mechanism != "" && s.Password.IsZero():
+		problem("sasl.password", "is missing")
+	case s.Mechanism == saslPlain && !c.TLS.on():
+		problem("sasl.mechanism", "PLAIN sends the password as it is, and is refused without tls")
+	}
+	if c.SASL.Password.File != "" && c.SASL.Password.Env != "" {
+		problem("sasl.password", "give file or env, not both")
+	}
+	if c.Topic != "" {
+		if _, err := parseTemplate(c.Topic); err != nil {
+			problem("topic", "%v", err)
+		}
+	}
+	oneOf("partition_by", c.PartitionBy, "key", "table", "database", "transaction")
+	oneOf("compression", c.Compression, "none", "lz4", "zstd", "gzip", "snappy")
+	oneOf("oversize", c.Oversize, "fail", "dead_letter")
+	if c.Oversize == "dead_letter" && c.DeadLetter.Topic == "" {
+		problem("oversize", "is dead_letter, and dead_letter.topic is missing")
+	}
+	names := map[string]string{}
+	for _, t := range []struct{ path, topic string }{
+		{"schema_topic", c.SchemaTopic}, {"transaction_topic", c.TransactionTopic}, {"heartbeat_topic", c.HeartbeatTopic}, {"dead_letter.topic", c.DeadLetter.Topic},
+	} {
+		switch {
+		case t.topic == "":
+			continue
+		case t.topic != safe(t.topic) || t.topic == "." || t.topic == ".." || len(t.topic) > maxTopic:
+			problem(t.path, "%q: a topic may have letters, digits, '.', '_' and '-' only, and %d of them", t.topic, maxTopic)
+		case names[t.topic] != "":
+			problem(t.path, "%q is the topic of %s too", t.topic, names[t.topic])
+		}
+		names[t.topic] = t.path
+	}
+	if c.Batch != 0 && (c.Batch < 1<<10 || c.Batch > 32<<20) {
+		problem("batch", "%s is not between 1KiB and 32MiB", c.Batch)
+	}
+	if c.MaxRecord > 1<<30 {
+		problem("max_record", "%s is more than 1GiB", c.MaxRecord)
+	}
+	if c.Partitions < 0 || c.Partitions > 10000 {
+		problem("partitions", "%d is not between 1 and 10000", c.Partitions)
+	}
+	if c.ReplicationFactor < 0 {
+		problem("replication_factor", "is negative")
+	}
+	for _, d := range []struct {
+		path  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"heartbeat_every", c.HeartbeatEvery, 100 * time.Millisecond},
+		{"connect_timeout", c.ConnectTimeout, 100 * time.Millisecond},
+		{"request_timeout", c.RequestTimeout, 100 * time.Millisecond},
+	} {
+		if d.value != 0 && (d.value < d.least || d.value > time.Hour) {
+			problem(d.path, "%s is not between %s and an hour", d.value, d.least)
+		}
+	}
+	return out
+}
+
+func withPort(broker string) string {
+	if _, _, err := net.SplitHostPort(broker); err != nil && strings.Contains(err.Error(), "missing port") {
+		return net.JoinHostPort(strings.Trim(broker, "[]"), "9092")
+	}
+	return broker
+}
+
+// Options of a sink.
+type Options struct {
+	Config
+
+	Encoder func() format.Encoder
+	Budget  *event.Budget // charged for record batches; nil charges nobody
+
+	// PeerHeaders names the headers that hold the other key where a change of a key became two records: the new key on those that delete the
+	// old one, the old key on the one that creates the new one. Empty names write none.
+	PeerHeaders [2]string
+
+	// Stalled, if set, is called with the fault when the brokers do not take what they are sent, and with nil when they do again.
+	Stalled func(error)
+	// Dial, if set, makes the connections instead of net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Gone is how long a topic that was there may be unknown to the brokers before it counts as deleted; 10 s where 0.
+	Gone time.Duration
+}
+
+// withDefaults fills in what was left out.
+func (o Options) withDefaults() Options {
+	def(&o.ClientID, "cdc")
+	def(&o.Topic, "{database}.{table}")
+	def(&o.PartitionBy, "key")
+	def(&o.Compression, "lz4")
+	def(&o.Oversize, "fail")
+	def(&o.Batch, 512<<10)
+	def(&o.HeartbeatEvery, 10*time.Second)
+	def(&o.ConnectTimeout, 10*time.Second)
+	def(&o.RequestTimeout, 30*time.Second)
+	def(&o.Gone, 10*time.Second)
+	def(&o.Partitions, -1)
+	def(&o.ReplicationFactor, -1)
+	if o.Stalled == nil {
+		o.Stalled = func(error) {}
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext
+	}
+	return o
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+func on(b *bool) bool { return b == nil || *b }
