@@ -3,7 +3,6 @@ package pipeline
 import (
 	"cdc/checkpoint"
 	"cdc/event"
-	"cdc/fault"
 	"cdc/schemas"
 	"cdc/sinks"
 	"cdc/transform"
@@ -17,7 +16,7 @@ type core struct {
 	seq     uint64
 	drops   drops
 	skip    *skipper
-	bound   []binder
+	chain   *chain
 	builder *event.Builder
 	whole   uint64 // the last batch behind which no transaction is open
 	err     error  // the first failed acknowledgement
@@ -25,7 +24,7 @@ type core struct {
 	skipped uint64 // changes that the sink held already
 }
 
-func newCore(rec checkpoint.Record, steps []transform.Transform, place sinks.Place, placed bool, limit int) *core {
+func newCore(rec checkpoint.Record, steps []transform.Step, place sinks.Place, placed bool, limit int) *core {
 	c := &core{rec: rec, win: window{limit: limit}}
 	if rec.GTIDs != nil {
 		c.rec.GTIDs = rec.GTIDs.Clone()
@@ -33,8 +32,8 @@ func newCore(rec checkpoint.Record, steps []transform.Transform, place sinks.Pla
 	if placed {
 		c.skip = newSkipper(place, &rec)
 	}
-	for _, t := range steps {
-		c.bound = append(c.bound, binder{step: t, tables: map[*schemas.Table]*binding{}})
+	if len(steps) > 0 {
+		c.chain = newChain(steps)
 	}
 	return c
 }
@@ -49,9 +48,9 @@ func (c *core) offer(b *event.Batch) (*slot, error) {
 		c.builder, n = c.skip.apply(b, c.builder)
 		c.skipped += uint64(n)
 	}
-	for i := range c.bound {
+	if c.chain != nil {
 		var err error
-		if c.builder, err = c.bound[i].apply(b, c.builder); err != nil {
+		if c.builder, err = c.chain.apply(b, c.builder); err != nil {
 			return nil, err
 		}
 	}
@@ -161,73 +160,4 @@ func (c *core) fold(s *slot) {
 	r.Rows += s.rows
 	r.Txns += s.txns
 	r.ByHand = false // the first batch brought the tables of the place
-}
-
-// binder runs one transform.
-type binder struct {
-	step   transform.Transform
-	tables map[*schemas.Table]*binding
-	index  []*binding // of the present batch, by table
-	out    [][]uint16
-}
-
-type binding struct {
-	tables []*schemas.Table
-	fn     transform.Func
-}
-
-func (d *binder) apply(b *event.Batch, scratch *event.Builder) (*event.Builder, error) {
-	if len(b.Changes) == 0 {
-		return scratch, nil
-	}
-	d.index, d.out = d.index[:0], d.out[:0]
-	work := false
-	for _, t := range b.Tables {
-		g := d.tables[t]
-		if g == nil {
-			tables, fn, err := d.step.Bind(t)
-			if err != nil {
-				return scratch, err
-			}
-			g = &binding{tables: tables, fn: fn}
-			d.tables[t] = g
-		}
-		work = work || g.fn != nil
-		d.index = append(d.index, g)
-	}
-	if !work {
-		return scratch, nil
-	}
-	w := event.NewBuilder(b, scratch)
-	for i, g := range d.index {
-		var out []uint16
-		if g.fn == nil {
-			out = append(out, w.Table(b.Tables[i]))
-		}
-		for _, t := range g.tables {
-			if g.fn != nil {
-				out = append(out, w.Table(t))
-			}
-		}
-		d.out = append(d.out, out)
-	}
-	for i := range b.Changes {
-		t := b.Changes[i].Table
-		w.Next(i)
-		g := d.index[t]
-		if g.fn == nil {
-			w.Keep(d.out[t][0])
-			continue
-		}
-		if err := g.fn(b, i, d.out[t], w); err != nil {
-			if _, ok := fault.As(err); ok {
-				return w, err
-			}
-			return w, fault.New(fault.TransformError, "%w", err).At(fault.Where{
-				Table: b.Tables[t].FullName(), GTID: b.Txn(&b.Changes[i]).GTID.String(),
-			})
-		}
-	}
-	w.Finish()
-	return w, nil
 }

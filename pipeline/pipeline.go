@@ -21,7 +21,8 @@ import (
 type Options struct {
 	Stream     string // name of the stream, the key of its checkpoint
 	Source     source.Source
-	Transforms []transform.Transform
+	Transforms []transform.Step
+	Dead       DeadLetters // where changes go that a step could not handle; nil where the sink takes them
 	Sink       sinks.Sink
 	Store      checkpoint.Store
 	History    schemas.History
@@ -221,6 +222,9 @@ func (p *Pipeline) carry(ctx context.Context, b *event.Batch, cancel context.Can
 	p.events++
 	s, err := p.core.offer(b)
 	p.mu.Unlock()
+	if err == nil && len(b.Dead) > 0 {
+		err = p.bury(ctx, b)
+	}
 	if err != nil {
 		b.Release()
 		return err

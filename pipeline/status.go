@@ -119,6 +119,8 @@ type Status struct {
 	AckedRows     uint64       `json:"rows_acknowledged"` // since the stream began
 	AckedTxns     uint64       `json:"transactions_acknowledged"`
 	Skipped       uint64       `json:"rows_already_in_sink"`
+	Filtered      uint64       `json:"rows_filtered"` // dropped by transforms, in this run
+	DeadLetters   uint64       `json:"dead_letters"`  // set aside by transforms, in this run
 	Tables        []TableCount `json:"tables"`
 	InFlight      int          `json:"places_in_flight"`
 	MemoryUsed    int64        `json:"memory_used"`
@@ -148,6 +150,9 @@ func (p *Pipeline) Status() Status {
 		ReadGTID: s.gtid, ReadFile: s.file, ReadOffset: s.offset,
 		AckFile: r.File, AckOffset: r.Offset, Rows: s.rows, Txns: s.txns, Bytes: s.bytes, AckedRows: r.Rows, AckedTxns: r.Txns,
 		Skipped: p.core.skipped, InFlight: len(p.core.win.slots), Saves: s.saves,
+	}
+	if c := p.core.chain; c != nil {
+		out.Filtered, out.DeadLetters = c.filtered, c.dead
 	}
 	if !r.Server.UUID.IsZero() {
 		out.ServerUUID = r.Server.UUID.String()

@@ -1,0 +1,669 @@
+package transform
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+
+	"cdc/event"
+	"cdc/schemas"
+)
+
+const (
+	maxExpression = 64 << 10 // bytes of an expression
+	maxNodes      = 2000     // of its tree
+	maxResult     = 16 << 20 // bytes of text that a function may make
+)
+
+// expression is a parsed expression. It is compiled once for each table version.
+type expression struct {
+	source string
+	tree   ast.Node
+}
+
+// place says where in an expression something is wrong, from 1.
+type exprError struct {
+	line, column int
+	text         string
+}
+
+func (e *exprError) Error() string {
+	if e.line > 1 {
+		return fmt.Sprintf("%s (line %d, column %d of the expression)", e.text, e.line, e.column)
+	}
+	return fmt.Sprintf("%s (column %d of the expression)", e.text, e.column)
+}
+
+// parse reads an expression and finds all that is wrong with it whatever the table.
+func parse(source string) (*expression, error) {
+	if strings.TrimSpace(source) == "" {
+		return nil, errors.New("the expression is empty")
+	}
+	if len(source) > maxExpression {
+		return nil, fmt.Errorf("the expression has more than %d bytes", maxExpression)
+	}
+	cfg := conf.CreateNew()
+	cfg.MaxNodes = maxNodes
+	tree, err := parser.ParseWithConfig(source, cfg)
+	if err != nil {
+		var at *file.Error
+		if errors.As(err, &at) {
+			return nil, &exprError{line: at.Line, column: at.Column + 1, text: at.Message}
+		}
+		return nil, err
+	}
+	return &expression{source: source, tree: tree.Node}, nil
+}
+
+// scope is what a compiled expression sees of a change. It is reused from row to row.
+type scope struct {
+	batch         *event.Batch
+	change        *event.Change
+	before, after event.Row
+	own           event.Row // of a computed column: the image that it belongs to; else zero
+	buf           []byte    // text of SET, UUID and INET values, and of numbers
+	err           *exprError
+	absent        bool // err is about an absent column
+	limit         bool // err is about the size of a result
+}
+
+// eval works out one value. After an error, which it leaves in the scope, its value means nothing.
+type eval func(*scope) value
+
+// code is what a part of an expression was compiled to.
+type code struct {
+	eval   eval
+	class  class  // of its values that are not NULL; isAbsent where that is not known before
+	fixed  *value // of a constant
+	column bool   // it is a column
+}
+
+func (c code) any() bool { return c.class == isAbsent }
+
+// compiler compiles one expression for one table.
+type compiler struct {
+	source string
+	table  *schemas.Table // nil to check what does not depend on the table
+	err    *exprError
+	depth  int
+}
+
+// compile gives the evaluation of an expression for a table, or for any where t is nil: then columns are of any type.
+func (e *expression) compile(t *schemas.Table) (code, error) {
+	c := &compiler{source: e.source, table: t}
+	out := c.node(e.tree)
+	if c.err != nil {
+		return code{}, c.err
+	}
+	return out, nil
+}
+
+func (c *compiler) fail(n ast.Node, format string, args ...any) code {
+	if c.err == nil {
+		c.err = errorAt(c.source, n, fmt.Sprintf(format, args...))
+	}
+	return code{eval: func(*scope) value { return null() }}
+}
+
+// errorAt finds line and column of a node, whose place is counted in characters.
+func errorAt(source string, n ast.Node, text string) *exprError {
+	e := &exprError{line: 1, column: 1, text: text}
+	for i, r := range []rune(source) {
+		if i == n.Location().From {
+			break
+		}
+		if e.column++; r == '\n' {
+			e.line, e.column = e.line+1, 1
+		}
+	}
+	return e
+}
+
+func constant(v value) code {
+	return code{eval: func(*scope) value { return v }, class: v.class, fixed: &v}
+}
+
+// node compiles what the grammar allows; what is not listed here does not exist.
+func (c *compiler) node(n ast.Node) code {
+	if c.depth++; c.depth > 500 {
+		return c.fail(n, "the expression is nested too deeply")
+	}
+	defer func() { c.depth-- }()
+	switch x := n.(type) {
+	case *ast.NilNode:
+		return constant(null())
+	case *ast.BoolNode:
+		return constant(boolean(x.Value))
+	case *ast.IntegerNode:
+		return constant(integer(int64(x.Value)))
+	case *ast.FloatNode:
+		return c.number(x)
+	case *ast.StringNode:
+		return constant(text(x.Value))
+	case *ast.IdentifierNode:
+		return c.identifier(x)
+	case *ast.MemberNode:
+		return c.member(x)
+	case *ast.ChainNode:
+		return c.fail(n, "?. is not available: use ??, or absent()")
+	case *ast.UnaryNode:
+		return c.unary(x)
+	case *ast.BinaryNode:
+		return c.binary(x)
+	case *ast.ConditionalNode:
+		return c.conditional(x)
+	case *ast.CallNode:
+		if id, ok := x.Callee.(*ast.IdentifierNode); ok {
+			return c.call(n, id.Value, x.Arguments)
+		}
+	case *ast.BuiltinNode:
+		for _, a := range x.Arguments {
+			if _, loop := a.(*ast.PredicateNode); loop {
+				return c.fail(n, "loops are not available")
+			}
+		}
+		return c.call(n, x.Name, x.Arguments)
+	case *ast.ArrayNode:
+		return c.fail(n, "a list may only stand behind in")
+	case *ast.VariableDeclaratorNode:
+		return c.fail(n, "let is not available")
+	case *ast.PredicateNode, *ast.PointerNode:
+		return c.fail(n, "loops are not available")
+	}
+	return c.fail(n, "this is not available in an expression")
+}
+
+// number keeps the digits of a number with a point as they are written.
+func (c *compiler) number(x *ast.FloatNode) code {
+	runes := []rune(c.source)
+	loc := x.Location()
+	if loc.From >= 0 && loc.From < loc.To && loc.To <= len(runes) {
+		if s := strings.ReplaceAll(string(runes[loc.From:loc.To]), "_", ""); isDecimalText(s) {
+			return constant(value{class: isDecimal, s: s})
+		}
+	}
+	return constant(float(x.Value))
+}
+
+func (c *compiler) identifier(x *ast.IdentifierNode) code {
+	switch x.Value {
+	case "op":
+		return code{class: isText, eval: func(s *scope) value { return text(s.change.Op.String()) }}
+	case "database":
+		return code{class: isText, eval: func(s *scope) value { return text(s.batch.Tables[s.change.Table].Database) }}
+	case "table":
+		return code{class: isText, eval: func(s *scope) value { return text(s.batch.Tables[s.change.Table].Name) }}
+	case "gtid":
+		return code{class: isText, eval: func(s *scope) value {
+			g := s.batch.Txn(s.change).GTID
+			if g.IsZero() {
+				return null()
+			}
+			start := len(s.buf)
+			s.buf = g.Append(s.buf)
+			return text(viewString(s.buf[start:]))
+		}}
+	case "commit":
+		return code{class: isMoment, eval: func(s *scope) value {
+			return value{class: isMoment, n: uint64(s.batch.Txn(s.change).Commit)}
+		}}
+	case "before", "after", "row":
+		return c.fail(x, "%s is a row: name a column, as in %s.id", x.Value, x.Value)
+	}
+	return c.fail(x, "unknown name %q: there are op, database, table, gtid, commit, and columns as before.NAME, after.NAME, row.NAME", x.Value)
+}
+
+// member compiles a column: before.NAME, after["NAME"].
+func (c *compiler) member(x *ast.MemberNode) code {
+	if x.Optional {
+		return c.fail(x, "?. is not available: use ??, or absent()")
+	}
+	id, isID := x.Node.(*ast.IdentifierNode)
+	name, isName := x.Property.(*ast.StringNode)
+	if !isID || !isName || id.Value != "before" && id.Value != "after" && id.Value != "row" {
+		return c.fail(x.Node, "only before.NAME, after.NAME and row.NAME have a point; of JSON use json(row.NAME, \"$.path\")")
+	}
+	if c.table == nil {
+		return code{eval: func(*scope) value { return null() }, column: true}
+	}
+	at := c.table.Column(name.Value)
+	if at < 0 {
+		return c.fail(x, "table %s has no column %q: it has %s", c.table.FullName(), name.Value, columnNames(c.table))
+	}
+	col := &c.table.Columns[at]
+	out := code{class: kindOf(col), column: true}
+	fetch := func(s *scope, r event.Row) value {
+		if r.IsZero() {
+			return value{why: noImage}
+		}
+		return load(r.Cells[at], r, col, &s.buf)
+	}
+	switch id.Value {
+	case "before":
+		out.eval = func(s *scope) value { return fetch(s, s.before) }
+	case "after":
+		out.eval = func(s *scope) value { return fetch(s, s.after) }
+	default:
+		out.eval = func(s *scope) value {
+			if !s.own.IsZero() {
+				return fetch(s, s.own)
+			}
+			if !s.after.IsZero() && s.after.Cells[at].Kind() != event.Absent {
+				return fetch(s, s.after)
+			}
+			return fetch(s, s.before)
+		}
+	}
+	return out
+}
+
+func columnNames(t *schemas.Table) string {
+	var b strings.Builder
+	for i := range t.Columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if b.Len() > 400 {
+			b.WriteString("...")
+			break
+		}
+		b.WriteString(t.Columns[i].Name)
+	}
+	return b.String()
+}
+
+// raise leaves an error of a row in the scope; only the first counts.
+func (s *scope) raise(e *exprError) value {
+	if s.err == nil {
+		s.err = e
+	}
+	return null()
+}
+
+// used gives the evaluation of an operand: an absent column is an error of the row.
+func (c *compiler) used(n ast.Node, x code) eval {
+	if !x.column && !x.any() {
+		return x.eval
+	}
+	eval := x.eval
+	what := "this column"
+	if m, ok := n.(*ast.MemberNode); ok {
+		what = fmt.Sprintf("%s.%s", m.Node, strings.Trim(m.Property.String(), `"`))
+	}
+	errs := [...]*exprError{
+		noColumn: errorAt(c.source, n, what+" is not in the row image, and absent("+what+") was not asked"),
+		noImage:  errorAt(c.source, n, what+" is asked of a change that has no such image: ask op or absent("+what+") first"),
+		inPart:   errorAt(c.source, n, what+" was updated in part, so its value is not known"),
+	}
+	return func(s *scope) value {
+		v := eval(s)
+		if v.class == isAbsent {
+			if s.err == nil {
+				s.absent = true
+			}
+			return s.raise(errs[v.why])
+		}
+		return v
+	}
+}
+
+// condition compiles a part that must be true or false.
+func (c *compiler) condition(n ast.Node) eval {
+	x := c.node(n)
+	if !x.any() && x.class != isBool {
+		c.fail(n, "this is %s, and a condition is needed: compare it, as in %s", x.class, "row.active == 1")
+	}
+	if x.class == isBool {
+		return x.eval
+	}
+	eval, err := c.used(n, x), errorAt(c.source, n, "this is no condition")
+	return func(s *scope) value {
+		v := eval(s)
+		if v.class != isBool {
+			return s.raise(err)
+		}
+		return v
+	}
+}
+
+func (c *compiler) unary(x *ast.UnaryNode) code {
+	switch x.Operator {
+	case "!", "not":
+		in := c.condition(x.Node)
+		return code{class: isBool, eval: func(s *scope) value { return boolean(!in(s).isTrue()) }}
+	case "+", "-":
+		in := c.node(x.Node)
+		if in.fixed != nil && in.class.number() && x.Operator == "-" {
+			v, _ := arithmetic('-', integer(0), *in.fixed)
+			return constant(v)
+		}
+		if x.Operator == "+" {
+			return in
+		}
+		return c.arithmetic(x, '-', constant(integer(0)), in, x.Node, x.Node)
+	}
+	return c.fail(x, "operator %s is not available", x.Operator)
+}
+
+func (c *compiler) conditional(x *ast.ConditionalNode) code {
+	cond, a, b := c.condition(x.Cond), c.node(x.Exp1), c.node(x.Exp2)
+	class := isAbsent
+	switch {
+	case a.class == b.class, b.class == isNull:
+		class = a.class
+	case a.class == isNull:
+		class = b.class
+	case a.class.number() && b.class.number():
+		class = isDecimal
+	}
+	ea, eb := c.used(x.Exp1, a), c.used(x.Exp2, b)
+	return code{class: class, eval: func(s *scope) value {
+		if cond(s).isTrue() {
+			return ea(s)
+		}
+		return eb(s)
+	}}
+}
+
+func (c *compiler) binary(x *ast.BinaryNode) code {
+	switch x.Operator {
+	case "&&", "and":
+		l, r := c.condition(x.Left), c.condition(x.Right)
+		return code{class: isBool, eval: func(s *scope) value {
+			if v := l(s); !v.isTrue() {
+				return boolean(false)
+			}
+			return r(s)
+		}}
+	case "||", "or":
+		l, r := c.condition(x.Left), c.condition(x.Right)
+		return code{class: isBool, eval: func(s *scope) value {
+			if v := l(s); v.isTrue() || s.err != nil {
+				return v
+			}
+			return r(s)
+		}}
+	case "in":
+		return c.in(x)
+	case "==", "!=", "<", "<=", ">", ">=":
+		return c.comparison(x)
+	case "??":
+		l, r := c.node(x.Left), c.node(x.Right)
+		el, er := c.used(x.Left, l), c.used(x.Right, r)
+		class := isAbsent
+		if l.class == r.class || r.class == isNull {
+			class = l.class
+		} else if l.class.number() && r.class.number() {
+			class = isDecimal
+		}
+		return code{class: class, eval: func(s *scope) value {
+			if v := el(s); v.class != isNull || s.err != nil {
+				return v
+			}
+			return er(s)
+		}}
+	case "+":
+		l, r := c.node(x.Left), c.node(x.Right)
+		if l.class == isText || r.class == isText || l.any() && r.any() {
+			return c.concat(x, l, r)
+		}
+		return c.arithmetic(x, '+', l, r, x.Left, x.Right)
+	case "-", "*", "/", "%":
+		return c.arithmetic(x, x.Operator[0], c.node(x.Left), c.node(x.Right), x.Left, x.Right)
+	case "contains", "startsWith", "endsWith":
+		return c.textTest(x)
+	case "matches":
+		return c.matches(x)
+	}
+	return c.fail(x, "operator %s is not available", x.Operator)
+}
+
+// together checks that two operands can be compared, and turns text beside a date into one.
+func (c *compiler) together(n ast.Node, l, r code) (code, code) {
+	turn := func(x, other code) code {
+		switch {
+		case x.fixed == nil || x.class != isText:
+		case other.class.date():
+			if v, ok := parseDate(x.fixed.s); ok {
+				return constant(v)
+			}
+			return c.fail(n, "%q is not a date as 2006-01-02 or 2006-01-02 15:04:05", x.fixed.s)
+		case other.class == isTime:
+			if v, ok := parseTime(x.fixed.s); ok {
+				return constant(v)
+			}
+			return c.fail(n, "%q is not a time as 15:04:05", x.fixed.s)
+		}
+		return x
+	}
+	l, r = turn(l, r), turn(r, l)
+	a, b := l.class, r.class
+	switch {
+	case l.any() || r.any() || a == isNull || b == isNull, a == b, a.number() && b.number(), a.date() && b.date():
+		if (a == isJSON || b == isJSON) && a != isNull && b != isNull {
+			c.fail(n, "JSON cannot be compared as a whole: take a part of it by json(row.NAME, \"$.path\"), or text() of it")
+		}
+	default:
+		c.fail(n, "%s cannot be compared with %s", a, b)
+	}
+	return l, r
+}
+
+func (c *compiler) comparison(x *ast.BinaryNode) code {
+	l, r := c.together(x, c.node(x.Left), c.node(x.Right))
+	el, er := c.used(x.Left, l), c.used(x.Right, r)
+	mixed := errorAt(c.source, x, "values of these two types cannot be compared")
+	var test func(order int) bool
+	switch x.Operator {
+	case "==", "!=":
+		want := x.Operator == "=="
+		return code{class: isBool, eval: func(s *scope) value {
+			a, b := el(s), er(s)
+			if a.class == isNull || b.class == isNull {
+				return boolean((a.class == b.class) == want)
+			}
+			order, ok := compare(a, b)
+			if !ok {
+				return s.raise(mixed)
+			}
+			return boolean((order == 0) == want)
+		}}
+	case "<":
+		test = func(o int) bool { return o < 0 }
+	case "<=":
+		test = func(o int) bool { return o <= 0 }
+	case ">":
+		test = func(o int) bool { return o > 0 }
+	default:
+		test = func(o int) bool { return o >= 0 }
+	}
+	return code{class: isBool, eval: func(s *scope) value {
+		a, b := el(s), er(s)
+		if a.class == isNull || b.class == isNull {
+			return boolean(false)
+		}
+		order, ok := compare(a, b)
+		if !ok {
+			return s.raise(mixed)
+		}
+		return boolean(test(order))
+	}}
+}
+
+// in compiles membership in a list that is written out.
+func (c *compiler) in(x *ast.BinaryNode) code {
+	list, ok := x.Right.(*ast.ArrayNode)
+	if !ok {
+		return c.fail(x, "behind in stands a list, as in [1, 2, 3]")
+	}
+	l := c.node(x.Left)
+	el := c.used(x.Left, l)
+	evals := make([]eval, 0, len(list.Nodes))
+	texts := map[string]struct{}{}
+	for _, n := range list.Nodes {
+		_, r := c.together(n, l, c.node(n))
+		evals = append(evals, c.used(n, r))
+		if r.fixed != nil && r.class == isText {
+			texts[r.fixed.s] = struct{}{}
+		}
+	}
+	if len(list.Nodes) > 8 && len(texts) > 0 && l.class == isText { // all of them are text then, or nil
+		all := true
+		for _, n := range list.Nodes {
+			_, is := n.(*ast.StringNode)
+			all = all && is
+		}
+		if all {
+			return code{class: isBool, eval: func(s *scope) value {
+				v := el(s)
+				_, found := texts[v.s]
+				return boolean(found && v.class == isText)
+			}}
+		}
+	}
+	mixed := errorAt(c.source, x, "values of these two types cannot be compared")
+	return code{class: isBool, eval: func(s *scope) value {
+		a := el(s)
+		for _, e := range evals {
+			b := e(s)
+			if a.class == isNull || b.class == isNull {
+				if a.class == b.class {
+					return boolean(true)
+				}
+				continue
+			}
+			order, ok := compare(a, b)
+			if !ok {
+				return s.raise(mixed)
+			}
+			if order == 0 {
+				return boolean(true)
+			}
+		}
+		return boolean(false)
+	}}
+}
+
+func (c *compiler) arithmetic(n ast.Node, op byte, l, r code, ln, rn ast.Node) code {
+	for _, x := range [...]code{l, r} {
+		if !x.any() && !x.class.number() && x.class != isNull {
+			return c.fail(n, "%c needs numbers, and this is %s", op, x.class)
+		}
+	}
+	el, er := c.used(ln, l), c.used(rn, r)
+	wrong := errorAt(c.source, n, string(op)+" needs numbers")
+	class := isDecimal
+	if l.class == isFloat || r.class == isFloat {
+		class = isFloat
+	}
+	return code{class: class, eval: func(s *scope) value {
+		a, b := el(s), er(s)
+		if a.class == isNull || b.class == isNull {
+			return null()
+		}
+		if !a.class.number() || !b.class.number() {
+			return s.raise(wrong)
+		}
+		v, bad := arithmetic(op, a, b)
+		if bad != "" {
+			return s.raise(&exprError{line: wrong.line, column: wrong.column, text: bad})
+		}
+		return v
+	}}
+}
+
+func (c *compiler) concat(n *ast.BinaryNode, l, r code) code {
+	for _, x := range [...]code{l, r} {
+		if !x.any() && x.class != isText && x.class != isNull {
+			return c.fail(n, "+ of text needs text, and this is %s: use text()", x.class)
+		}
+	}
+	el, er := c.used(n.Left, l), c.used(n.Right, r)
+	wrong := errorAt(c.source, n, "+ needs two numbers or two texts")
+	long := errorAt(c.source, n, tooLong)
+	both := l.any() && r.any()
+	class := isText
+	if both {
+		class = isAbsent
+	}
+	return code{class: class, eval: func(s *scope) value {
+		a, b := el(s), er(s)
+		switch {
+		case a.class == isNull || b.class == isNull:
+			return null()
+		case a.class == isText && b.class == isText:
+			if len(a.s)+len(b.s) > maxResult {
+				return s.tooLong(long)
+			}
+			return text(a.s + b.s)
+		case both && a.class.number() && b.class.number():
+			if v, bad := arithmetic('+', a, b); bad == "" {
+				return v
+			}
+		}
+		return s.raise(wrong)
+	}}
+}
+
+var tooLong = fmt.Sprintf("the result is longer than %d bytes", maxResult)
+
+func (s *scope) tooLong(e *exprError) value {
+	if s.err == nil {
+		s.limit = true
+	}
+	return s.raise(e)
+}
+
+// textOperand compiles an operand that must be text.
+func (c *compiler) textOperand(n ast.Node) eval {
+	x := c.node(n)
+	if !x.any() && x.class != isText && x.class != isNull {
+		c.fail(n, "text is needed here, and this is %s: use text()", x.class)
+	}
+	eval, wrong := c.used(n, x), errorAt(c.source, n, "text is needed here")
+	return func(s *scope) value {
+		v := eval(s)
+		if v.class != isText && v.class != isNull {
+			return s.raise(wrong)
+		}
+		return v
+	}
+}
+
+func (c *compiler) textTest(x *ast.BinaryNode) code {
+	l, r := c.textOperand(x.Left), c.textOperand(x.Right)
+	test := strings.Contains
+	switch x.Operator {
+	case "startsWith":
+		test = strings.HasPrefix
+	case "endsWith":
+		test = strings.HasSuffix
+	}
+	return code{class: isBool, eval: func(s *scope) value {
+		a, b := l(s), r(s)
+		return boolean(a.class == isText && b.class == isText && test(a.s, b.s))
+	}}
+}
+
+// matches compiles a test against a regular expression, which takes time proportional to the text (RE2).
+func (c *compiler) matches(x *ast.BinaryNode) code {
+	l := c.textOperand(x.Left)
+	pattern, ok := x.Right.(*ast.StringNode)
+	if !ok {
+		return c.fail(x, "behind matches stands a regular expression in quotes")
+	}
+	re, err := regexp.Compile(pattern.Value)
+	if err != nil {
+		return c.fail(x.Right, "%v", err)
+	}
+	return code{class: isBool, eval: func(s *scope) value {
+		a := l(s)
+		return boolean(a.class == isText && re.MatchString(a.s))
+	}}
+}

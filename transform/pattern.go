@@ -1,0 +1,97 @@
+package transform
+
+import (
+	"fmt"
+	"strings"
+
+	"cdc/schemas"
+)
+
+// selector reads patterns for tables. Names are compared without case whatever the server does: a pattern that hides something must not miss a
+// table for its spelling.
+func selector(patterns []string) (*schemas.Selector, error) {
+	sel, err := schemas.ParseSelector(patterns)
+	return sel.Folded(), err
+}
+
+// tables chooses tables by patterns; none chooses all.
+type tables struct{ sel *schemas.Selector }
+
+func parseTables(patterns []string) (tables, error) {
+	if len(patterns) == 0 {
+		return tables{}, nil
+	}
+	sel, err := selector(patterns)
+	return tables{sel}, err
+}
+
+func (s tables) match(t *schemas.Table) bool { return s.sel == nil || s.sel.Match(t.Database, t.Name) }
+
+// columnPattern chooses columns by database.table.column.
+type columnPattern struct {
+	text                    string
+	database, table, column string
+	away                    bool // a leading !
+	exact                   bool // no wildcards at all: the column must be there
+}
+
+func parseColumns(patterns []string) ([]columnPattern, error) {
+	out := make([]columnPattern, 0, len(patterns))
+	for _, text := range patterns {
+		p := columnPattern{text: text}
+		rest, away := strings.CutPrefix(text, "!")
+		p.away = away
+		var ok1, ok2 bool
+		p.database, rest, ok1 = cutDot(rest)
+		p.table, p.column, ok2 = cutDot(rest)
+		if !ok1 || !ok2 || p.database == "" || p.table == "" || p.column == "" || strings.HasSuffix(p.column, `\`) {
+			return nil, fmt.Errorf("pattern %q: want database.table.column, as in shop.users.email or %%.%%.email", text)
+		}
+		p.exact = !strings.ContainsAny(rest, "%_") && !strings.ContainsAny(p.database, "%_")
+		p.database, p.table, p.column = fold(p.database), fold(p.table), fold(p.column)
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// cutDot splits at the first dot that is not escaped.
+func cutDot(p string) (before, after string, ok bool) {
+	for i := 0; i < len(p); i++ {
+		switch p[i] {
+		case '\\':
+			i++
+		case '.':
+			return p[:i], p[i+1:], true
+		}
+	}
+	return "", "", false
+}
+
+func (p *columnPattern) ofTable(t *schemas.Table) bool {
+	return schemas.Wild(p.database, fold(t.Database)) && schemas.Wild(p.table, fold(t.Name))
+}
+
+// matchColumns says which columns of a table are chosen; any says whether a pattern names the table. A pattern without wildcards whose column
+// is not there is an error: a mistyped name would leave a column in clear.
+func matchColumns(patterns []columnPattern, t *schemas.Table) (chosen []bool, any bool, err error) {
+	chosen = make([]bool, len(t.Columns))
+	for i := range patterns {
+		p := &patterns[i]
+		if !p.ofTable(t) {
+			continue
+		}
+		any = any || !p.away
+		found := false
+		for j := range t.Columns {
+			if schemas.Wild(p.column, fold(t.Columns[j].Name)) {
+				chosen[j] = !p.away
+				found = true
+			}
+		}
+		if !found && p.exact {
+			return nil, false, tableFault(t, "pattern %q: there is no such column; there are %s", p.text, columnNames(t)).
+				Hint("mend the name, or use a pattern with %% or _ where the column is not always there")
+		}
+	}
+	return chosen, any, nil
+}
