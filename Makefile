@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench torture fuzz clean
+.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench golden torture fuzz clean
 
 GO ?= go
 # The versions of the tools are pinned in tools/go.mod, away from our own go.mod.
@@ -58,6 +58,10 @@ demo: ## a shop's traffic on a real MySQL, captured, counted (DEMO_SECONDS=30, M
 bench: ## speed and memory beside go-mysql's decoder and the bare dump, to bench/RESULTS.md
 	@scripts/check-deps.sh go $(if $(MYSQL),,apt)
 	$(GO) run ./internal/bench
+
+golden: ## record the golden files of Debezium, Maxwell and Canal anew, into format/testdata/peers
+	@scripts/check-deps.sh go apt maven
+	$(GO) run ./internal/peers/cmd/golden
 
 torture: ## kills and faults, many more than the tests make
 	@scripts/check-deps.sh go apt maven

@@ -1,0 +1,38 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"cdc/internal/testbed"
+)
+
+// CanalFlat returns the flat messages that Canal makes of a binary log file, and lines "error POSITION TEXT" where its decoder fails.
+func CanalFlat(ctx context.Context, dir, binlog string, gtidon bool) ([]string, error) {
+	jars, err := testbed.Jars(ctx, "canal-"+CanalVersion, canalJars)
+	if err != nil {
+		return nil, err
+	}
+	classes, err := compiled(ctx, "CanalFlat.java", jars)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "canal.out")
+	args := []string{"-Duser.timezone=UTC", "-Dfile.encoding=UTF-8", "-cp", classes + ":" + filepath.Join(jars, "*"), "CanalFlat", binlog, file}
+	if gtidon {
+		args = append(args, "gtidon")
+	}
+	cmd := exec.CommandContext(ctx, "java", args...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("run Canal's decoder: %w\n%s", err, out)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), nil
+}
