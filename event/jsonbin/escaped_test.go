@@ -13,7 +13,7 @@ import (
 // Check lets through what has a text, and AppendEscaped writes what the text becomes inside of a string.
 func FuzzEscaped(f *testing.F) {
 	for _, s := range []string{
-		"", "0400", "0c0361c3a9", "0c0a225c080c0a0d09011f2f", "0c08f09f9880225cf09f9880", "0001000c000b0001000501006b", "0ffc026162", "0ff6040302810a",
+		"", "0400", "0c0361c3a9", "0c0a225c080c0a0d09011f2f", "0c0af09f9880225cf09f9880", "0001000c000b0001000501006b", "0ffc026162", "0ff6040302810a",
 		"0002002400120004001600040004fe000c1a006b22f09f6b5c6b080a5c22c3a4f09f9880c3bf41", "0b000000000000f03f", "02020010000b0a0004010000000000000000",
 	} {
 		doc, err := hex.DecodeString(s)
