@@ -161,8 +161,12 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	defer src.Close()
 	cancel()
 
+	steps, dead, err := s.openTransforms(&rec)
+	if err != nil {
+		return err
+	}
 	pipe, err := pipeline.New(ctx, pipeline.Options{
-		Stream: s.cfg.Name, Source: src, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
+		Stream: s.cfg.Name, Source: src, Transforms: steps, Dead: dead, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
 		SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut,
 	})
 	if err != nil {
