@@ -15,8 +15,6 @@ import (
 	"cdc/event"
 	"cdc/fault"
 	"cdc/format"
-	"cdc/format/jsonenc"
-	"cdc/format/plain"
 	"cdc/gtid"
 )
 
@@ -24,14 +22,14 @@ import (
 //
 //	{"id":"24bc7850-…:7/0/0/transforms[1].filter","step":"transforms[1].filter","code":"CDC8002","reason":"…","masked":["email"],"change":{…}}
 //
-// change is the record of the plain format; columns that the sink would not have seen in clear are not in it, and are named in masked. A line is
+// change is the record that enc makes of it, which is of the plain format in `cdc run`; columns that the sink would not have seen in clear are not in it, and are named in masked. A line is
 // on disk before the batch goes to the sink. After a crash changes behind the checkpoint are read again: their lines are known by their id and
 // not written twice. The file is opened for each batch that has dead letters, so that it may be renamed at any time; what was renamed away
 // since the checkpoint can be written again.
 type DeadFile struct {
 	path string
 	seen map[string]struct{} // ids of lines behind the checkpoint, which an earlier run wrote; one run meets each change once
-	enc  *plain.Encoder
+	enc  format.Encoder
 	out  format.Out
 	line []byte
 	id   []byte
@@ -39,11 +37,11 @@ type DeadFile struct {
 
 // OpenDeadFile opens the file of a stream in dir, which is made where it is missing. A line that a crash cut off is taken away. rec is the place
 // where the stream is read on.
-func OpenDeadFile(dir, stream string, rec *checkpoint.Record) (*DeadFile, error) {
+func OpenDeadFile(dir, stream string, enc format.Encoder, rec *checkpoint.Record) (*DeadFile, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, deadFault(err)
 	}
-	f := &DeadFile{path: filepath.Join(dir, stream+".jsonl"), seen: map[string]struct{}{}, enc: plain.New(plain.Options{})}
+	f := &DeadFile{path: filepath.Join(dir, stream+".jsonl"), seen: map[string]struct{}{}, enc: enc}
 	file, err := os.OpenFile(f.path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return f, nil
@@ -106,8 +104,11 @@ func (f *DeadFile) Write(_ context.Context, b *event.Batch) error {
 	f.line = f.line[:0]
 	for i := range b.Dead {
 		f.id = appendLetterID(f.id[:0], b, &b.Dead[i])
-		if _, ok := f.seen[string(f.id)]; !ok {
-			f.append(b, i)
+		if _, ok := f.seen[string(f.id)]; ok {
+			continue
+		}
+		if err := f.append(b, i); err != nil {
+			return deadFault(err)
 		}
 	}
 	if len(f.line) == 0 {
@@ -133,38 +134,43 @@ func appendLetterID(dst []byte, b *event.Batch, d *event.DeadLetter) []byte {
 	return append(append(dst, '/'), d.Step...)
 }
 
-func (f *DeadFile) append(b *event.Batch, i int) {
+// deadLine is one line of the file.
+type deadLine struct {
+	ID     string          `json:"id"`
+	GTID   string          `json:"gtid,omitempty"`
+	File   string          `json:"file"`
+	Txn    uint64          `json:"txn"`
+	Table  string          `json:"table"`
+	Step   string          `json:"step"`
+	Code   string          `json:"code,omitempty"`
+	Reason string          `json:"reason"`
+	Masked []string        `json:"masked"`
+	Change json.RawMessage `json:"change"` // null where it has no record: the place tells where to find it
+}
+
+func (f *DeadFile) append(b *event.Batch, i int) error {
 	d := &b.Dead[i]
 	t := b.Txn(&d.Change)
-	dst := jsonenc.AppendText(append(f.line, `{"id":`...), string(f.id))
+	l := deadLine{
+		ID: string(f.id), File: t.File, Txn: t.Off, Table: d.Table.FullName(), Step: d.Step, Reason: d.Reason.Error(),
+		Masked: append([]string{}, d.Masked...), Change: json.RawMessage("null"),
+	}
 	if !t.GTID.IsZero() {
-		dst = append(t.GTID.Append(append(dst, `,"gtid":"`...)), '"')
+		l.GTID = t.GTID.String()
 	}
-	dst = jsonenc.AppendText(append(dst, `,"file":`...), t.File)
-	dst = strconv.AppendUint(append(dst, `,"txn":`...), t.Off, 10)
-	dst = jsonenc.AppendText(append(dst, `,"table":`...), d.Table.FullName())
-	dst = jsonenc.AppendText(append(dst, `,"step":`...), d.Step)
-	reason := d.Reason.Error()
 	if e, ok := fault.As(d.Reason); ok {
-		dst = jsonenc.AppendText(append(dst, `,"code":`...), e.Code.String())
-		reason = e.Text
+		l.Code, l.Reason = e.Code.String(), e.Text
 	}
-	dst = jsonenc.AppendText(append(dst, `,"reason":`...), reason)
-	dst = append(dst, `,"masked":[`...)
-	for k, name := range d.Masked {
-		if k > 0 {
-			dst = append(dst, ',')
-		}
-		dst = jsonenc.AppendText(dst, name)
-	}
-	dst = append(dst, `],"change":`...)
 	f.out.Reset()
-	if err := f.enc.Change(&f.out, b.Letter(i), 0); err != nil || len(f.out.Recs) == 0 {
-		dst = append(dst, `null`...) // the place tells where to find it
-	} else {
-		dst = append(dst, f.out.Bytes(f.out.Recs[0].Value)...)
+	if err := f.enc.Change(&f.out, b.Letter(i), 0); err == nil && len(f.out.Recs) > 0 {
+		l.Change = f.out.Bytes(f.out.Recs[0].Value)
 	}
-	f.line = append(dst, '}', '\n')
+	text, err := json.Marshal(&l)
+	if err != nil {
+		return err
+	}
+	f.line = append(append(f.line, text...), '\n')
+	return nil
 }
 
 // save appends the lines. What a failed attempt left is cut off again, so that the next one does not continue a torn line.

@@ -111,7 +111,8 @@ func (c *compute) Bind(t *schemas.Table) (Binding, error) {
 		}
 		return made.put(out), nil
 	}
-	return Binding{Tables: []*schemas.Table{derive(t, cols, false)}, From: from, Open: open,
+	return Binding{
+		Tables: []*schemas.Table{derive(t, cols, false)}, From: from, Open: open,
 		Func: func(in *event.Batch, i int, tables []uint16, out *event.Builder) error {
 			s := &c.scope
 			s.reset(in, i)
@@ -131,5 +132,6 @@ func (c *compute) Bind(t *schemas.Table) (Binding, error) {
 				out.SetAfter(at, cell)
 			}
 			return nil
-		}}, nil
+		},
+	}, nil
 }

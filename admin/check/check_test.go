@@ -262,12 +262,18 @@ func TestGrants(t *testing.T) {
 	}{
 		{"everything", GrantFor{User: "cdc"}, "CREATE USER 'cdc'@'%' IDENTIFIED BY 'choose-a-password';|GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'cdc'@'%';|" +
 			"GRANT SELECT ON *.* TO 'cdc'@'%';"},
-		{"databases", GrantFor{User: "o'cdc", TLS: true, Patterns: []string{"shop.%", "shop.orders", "my_shop.t_%", "!shop.x"}},
+		{
+			"databases",
+			GrantFor{User: "o'cdc", TLS: true, Patterns: []string{"shop.%", "shop.orders", "my_shop.t_%", "!shop.x"}},
 			"CREATE USER 'o''cdc'@'%' IDENTIFIED BY 'choose-a-password' REQUIRE SSL;|GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'o''cdc'@'%';|" +
-				"GRANT SELECT ON `shop`.* TO 'o''cdc'@'%';|GRANT SELECT ON `my\\_shop`.* TO 'o''cdc'@'%';"},
-		{"tables on mariadb", GrantFor{Flavor: gtid.MariaDB, User: "cdc", Patterns: []string{"shop.orders", `a\_b.c`}},
+				"GRANT SELECT ON `shop`.* TO 'o''cdc'@'%';|GRANT SELECT ON `my\\_shop`.* TO 'o''cdc'@'%';",
+		},
+		{
+			"tables on mariadb",
+			GrantFor{Flavor: gtid.MariaDB, User: "cdc", Patterns: []string{"shop.orders", `a\_b.c`}},
 			"CREATE USER 'cdc'@'%' IDENTIFIED BY 'choose-a-password';|GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO 'cdc'@'%';|" +
-				"GRANT SELECT ON `shop`.`orders` TO 'cdc'@'%';|GRANT SELECT ON `a_b`.`c` TO 'cdc'@'%';"},
+				"GRANT SELECT ON `shop`.`orders` TO 'cdc'@'%';|GRANT SELECT ON `a_b`.`c` TO 'cdc'@'%';",
+		},
 		{"wild databases", GrantFor{User: "cdc", Patterns: []string{"shop%.t"}}, "CREATE USER 'cdc'@'%' IDENTIFIED BY 'choose-a-password';|" +
 			"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'cdc'@'%';|GRANT SELECT ON *.* TO 'cdc'@'%';"},
 	} {

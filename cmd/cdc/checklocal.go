@@ -29,7 +29,9 @@ func (c *Config) localFacts(user string, own bool) check.LocalFacts {
 	for i := range c.Streams {
 		if s := &c.Streams[i]; s.Sink.Files != nil {
 			d := folderFacts("files folder of "+s.Name, "the sink's dir", c.path(s.Sink.Files.Dir))
-			d.Code = fault.SinkWrite
+			if up := filepath.Dir(d.Path); d.Err == nil && !folderExists(d.Path) && !folderExists(up) {
+				d.Err = errors.New("there is no folder " + up) // the sink makes the last one only: a mount that is not there must not be filled from below
+			}
 			f.Folders = append(f.Folders, d)
 		}
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 
+	"cdc/format/plain"
+
 	"cdc/checkpoint"
 	"cdc/internal/settings"
 	"cdc/pipeline"
@@ -54,7 +56,7 @@ func (s *stream) openTransforms(rec *checkpoint.Record) ([]transform.Step, pipel
 	if c.DeadLetter.Dir == "" {
 		return steps, nil, nil
 	}
-	dead, err := pipeline.OpenDeadFile(s.app.cfg.path(c.DeadLetter.Dir), s.cfg.Name, rec)
+	dead, err := pipeline.OpenDeadFile(s.app.cfg.path(c.DeadLetter.Dir), s.cfg.Name, plain.New(plain.Options{}), rec)
 	if err != nil {
 		return nil, nil, err
 	}

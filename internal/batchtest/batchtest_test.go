@@ -97,7 +97,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	for k := event.Absent; k <= event.INET4; k++ {
-		if !seen[k] {
+		if !seen[k] && k != event.JSONBinary { // which is the same document as it was logged
 			t.Errorf("no %s was drawn", k)
 		}
 	}
