@@ -31,7 +31,7 @@ func lines() []line {
 	}
 	all := "CDC_KINDS=" + strings.Join(kinds, ",")
 	return []line{
-		{"kill-cdc", "SIGKILL of cdc under traffic with DDL and large transactions, on each server; all changes counted", 200, len(kinds), func(n int, _ uint64) []command {
+		{"kill-cdc", "SIGKILL of cdc under traffic with DDL and large transactions, on each server; all changes counted", 40, len(kinds), func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKill$", env("CDC_KILLS", n), all)
 		}},
 		{"kill-server", "SIGKILL and restart of the server while cdc follows, on each server; all changes counted", 20, len(kinds), func(n int, _ uint64) []command {
@@ -58,10 +58,10 @@ func lines() []line {
 		{"damage-checkpoint", "bytes between the places of each file of a checkpoint that are damaged, cut off or zeroed", 512, 1, func(n int, _ uint64) []command {
 			return test("./checkpoint/badger", "^TestDamage$", "", "", "-damage-step", strconv.Itoa(n))
 		}},
-		{"random-ddl", "runs of 120 random DDL statements on each server, tracked schema compared with information_schema", 100, len(kinds), func(n int, _ uint64) []command {
+		{"random-ddl", "runs of 120 random DDL statements on each server, tracked schema compared with information_schema", 20, len(kinds), func(n int, _ uint64) []command {
 			return test("./schemas", "^TestServersRandom$", env("CDC_SEEDS", n))
 		}},
-		{"fuzz", "seconds for each fuzz target", 120, 1, func(n int, _ uint64) []command {
+		{"fuzz", "seconds for each fuzz target", 60, 1, func(n int, _ uint64) []command {
 			return []command{{args: []string{"scripts/fuzz.sh", fmt.Sprintf("%ds", n)}}}
 		}},
 	}
