@@ -146,32 +146,16 @@ func TestCheckServers(t *testing.T) {
 		wants []string
 		run   string // the code with which a run stops; empty where it runs
 	}{
-		{
-			"no binlog", testbed.MySQL80,
-			testbed.Options{GTIDOff: true, FullMetadata: true, Args: []string{"--skip-log-bin"}},
-			[]string{"fail log_bin CDC2006: log_bin=", "warn gtid: gtid_mode"},
-			"CDC2006",
-		},
-		{
-			"statement format", testbed.MySQL57,
-			testbed.Options{Args: []string{"--binlog-format=MIXED"}},
-			[]string{"fail binlog_format CDC2021: SET GLOBAL binlog_format=ROW"},
-			"CDC2021",
-		},
-		{
-			"minimal", testbed.MySQL97,
-			testbed.Options{RowImage: "minimal"},
-			[]string{"warn binlog_row_image: SET PERSIST binlog_row_image=FULL", "warn binlog_row_metadata: SET PERSIST binlog_row_metadata=FULL"},
-			"",
-		},
+		{"no binlog", testbed.MySQL80, testbed.Options{GTIDOff: true, FullMetadata: true, Args: []string{"--skip-log-bin"}},
+			[]string{"fail log_bin CDC2006: log_bin=", "warn gtid: gtid_mode"}, "CDC2006"},
+		{"statement format", testbed.MySQL57, testbed.Options{Args: []string{"--binlog-format=MIXED"}},
+			[]string{"fail binlog_format CDC2021: SET GLOBAL binlog_format=ROW"}, "CDC2021"},
+		{"minimal", testbed.MySQL97, testbed.Options{RowImage: "minimal"},
+			[]string{"warn binlog_row_image: SET PERSIST binlog_row_image=FULL", "warn binlog_row_metadata: SET PERSIST binlog_row_metadata=FULL"}, ""},
 		{"no gtids", testbed.MySQL57, testbed.Options{GTIDOff: true}, []string{"warn gtid: enforce_gtid_consistency=ON"}, ""},
 		{"lax gtids", testbed.MariaDB118, testbed.Options{GTIDOff: true, FullMetadata: true}, []string{"warn gtid: gtid_strict_mode=ON"}, ""},
-		{
-			"short retention", testbed.MySQL97,
-			testbed.Options{FullMetadata: true, Args: []string{"--binlog-expire-logs-seconds=600"}},
-			[]string{"warn retention: SET PERSIST binlog_expire_logs_seconds=604800"},
-			"",
-		},
+		{"short retention", testbed.MySQL97, testbed.Options{FullMetadata: true, Args: []string{"--binlog-expire-logs-seconds=600"}},
+			[]string{"warn retention: SET PERSIST binlog_expire_logs_seconds=604800"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
