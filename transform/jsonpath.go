@@ -77,7 +77,8 @@ func (p path) find(doc string) (v value, ok bool) {
 		case doc[i] == '[' && step.index >= 0:
 			i, found, ok = element(doc, i, step.index)
 		default:
-			return null(), true
+			_, ok := jsonValue(doc, i)
+			return null(), ok
 		}
 		if !ok {
 			return value{}, false
