@@ -277,7 +277,7 @@ func (e *encoder) add(ctx context.Context, p *partition, r *record, name *identi
 	}
 	if b == nil {
 		b = e.s.parcel()
-		b.buf = e.s.bufs.get(headerSize + size)
+		b.buf = e.s.bufs.get(max(headerSize+size, p.last))
 		b.buf.b = b.buf.b[:headerSize]
 		b.time = e.now
 		p.open = b
@@ -308,7 +308,7 @@ func (e *encoder) add(ctx context.Context, p *partition, r *record, name *identi
 // seal hands over the open batch of a partition, and waits where too much is on its way.
 func (e *encoder) seal(ctx context.Context, p *partition) error {
 	b := p.open
-	p.open = nil
+	p.open, p.last = nil, len(b.buf.b)
 	if b.lone != nil && e.s.codec == codecNone && len(b.buf.b) > p.topic.limit {
 		b.lone.size = len(b.buf.b)
 		if err := e.tooLarge(ctx, p, b); err != nil {
@@ -358,7 +358,7 @@ func (e *encoder) dispatch(all bool) {
 	e.open = keep
 	for _, p := range e.sealing {
 		b := p.open
-		p.open = nil
+		p.open, p.last = nil, len(b.buf.b)
 		e.s.seal(p, b)
 	}
 }

@@ -32,6 +32,7 @@ type partition struct {
 
 	open   *parcel // of the encoder alone
 	listed bool    // the encoder has it among those with an open batch
+	last   int     // size of the last batch, which the next one probably has too
 
 	// Guarded by sender.mu.
 	link     *link
