@@ -1,8 +1,10 @@
 // Command bench measures speed and memory beside go-mysql's decoder and the bare dump connection, on one binlog, in one run, and writes
-// bench/RESULTS.md. Machines differ; the ratios are what can be compared.
+// bench/RESULTS.md, anew after each line, so that a run which is cut leaves a true page. Machines differ; the ratios are what can be compared.
 //
-// BENCH_ROWS is the size of the workload (1000000), BENCH_RUNS how often each figure is measured (3; the median counts), BENCH_ONLY a comma separated
-// list of names to measure nothing but those (then nothing is written).
+//	go run ./internal/bench -list
+//	go run ./internal/bench -lines bare-dump,null-debezium -runs 1
+//
+// With -lines nothing is written unless -out says where. A line is an entry of the table lines.
 package main
 
 import (
@@ -10,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -38,22 +41,36 @@ func main() {
 		fmt.Println(n)
 		return
 	}
-	if err := bench(ctx); err != nil {
+	b := &bencher{ctx: ctx}
+	flag.IntVar(&b.rows, "rows", number("BENCH_ROWS", 1_000_000), "row changes of the workload")
+	flag.IntVar(&b.runs, "runs", number("BENCH_RUNS", 3), "how often each line is measured; the median counts")
+	flag.IntVar(&b.giant, "giant", number("BENCH_GIANT", 5_000_000), "rows of the large transaction")
+	only := flag.String("lines", os.Getenv("BENCH_ONLY"), "names of the lines to measure, with commas; empty: all")
+	flag.StringVar(&b.out, "out", "", "page to write; empty: bench/RESULTS.md where all lines are measured, else none")
+	list := flag.Bool("list", false, "print the names of the lines")
+	flag.Parse()
+	if *list {
+		for _, l := range lines {
+			fmt.Printf("%-16s %s\n", l.name, l.what)
+		}
+		return
+	}
+	if err := b.choose(*only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	if err := b.bench(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func number(name string, def int) (int, error) {
-	v := os.Getenv(name)
-	if v == "" {
-		return def, nil
+// number is a default from the environment; what is no number above 0 is passed over.
+func number(name string, def int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
+		return n
 	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%s=%s: want a number", name, v)
-	}
-	return n, nil
+	return def
 }
 
 // run is one measured process.
@@ -76,28 +93,40 @@ type bencher struct {
 	ctx     context.Context //nolint:containedctx // of the one call that it serves
 	rows    int
 	runs    int
-	only    []string
+	giant   int // rows of the large transaction
+	lines   []line
+	out     string // page, "" for none
 	dir     string
 	self    string
 	bin     string
+	version string // of the server
 	server  *testbed.Server
 	files   []string
 	figures []figure
 	notes   []string
 }
 
-func bench(ctx context.Context) error {
-	b := &bencher{ctx: ctx}
+// choose takes the lines that are to be measured.
+func (b *bencher) choose(only string) error {
+	if only == "" {
+		b.lines = lines
+		if b.out == "" {
+			b.out = filepath.Join("bench", "RESULTS.md")
+		}
+		return nil
+	}
+	for _, name := range strings.Split(only, ",") {
+		i := slices.IndexFunc(lines, func(l line) bool { return l.name == name })
+		if i < 0 {
+			return fmt.Errorf("%q is no line: -list names them", name)
+		}
+		b.lines = append(b.lines, lines[i])
+	}
+	return nil
+}
+
+func (b *bencher) bench() error {
 	var err error
-	if b.rows, err = number("BENCH_ROWS", 1_000_000); err != nil {
-		return err
-	}
-	if b.runs, err = number("BENCH_RUNS", 3); err != nil {
-		return err
-	}
-	if v := os.Getenv("BENCH_ONLY"); v != "" {
-		b.only = strings.Split(v, ",")
-	}
 	if b.dir, err = os.MkdirTemp("", "cdc-bench-"); err != nil {
 		return err
 	}
@@ -106,31 +135,44 @@ func bench(ctx context.Context) error {
 		return err
 	}
 	b.bin = filepath.Join(b.dir, "cdc")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.bin, "./cmd/cdc").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-o", b.bin, "./cmd/cdc").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	if b.server, err = prepare(ctx, b.rows); err != nil {
+	if b.server, err = prepare(b.ctx, b.rows); err != nil {
 		return err
 	}
 	defer func() { _ = b.server.Stop() }()
+	b.version = b.server.Version
 	if b.files, err = b.server.BinlogFiles(); err != nil {
 		return err
 	}
-	for _, step := range []func() error{b.speed, b.latency, b.tables, b.giant} {
-		if err := step(); err != nil {
+	for _, l := range b.lines {
+		if err := l.measure(b, l); err != nil {
+			return fmt.Errorf("%s: %w", l.name, err)
+		}
+		if err := b.write(); err != nil {
 			return err
 		}
 	}
-	return b.write()
+	fmt.Print(b.page())
+	return nil
 }
 
-func (b *bencher) wanted(name string) bool { return len(b.only) == 0 || slices.Contains(b.only, name) }
+// aside runs what writes to a server on one of its own: the binlog of the workload stays as it is, for the next run.
+func (b *bencher) aside(do func() error) error {
+	s, err := testbed.Launch(b.ctx, testbed.MySQL97, testbed.Options{Log: os.Stderr, Args: []string{"--max-binlog-size=1073741824", "--innodb-buffer-pool-size=512M"}})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Stop() }()
+	main := b.server
+	b.server = s
+	defer func() { b.server = main }()
+	return do()
+}
 
 // measure runs a process b.runs times and keeps the median by CPU time.
 func (b *bencher) measure(name, what string, do func() (*exec.Cmd, func(out string) (int, error), error)) error {
-	if !b.wanted(name) {
-		return nil
-	}
 	var all []run
 	for i := range b.runs {
 		cmd, count, err := do()
@@ -214,37 +256,8 @@ func (b *bencher) acknowledged(config string) (int, error) {
 	return st.Streams[0].Rows, nil
 }
 
-func (b *bencher) speed() error {
-	for _, f := range []func() error{
-		func() error { return b.part("bare-dump", "bare dump connection, event types only") },
-		func() error { return b.part("go-mysql-raw", "go-mysql's syncer, nothing decoded") },
-		func() error { return b.part("go-mysql-live", "go-mysql's syncer, rows decoded") },
-		func() error { return b.part("go-mysql-files", "go-mysql's file parser, rows decoded", b.files...) },
-		func() error { return b.part("cells-live", "cdc, live server to cells") },
-		func() error { return b.part("cells-files", "cdc, binlog files to cells", b.files...) },
-		func() error {
-			return b.pipe("null", "cdc run to the null sink, nothing encoded", "null: {format: none}")
-		},
-		func() error {
-			return b.pipe("null-debezium", "cdc run to the null sink, debezium", "null: {format: debezium}")
-		},
-		func() error { return b.pipe("null-plain", "cdc run to the null sink, plain", "null: {format: plain}") },
-		func() error {
-			return b.pipe("files-debezium", "cdc run to JSON-lines files, debezium", "files: {dir: out, format: debezium}")
-		},
-		func() error {
-			return b.pipe("files-plain", "cdc run to JSON-lines files, plain", "files: {dir: out, format: plain}")
-		},
-	} {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// lines reads a process's output line by line.
-func lines(r io.Reader, yield func(string)) {
+// eachLine reads a process's output line by line.
+func eachLine(r io.Reader, yield func(string)) {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 1<<20), 1<<24)
 	for s.Scan() {

@@ -17,9 +17,6 @@ import (
 // latency commits 1,000 transactions a second from ten sessions for ten seconds, and takes the time from the return of each commit to its change on
 // the output of `cdc tail`.
 func (b *bencher) latency() error {
-	if !b.wanted("latency") {
-		return nil
-	}
 	fmt.Fprintln(os.Stderr, "bench: latency")
 	if err := b.server.Exec(b.ctx, "DROP DATABASE IF EXISTS lat", "CREATE DATABASE lat", "CREATE TABLE lat.t (id BIGINT PRIMARY KEY, v VARCHAR(100))"); err != nil {
 		return err
@@ -42,7 +39,7 @@ func (b *bencher) latency() error {
 	ready := make(chan struct{})
 	go func() {
 		defer close(read)
-		lines(out, func(l string) {
+		eachLine(out, func(l string) {
 			now := time.Now()
 			var c struct {
 				After struct {
@@ -142,9 +139,6 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // tables measures an idle pipeline that has seen 10,000 tables: it was started when they were there, and a row of each was changed.
 func (b *bencher) tables() error {
-	if !b.wanted("tables") {
-		return nil
-	}
 	const count = 10_000
 	fmt.Fprintln(os.Stderr, "bench: 10,000 tables")
 	if err := b.server.Exec(b.ctx, "DROP DATABASE IF EXISTS many", "CREATE DATABASE many"); err != nil {
@@ -251,15 +245,9 @@ func memory(pid int) (now, peak int64, err error) {
 	return now, peak, nil
 }
 
-// giant measures one transaction of 5,000,000 rows (BENCH_GIANT), more than 1 GiB of events, into each sink, with memory: 64MiB.
-func (b *bencher) giant() error {
-	if !b.wanted("giant") {
-		return nil
-	}
-	rows, err := number("BENCH_GIANT", 5_000_000)
-	if err != nil {
-		return err
-	}
+// giantTxn measures one transaction of 5,000,000 rows, more than 1 GiB of events, into each sink, with memory: 64MiB.
+func (b *bencher) giantTxn() error {
+	rows := b.giant
 	fmt.Fprintf(os.Stderr, "bench: one transaction of %d rows\n", rows)
 	if err := b.server.Exec(b.ctx, "DROP DATABASE IF EXISTS giant", "CREATE DATABASE giant",
 		"CREATE TABLE giant.t (id BIGINT PRIMARY KEY, a VARCHAR(150), b VARCHAR(60), c INT)"); err != nil {
@@ -314,8 +302,22 @@ func (b *bencher) giant() error {
 	return b.server.Exec(b.ctx, "DROP DATABASE giant")
 }
 
-// write makes bench/RESULTS.md.
+// write replaces the page by what was measured so far.
 func (b *bencher) write() error {
+	if b.out == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(b.out), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.out+".new", []byte(b.page()), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(b.out+".new", b.out)
+}
+
+// page is what was measured so far.
+func (b *bencher) page() string {
 	var bytes int64
 	for _, f := range b.files {
 		if st, err := os.Stat(f); err == nil {
@@ -331,7 +333,7 @@ func (b *bencher) write() error {
 		return 0
 	}
 	var t strings.Builder
-	fmt.Fprintf(&t, "# Measured\n\nBy `make bench` (BENCH_ROWS=%d BENCH_RUNS=%d) on %s, MySQL %s, %s.\n\n", b.rows, b.runs, machine(), b.server.Version, time.Now().UTC().Format("2006-01-02"))
+	fmt.Fprintf(&t, "# Measured\n\nBy `make bench` (BENCH_ROWS=%d BENCH_RUNS=%d) on %s, MySQL %s, %s.\n\n", b.rows, b.runs, machine(), b.version, time.Now().UTC().Format("2006-01-02"))
 	fmt.Fprintf(&t, "One binlog of %d row changes in transactions of 1 to 10, %.0f MB. Each line is a process of its own, the median of its runs. Rates are rows per CPU second "+
 		"(user and system) of that process; the server's CPU is not in it. Ratios are of this run.\n\n", b.rows, float64(bytes)/1e6)
 	fmt.Fprintf(&t, "| what | M rows per CPU second | of go-mysql decoding (live) | of go-mysql decoding (files) | of the bare dump | M rows/s wall | peak RSS, MB |\n|---|---|---|---|---|---|---|\n")
@@ -349,12 +351,5 @@ func (b *bencher) write() error {
 	for _, n := range b.notes {
 		t.WriteString(n + "\n")
 	}
-	fmt.Print(t.String())
-	if len(b.only) > 0 {
-		return nil
-	}
-	if err := os.MkdirAll("bench", 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join("bench", "RESULTS.md"), []byte(t.String()), 0o644)
+	return t.String()
 }
