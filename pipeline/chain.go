@@ -208,7 +208,7 @@ func at(err error, t *event.Txn, table string) error {
 	if f.Where.Table != "" {
 		where.Table = ""
 	}
-	f.At(where)
+	_ = f.At(where) // it changes f itself, which err holds
 	return err
 }
 

@@ -39,7 +39,7 @@ func compareDecimals(x, y []byte) int {
 		}
 		return 1
 	}
-	order := 0
+	var order int
 	switch {
 	case len(xi) != len(yi):
 		order = 1

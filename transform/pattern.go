@@ -71,16 +71,16 @@ func (p *columnPattern) ofTable(t *schemas.Table) bool {
 	return schemas.Wild(p.database, fold(t.Database)) && schemas.Wild(p.table, fold(t.Name))
 }
 
-// matchColumns says which columns of a table are chosen; any says whether a pattern names the table. A pattern without wildcards whose column
+// matchColumns says which columns of a table are chosen; named says whether a pattern names the table. A pattern without wildcards whose column
 // is not there is an error: a mistyped name would leave a column in clear.
-func matchColumns(patterns []columnPattern, t *schemas.Table) (chosen []bool, any bool, err error) {
+func matchColumns(patterns []columnPattern, t *schemas.Table) (chosen []bool, named bool, err error) {
 	chosen = make([]bool, len(t.Columns))
 	for i := range patterns {
 		p := &patterns[i]
 		if !p.ofTable(t) {
 			continue
 		}
-		any = any || !p.away
+		named = named || !p.away
 		found := false
 		for j := range t.Columns {
 			if schemas.Wild(p.column, fold(t.Columns[j].Name)) {
@@ -93,5 +93,5 @@ func matchColumns(patterns []columnPattern, t *schemas.Table) (chosen []bool, an
 				Hint("mend the name, or use a pattern with %% or _ where the column is not always there")
 		}
 	}
-	return chosen, any, nil
+	return chosen, named, nil
 }

@@ -88,8 +88,10 @@ func All() []Metric {
 				yield(v, name)
 			}
 		}},
-		{"cdc_lag_seconds", gauge, "Seconds behind the source, corrected for the difference of clocks; absent while it is not known.", nil,
-			maybe(func(s *Stream) *float64 { return s.Behind })},
+		{
+			"cdc_lag_seconds", gauge, "Seconds behind the source, corrected for the difference of clocks; absent while it is not known.", nil,
+			maybe(func(s *Stream) *float64 { return s.Behind }),
+		},
 		{"cdc_clock_offset_seconds", gauge, "The source's clock less ours.", nil, maybe(func(s *Stream) *float64 { return s.ClockOffset })},
 		{"cdc_read_place_age_seconds", gauge, "Time since the place of reading moved on; an idle source moves it by heartbeats.", nil, maybe(func(s *Stream) *float64 { return s.ReadAge })},
 		{"cdc_checkpoint_age_seconds", gauge, "Time since the acknowledged place was last saved.", nil, maybe(func(s *Stream) *float64 { return s.CheckpointAge })},
@@ -97,8 +99,10 @@ func All() []Metric {
 		{"cdc_transactions_read_total", counter, "Transactions read in this run of the stream.", nil, one(func(s *Stream) float64 { return float64(s.Txns) })},
 		{"cdc_bytes_read_total", counter, "Bytes of changes read in this run of the stream.", nil, one(func(s *Stream) float64 { return float64(s.Bytes) })},
 		{"cdc_rows_acknowledged_total", counter, "Changes that the sink made durable, since the stream began.", nil, one(func(s *Stream) float64 { return float64(s.AckedRows) })},
-		{"cdc_transactions_acknowledged_total", counter, "Transactions that the sink made durable, since the stream began.", nil,
-			one(func(s *Stream) float64 { return float64(s.AckedTxns) })},
+		{
+			"cdc_transactions_acknowledged_total", counter, "Transactions that the sink made durable, since the stream began.", nil,
+			one(func(s *Stream) float64 { return float64(s.AckedTxns) }),
+		},
 		{"cdc_rows_already_in_sink_total", counter, "Changes that the sink held already when they came again.", nil, one(func(s *Stream) float64 { return float64(s.Status.Skipped) })},
 		{"cdc_checkpoint_saves_total", counter, "Times that the checkpoint was saved in this run of the stream.", nil, one(func(s *Stream) float64 { return float64(s.Saves) })},
 		{"cdc_window_places", gauge, "Places that wait for an acknowledgement.", nil, one(func(s *Stream) float64 { return float64(s.InFlight) })},
@@ -114,8 +118,11 @@ func All() []Metric {
 		}},
 		{"cdc_dead_letters_total", counter, "Changes set aside by on_error: dead_letter.", nil, one(func(s *Stream) float64 { return float64(s.DeadLetters) })},
 		{"cdc_skipped_transactions", gauge, "Transactions that an operator had left out, since the stream began.", nil, one(func(s *Stream) float64 { return float64(s.Skipped) })},
-		{"cdc_table_rows_total", counter, "Changes read in this run of the stream by table and operation. The busiest tables by name, the rest as table=\"other\".",
-			[]string{"table", "op"}, tableRows},
+		{
+			"cdc_table_rows_total", counter, "Changes read in this run of the stream by table and operation. The busiest tables by name, the rest as table=\"other\".",
+			[]string{"table", "op"},
+			tableRows,
+		},
 	}
 }
 

@@ -344,7 +344,7 @@ func (c *Config) preflightLocal(log interface{ Warn(string, ...any) }) error {
 	}
 	// A full disk is waited for by those who write there.
 	if retryable(findings) != nil {
-		return nil
+		return nil //nolint:nilerr // said above
 	}
 	return checkFailure(findings)
 }

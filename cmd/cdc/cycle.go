@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -91,7 +90,7 @@ func (a *app) keepsOthers() bool { return a.cfg.OnFailure == onFailureKeep && !a
 // rest holds the stream while it is paused or, after a failure, until it is resumed. It gives false where the stream is to end instead.
 func (s *stream) rest(ctx context.Context, failure error) bool {
 	for {
-		state := ""
+		var state string
 		switch {
 		case s.app.orders.of(s.cfg.Name).Paused != nil:
 			state = "paused"
@@ -296,7 +295,7 @@ func (a *app) run(ctx context.Context) error {
 		return nil
 	}
 	if len(failed) > 1 {
-		a.log.Error(fmt.Sprintf("%d streams failed", len(failed)))
+		a.log.Error("streams failed", "count", len(failed))
 	}
 	return failed[0]
 }

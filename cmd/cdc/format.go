@@ -92,12 +92,12 @@ func (f *FormatConfig) encoder(flavor gtid.Flavor, keys bool) (func() format.Enc
 }
 
 // maker makes encoders with options that are known to be valid.
-func maker[O interface{ Validate() error }, E format.Encoder](o O, make func(O) (E, error)) (func() format.Encoder, error) {
+func maker[O interface{ Validate() error }, E format.Encoder](o O, open func(O) (E, error)) (func() format.Encoder, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	return func() format.Encoder {
-		e, err := make(o)
+		e, err := open(o)
 		if err != nil {
 			panic(fmt.Sprintf("valid options were refused: %v", err)) // Validate has passed them
 		}

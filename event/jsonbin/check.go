@@ -23,7 +23,7 @@ func Check(doc []byte) error {
 type checker struct{ left int }
 
 func (c *checker) value(t byte, b []byte, depth int) bool {
-	size := 0
+	var size int
 	switch t {
 	case smallObject, largeObject, smallArray, largeArray:
 		return c.container(b, t == largeObject || t == largeArray, t == smallObject || t == largeObject, depth)

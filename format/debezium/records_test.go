@@ -150,7 +150,9 @@ func TestRowOfEvent(t *testing.T) {
 	w.Next(0)
 	w.Next(1)
 	w.Keep(w.Table(tab))
-	w.Finish()
+	if err := w.Finish(); err != nil {
+		t.Fatal(err)
+	}
 	e := newEncoder(t, debezium.Options{})
 	var got []string
 	for _, b := range []*event.Batch{first, second} {

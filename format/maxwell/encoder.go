@@ -271,14 +271,14 @@ func (e *Encoder) changed(dst []byte, p *plan, before, after event.Row) ([]byte,
 	const name = `,"old":`
 	dst = append(dst, name...)
 	first := len(dst)
-	any := false
+	differs := false
 	var err error
 	for i, c := range before.Cells {
 		a := after.Cells[i]
 		if c.Kind() == event.Absent || a.Kind() == event.Absent || format.SameCell(before, c, after, a) {
 			continue
 		}
-		any = true
+		differs = true
 		if c.Kind() == event.Null && !e.nulls {
 			continue
 		}
@@ -287,7 +287,7 @@ func (e *Encoder) changed(dst []byte, p *plan, before, after event.Row) ([]byte,
 			return dst, err
 		}
 	}
-	if !any {
+	if !differs {
 		return dst[:start], nil
 	}
 	return object(dst, first), nil

@@ -201,18 +201,18 @@ func image(o maxwell.Options, t *schemas.Table, row, fill []batchtest.Value) map
 }
 
 func changed(o maxwell.Options, t *schemas.Table, before, after []batchtest.Value) (map[string]any, bool) {
-	m, any := map[string]any{}, false
+	m, differs := map[string]any{}, false
 	for i, v := range before {
 		if v.Kind == event.Absent || after[i].Kind == event.Absent || v == after[i] {
 			continue
 		}
-		any = true
+		differs = true
 		if v.Kind == event.Null && o.Nulls != nil && !*o.Nulls {
 			continue
 		}
 		m[t.Columns[i].Name] = reference(o, &t.Columns[i], v)
 	}
-	return m, any
+	return m, differs
 }
 
 type want struct {
@@ -304,7 +304,7 @@ func expect(o maxwell.Options, b *event.Batch, i int) (recs []want, refused bool
 			break
 		}
 		w := want{typ: "update", commit: commit}
-		if old, any := changed(o, t, before, after); any {
+		if old, differs := changed(o, t, before, after); differs {
 			w.old = old
 		}
 		add(w, after, before)

@@ -102,14 +102,6 @@ func (p *pipe) user(t testing.TB, name string) {
 	}
 }
 
-// metadata is the warning that a server with the default has, on servers that could do better.
-func metadata(k testbed.Kind) []string {
-	if !k.HasFullMetadata() {
-		return nil
-	}
-	return []string{"warn binlog_row_metadata: binlog_row_metadata=FULL"}
-}
-
 // A healthy configuration with the account that --grants made gives neither a warning nor a fault, and the pipeline runs with it.
 func TestCheckHealthy(t *testing.T) {
 	t.Parallel()
@@ -146,16 +138,32 @@ func TestCheckServers(t *testing.T) {
 		wants []string
 		run   string // the code with which a run stops; empty where it runs
 	}{
-		{"no binlog", testbed.MySQL80, testbed.Options{GTIDOff: true, FullMetadata: true, Args: []string{"--skip-log-bin"}},
-			[]string{"fail log_bin CDC2006: log_bin=", "warn gtid: gtid_mode"}, "CDC2006"},
-		{"statement format", testbed.MySQL57, testbed.Options{Args: []string{"--binlog-format=MIXED"}},
-			[]string{"fail binlog_format CDC2021: SET GLOBAL binlog_format=ROW"}, "CDC2021"},
-		{"minimal", testbed.MySQL97, testbed.Options{RowImage: "minimal"},
-			[]string{"warn binlog_row_image: SET PERSIST binlog_row_image=FULL", "warn binlog_row_metadata: SET PERSIST binlog_row_metadata=FULL"}, ""},
+		{
+			"no binlog", testbed.MySQL80,
+			testbed.Options{GTIDOff: true, FullMetadata: true, Args: []string{"--skip-log-bin"}},
+			[]string{"fail log_bin CDC2006: log_bin=", "warn gtid: gtid_mode"},
+			"CDC2006",
+		},
+		{
+			"statement format", testbed.MySQL57,
+			testbed.Options{Args: []string{"--binlog-format=MIXED"}},
+			[]string{"fail binlog_format CDC2021: SET GLOBAL binlog_format=ROW"},
+			"CDC2021",
+		},
+		{
+			"minimal", testbed.MySQL97,
+			testbed.Options{RowImage: "minimal"},
+			[]string{"warn binlog_row_image: SET PERSIST binlog_row_image=FULL", "warn binlog_row_metadata: SET PERSIST binlog_row_metadata=FULL"},
+			"",
+		},
 		{"no gtids", testbed.MySQL57, testbed.Options{GTIDOff: true}, []string{"warn gtid: enforce_gtid_consistency=ON"}, ""},
 		{"lax gtids", testbed.MariaDB118, testbed.Options{GTIDOff: true, FullMetadata: true}, []string{"warn gtid: gtid_strict_mode=ON"}, ""},
-		{"short retention", testbed.MySQL97, testbed.Options{FullMetadata: true, Args: []string{"--binlog-expire-logs-seconds=600"}},
-			[]string{"warn retention: SET PERSIST binlog_expire_logs_seconds=604800"}, ""},
+		{
+			"short retention", testbed.MySQL97,
+			testbed.Options{FullMetadata: true, Args: []string{"--binlog-expire-logs-seconds=600"}},
+			[]string{"warn retention: SET PERSIST binlog_expire_logs_seconds=604800"},
+			"",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -69,8 +69,10 @@ func (h *hole) answer(key protocol.ApiKey) protocol.Message {
 	switch key {
 	case protocol.ApiVersions:
 		return &apiversions.Response{ApiKeys: []apiversions.ApiKeyResponse{
-			{ApiKey: int16(protocol.Produce), MinVersion: 3, MaxVersion: 12}, {ApiKey: int16(protocol.Metadata), MaxVersion: 8},
-			{ApiKey: int16(protocol.InitProducerId), MaxVersion: 1}, {ApiKey: int16(protocol.DescribeConfigs), MinVersion: 1, MaxVersion: 1},
+			{ApiKey: int16(protocol.Produce), MinVersion: 3, MaxVersion: 12},
+			{ApiKey: int16(protocol.Metadata), MaxVersion: 8},
+			{ApiKey: int16(protocol.InitProducerId), MaxVersion: 1},
+			{ApiKey: int16(protocol.DescribeConfigs), MinVersion: 1, MaxVersion: 1},
 		}}
 	case protocol.Metadata:
 		m := &metadata.Response{Brokers: []metadata.ResponseBroker{{Host: "hole", Port: 9092}}, Topics: []metadata.ResponseTopic{{Name: "shop.orders"}}}
@@ -133,9 +135,14 @@ func benchBatch() *event.Batch {
 	table := &schemas.Table{
 		Database: "shop", Name: "orders", PrimaryKey: []int{0}, Origin: schemas.FromDDL,
 		Columns: []schemas.Column{
-			{Name: "id", Type: schemas.BigInt, Unsigned: true}, {Name: "customer_id", Type: schemas.Int}, text("state", 20),
-			{Name: "amount", Type: schemas.Decimal, Precision: 12, Scale: 2}, {Name: "created_at", Type: schemas.DateTime, Fsp: 6}, text("email", 200),
-			{Name: "quantity", Type: schemas.SmallInt}, text("note", 200),
+			{Name: "id", Type: schemas.BigInt, Unsigned: true},
+			{Name: "customer_id", Type: schemas.Int},
+			text("state", 20),
+			{Name: "amount", Type: schemas.Decimal, Precision: 12, Scale: 2},
+			{Name: "created_at", Type: schemas.DateTime, Fsp: 6},
+			text("email", 200),
+			{Name: "quantity", Type: schemas.SmallInt},
+			text("note", 200),
 		},
 	}
 	row := func(n int64, state string) []batchtest.Value {

@@ -82,7 +82,7 @@ func (c *conn) send(clientID string, batches []sent, timeout, patience time.Dura
 	if err := c.raw.SetDeadline(time.Now().Add(timeout + patience)); err != nil {
 		return err
 	}
-	whole := net.Buffers(parts)
+	var whole net.Buffers = parts
 	_, err := whole.WriteTo(c.raw)
 	clear(c.parts) // they point to memory that others will use
 	return err

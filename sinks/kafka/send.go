@@ -86,7 +86,7 @@ type sender struct {
 	opt      *Options
 	cluster  *cluster
 	bufs     *buffers
-	ctx      context.Context           // of all its goroutines: the sink's life
+	ctx      context.Context           //nolint:containedctx // of all its goroutines: the sink's life
 	fail     func(error)               // ends the sink
 	done     func(*item)               // a batch with records of it was acknowledged
 	oversize func(*partition, *parcel) // takes over a parcel whose only record is too large

@@ -31,8 +31,8 @@ type Sink struct {
 	bufs   buffers
 	send   *sender
 	enc    *encoder
-	heart  format.Heart // nil without heartbeats
-	ctx    context.Context
+	heart  format.Heart    // nil without heartbeats
+	ctx    context.Context //nolint:containedctx // of all its goroutines: the sink's life
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 	queue  chan *item

@@ -99,7 +99,7 @@ func TestTracker(t *testing.T) {
 				m.barrier = append(m.barrier, barrier)
 				ready[j] = ok
 			}
-			for step := 0; step < 60; step++ {
+			for range 60 {
 				var run []int
 				for j := range nodes {
 					if ready[j] && !m.done[j] {

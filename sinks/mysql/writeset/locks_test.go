@@ -287,10 +287,9 @@ func TestWholeTable(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	all := tables()
 	b := &event.Batch{Tables: []*schemas.Table{{Columns: make([]schemas.Column, columns)}}, Txns: make([]event.Txn, 1), Groups: make([]event.Group, 1)}
+	text := b.AddText([]byte("Some Name"))
 	cells, arena := b.Slabs()
 	at := uint32(len(cells))
-	text := b.AddText([]byte("Some Name"))
-	_, arena = b.Slabs()
 	s := event.ArenaCell(event.String, int(text.Off), int(text.Len), 0)
 	b.PutSlabs(append(cells, event.IntCell(1), s, event.IntCell(2), s, s), arena)
 	b.AddChange(event.Insert, 0, 0, 0, at)
