@@ -14,6 +14,7 @@ import (
 	"cdc/gtid"
 	"cdc/schemas"
 	"cdc/sinks"
+	"cdc/transform"
 )
 
 // The simulation drives the pipeline's own read, acknowledge and commit steps over a fake source, sink and disk, one step at a time in an order
@@ -48,6 +49,8 @@ type world struct {
 	placed bool // the sink keeps its place with the data
 	gtids  bool
 
+	steps bool     // changes go through transforms
+	dead  []simKey // dead letters on disk
 	out   []simKey // what readers of the sink see
 	place sinks.Place
 
@@ -67,7 +70,28 @@ type simTxn struct {
 }
 
 type simKey struct {
-	txn, row int
+	txn, row, sub int
+}
+
+// keys are the changes that shall come of a transaction, and those that shall be set aside.
+func (w *world) keys(i int) (out, dead []simKey) {
+	if w.log[i].drop {
+		return nil, nil
+	}
+	for r := range w.log[i].rows {
+		switch {
+		case !w.steps:
+			out = append(out, simKey{i, r, 0})
+		case r%5 == simDrops:
+		case r%7 == simFails:
+			dead = append(dead, simKey{i, r, 0})
+		case r%4 == simSplits: // two of the first step, of which the second makes three
+			out = append(out, simKey{i, r, 0}, simKey{i, r, 1}, simKey{i, r, 2})
+		default:
+			out = append(out, simKey{i, r, 0})
+		}
+	}
+	return out, dead
 }
 
 var simUUID = gtid.UUID{1, 2, 3}
@@ -85,7 +109,7 @@ func (w *world) mayDie() {
 
 func simulate(seed uint64) error {
 	rng := rand.New(rand.NewPCG(seed, seed))
-	w := &world{rng: rng, placed: rng.IntN(3) > 0, gtids: rng.IntN(4) > 0, maxKills: rng.IntN(8)}
+	w := &world{rng: rng, placed: rng.IntN(3) > 0, steps: rng.IntN(2) > 0, gtids: rng.IntN(4) > 0, maxKills: rng.IntN(8)}
 	entries := uint64(0)
 	for i := range 1 + rng.IntN(25) {
 		x := simTxn{rows: rng.IntN(6), off: uint64(i+1) * 100}
@@ -138,8 +162,12 @@ func (w *world) life() (done bool, err error) {
 		src.next++
 	}
 	sink := &simSink{w: w}
+	var steps []transform.Step
+	if w.steps {
+		steps = simSteps()
+	}
 	p, err := New(ctx, Options{
-		Stream: "s", Source: src, Sink: sink, Store: (*simStore)(w), History: (*simHistory)(w), Record: rec, Window: 2 + w.rng.IntN(6),
+		Stream: "s", Source: src, Transforms: steps, Dead: newSimDead(w), Sink: sink, Store: (*simStore)(w), History: (*simHistory)(w), Record: rec, Window: 2 + w.rng.IntN(6),
 		Drop: w.drops(), Dropped: w.dropped,
 	})
 	if err != nil {
@@ -267,10 +295,23 @@ func (w *world) check(end bool) error {
 	for _, k := range w.out {
 		have[k] = true
 	}
+	aside := map[simKey]bool{}
+	for _, k := range w.dead {
+		if aside[k] {
+			return fmt.Errorf("dead letter %v was written twice", k)
+		}
+		aside[k] = true
+	}
 	for i := range n {
-		for r := range w.log[i].rows {
-			if !w.log[i].drop && !have[simKey{i, r}] {
-				return fmt.Errorf("the record has transaction %d, and the sink lacks its row %d", i, r)
+		out, dead := w.keys(i)
+		for _, k := range out {
+			if !have[k] {
+				return fmt.Errorf("the record has transaction %d, and the sink lacks its change %v", i, k)
+			}
+		}
+		for _, k := range dead {
+			if !aside[k] {
+				return fmt.Errorf("the record has transaction %d, and its dead letter %v is not on disk", i, k)
 			}
 		}
 	}
@@ -287,12 +328,9 @@ func (w *world) check(end bool) error {
 }
 
 func (w *world) expect() (keys []simKey) {
-	for i, x := range w.log {
-		for r := range x.rows {
-			if !x.drop {
-				keys = append(keys, simKey{i, r})
-			}
-		}
+	for i := range w.log {
+		out, _ := w.keys(i)
+		keys = append(keys, out...)
 	}
 	return keys
 }
@@ -390,7 +428,7 @@ func (s *simSink) work(publish bool) {
 			continue
 		}
 		for c := range q.b.Changes {
-			q.keys = append(q.keys, simKey{int(q.b.After(c).Cells[0].Int64()), int(q.b.Changes[c].Row)})
+			q.keys = append(q.keys, simKey{int(q.b.After(c).Cells[0].Int64()), int(q.b.Changes[c].Row), int(q.b.Changes[c].Sub)})
 		}
 		for t := range q.b.Txns {
 			if q.b.Txns[t].End {

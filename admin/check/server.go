@@ -78,6 +78,7 @@ func Server(f *source.Facts, w Wishes) []fault.Finding {
 	l.places(f)
 	l.retention(f, w.Now)
 	switch {
+	case fault.Has(f.ServerIDErr, fault.SourceGrantMissing): // that is named among the grants
 	case f.ServerIDErr != nil:
 		l.fault("server_id", f.ServerIDErr)
 	case f.ServerID != 0:

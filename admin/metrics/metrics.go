@@ -19,10 +19,7 @@ type Stream struct {
 	Restarts    int
 	Errors      map[string]uint64 // faults that ended a run of the stream, by code
 	Paused      bool
-	Skipped     int    // transactions that an operator left out
-	DeadLetters uint64 // changes set aside
-	Window      int    // slots of the window, 0 where not known
-	ReadAge     *float64
+	Skipped     int // transactions that an operator left out
 }
 
 // Limits bound what is shown and what counts as healthy. A zero field means its default.
@@ -93,7 +90,6 @@ func All() []Metric {
 			maybe(func(s *Stream) *float64 { return s.Behind }),
 		},
 		{"cdc_clock_offset_seconds", gauge, "The source's clock less ours.", nil, maybe(func(s *Stream) *float64 { return s.ClockOffset })},
-		{"cdc_read_place_age_seconds", gauge, "Time since the place of reading moved on; an idle source moves it by heartbeats.", nil, maybe(func(s *Stream) *float64 { return s.ReadAge })},
 		{"cdc_checkpoint_age_seconds", gauge, "Time since the acknowledged place was last saved.", nil, maybe(func(s *Stream) *float64 { return s.CheckpointAge })},
 		{"cdc_rows_read_total", counter, "Changes read in this run of the stream.", nil, one(func(s *Stream) float64 { return float64(s.Rows) })},
 		{"cdc_transactions_read_total", counter, "Transactions read in this run of the stream.", nil, one(func(s *Stream) float64 { return float64(s.Txns) })},

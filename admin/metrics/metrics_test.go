@@ -23,7 +23,7 @@ func running() Stream {
 			MemoryUsed: 1, MemoryPeak: 2, MemoryLimit: 3, Saves: 7,
 			Tables: []pipeline.TableCount{{Table: "d.a", Inserts: 1}, {Table: "d.b", Inserts: 5, Updates: 2}, {Table: "d.c", Deletes: 3}},
 		},
-		Reader: "streaming", Reconnects: 2, Restarts: 1, Errors: map[string]uint64{"CDC2013": 3}, ReadAge: ptr(0.1),
+		Reader: "streaming", Reconnects: 2, Restarts: 1, Errors: map[string]uint64{"CDC2013": 3},
 	}
 }
 

@@ -85,7 +85,7 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 	findings, facts := c.checkSource(ctx, places, ours, 0)
 	out = append(out, findings...)
 	for i := range c.Streams {
-		out = append(out, c.checkStream(ctx, &c.Streams[i], facts)...)
+		out = append(out, c.checkStream(&c.Streams[i], facts)...)
 	}
 	return out, nil
 }
@@ -155,13 +155,13 @@ func (c *Config) checkSource(ctx context.Context, places []live.InspectPlace, ou
 	return check.Server(facts, w), facts
 }
 
-// checkStream looks at what one stream needs beside the source: its transforms bind to the present tables, its sink is there.
-func (c *Config) checkStream(ctx context.Context, s *StreamConfig, facts *source.Facts) []fault.Finding {
+// checkStream looks at what one stream needs beside the source: its transforms bind to the present tables.
+func (c *Config) checkStream(s *StreamConfig, facts *source.Facts) []fault.Finding {
 	var tables []*schemas.Table
 	if facts != nil {
 		tables = facts.Tables
 	}
-	return checkSink(ctx, c, s, tables)
+	return checkTransforms(s, tables)
 }
 
 func findingOf(name string, err error) fault.Finding {
@@ -172,8 +172,8 @@ func findingOf(name string, err error) fault.Finding {
 	return f
 }
 
-// checkFailure turns findings into the error that a check or a run ends with; nil where none fails. One fault keeps its own code, so that a script
-// which knows it need not know that it was found before the start.
+// checkFailure turns findings into the error that a check or a run ends with; nil where none fails. Faults of one code keep it, so that a
+// script which knows it need not know that it was found before the start.
 func checkFailure(findings []fault.Finding) error {
 	var bad []fault.Finding
 	for _, f := range findings {
@@ -187,14 +187,20 @@ func checkFailure(findings []fault.Finding) error {
 	case 1:
 		f := bad[0]
 		code := f.Code
-		if code < 2000 { // those end with the exit code of a wrong command line
+		if code == 0 {
 			code = fault.PipelineCheck
 		}
 		return fault.New(code, "%s: %s", f.Check, f.What).Hint("%s", f.Cure)
 	}
-	lines := make([]string, len(bad))
+	lines, cures, alike := make([]string, len(bad)), make([]string, len(bad)), bad[0].Code != 0
 	for i, f := range bad {
-		lines[i] = f.Check + ": " + f.What
+		lines[i], cures[i] = f.Check+": "+f.What, f.Cure
+		alike = alike && f.Code == bad[0].Code
+	}
+	if alike {
+		return fault.New(bad[0].Code, "%d checks fail: %s", len(bad), strings.Join(lines, "; ")).Hint("%s", strings.Join(cures, " "))
+	}
+	for i, f := range bad {
 		if f.Code != 0 {
 			lines[i] = f.Code.String() + ": " + lines[i]
 		}
@@ -288,13 +294,6 @@ func (c *Config) printGrants(w io.Writer) error {
 			return err
 		}
 	}
-	for i := range c.Streams {
-		for _, line := range sinkGrants(&c.Streams[i]) {
-			if _, err := fmt.Fprintf(w, "-- stream %s: %s\n", c.Streams[i].Name, line); err != nil {
-				return err
-			}
-		}
-	}
 	return nil
 }
 
@@ -314,7 +313,7 @@ func (s *stream) preflight(ctx context.Context, place live.InspectPlace) error {
 	if err := retryable(findings); err != nil {
 		return err
 	}
-	findings = append(findings, a.cfg.checkStream(ctx, s.cfg, facts)...)
+	findings = append(findings, a.cfg.checkStream(s.cfg, facts)...)
 	if err := retryable(findings); err != nil {
 		return err
 	}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,6 +12,7 @@ import (
 	"cdc/admin/check"
 	"cdc/fault"
 	"cdc/schemas"
+	"cdc/transform"
 )
 
 // localFacts looks at this machine. user says who has the checkpoint folder open; own that nobody should.
@@ -93,10 +94,42 @@ func memoryOfMachine() uint64 {
 	return least
 }
 
-// checkSink asks a stream's sink, and its transforms with the present tables.
-func checkSink(_ context.Context, _ *Config, _ *StreamConfig, _ []*schemas.Table) []fault.Finding {
-	return nil
+// checkTransforms binds the steps of a stream to the present tables: a column that is not there shows now and not at its first change.
+func checkTransforms(s *StreamConfig, tables []*schemas.Table) []fault.Finding {
+	if len(s.Transforms) == 0 {
+		return nil
+	}
+	name := "transforms of " + s.Name
+	steps, err := transform.Open(s.Transforms, s.OnError)
+	if err != nil {
+		return []fault.Finding{findingOf(name, err)}
+	}
+	var out []fault.Finding
+	for _, t := range tables {
+		if err := bind(steps, []*schemas.Table{t}); err != nil {
+			out = append(out, findingOf(name, err))
+			if len(out) == 5 {
+				break // one mistake shows in every table
+			}
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, fault.Finding{Check: name, What: fmt.Sprintf("%d step(s) fit the %d captured tables", len(steps), len(tables))})
+	}
+	return out
 }
 
-// sinkGrants says in words what rights a sink needs elsewhere.
-func sinkGrants(*StreamConfig) []string { return nil }
+func bind(steps []transform.Step, tables []*schemas.Table) error {
+	for _, step := range steps {
+		var next []*schemas.Table
+		for _, t := range tables {
+			made, err := step.Transform.Bind(t)
+			if err != nil {
+				return err
+			}
+			next = append(next, made.Tables...)
+		}
+		tables = next
+	}
+	return nil
+}

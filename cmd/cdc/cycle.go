@@ -51,7 +51,11 @@ func (s *stream) supervise(ctx context.Context) error {
 			return nil
 		}
 		c := s.begin()
-		err := pipeline.Supervise(ctx, c.stop, s.log, func(ctx context.Context) error { return s.once(ctx, c.stop) })
+		err := pipeline.Supervise(ctx, c.stop, s.log, func(ctx context.Context) error {
+			err := s.once(ctx, c.stop)
+			s.failed(err)
+			return err
+		})
 		ordered := closed(c.stop) && !closed(s.halted)
 		close(c.over)
 		switch {

@@ -136,6 +136,11 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 		return err
 	}
 	defer sock.close()
+	if adm, err := a.listenAdmin(); err != nil {
+		return err
+	} else if adm != nil {
+		defer adm.close()
+	}
 	if o.progress || term.IsTerminal(int(os.Stderr.Fd())) && !o.quiet {
 		p := newProgress(c.ErrOrStderr(), a)
 		defer p.finish()

@@ -54,10 +54,11 @@ type stream struct {
 	err  error
 	over bool
 
-	cycle   *cycle        // the present one, or the last
-	resting string        // paused or failed, between two cycles
-	rested  chan struct{} // closed and renewed when resting changes
-	wake    chan struct{} // orders have changed
+	cycle   *cycle            // the present one, or the last
+	resting string            // paused or failed, between two cycles
+	rested  chan struct{}     // closed and renewed when resting changes
+	wake    chan struct{}     // orders have changed
+	codes   map[string]uint64 // faults that ended runs
 
 	checked bool // the check before the first run has passed; of the goroutine that runs the stream
 }

@@ -5,6 +5,9 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -196,4 +199,52 @@ func TestSkipUnreadable(t *testing.T) {
 	if st := stateOf(t, yaml, "all"); len(st.Skips) != 1 || st.Skips[0].Done == nil || st.Skips[0].Rows != nil {
 		t.Errorf("%+v", st.Skips)
 	}
+}
+
+// Metrics and health of a running pipeline, over HTTP.
+func TestAdmin(t *testing.T) {
+	t.Parallel()
+	s := testbed.Shared(t, testbed.MySQL97)
+	db := table(t, s)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := free.Addr().String()
+	free.Close()
+	_, yaml := streamsYAML(t, s, only(db), "admin: {listen: "+at+"}\n", map[string]string{"all": "files: {dir: a/out, interval: 100ms}"})
+	ask := func(path string) (int, string) {
+		resp, err := http.Get("http://" + at + path)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	insert(t, s, db, 1, 7)
+	r := start(t, []string{"run", yaml})
+	poll(t, "the metrics say what was delivered", func() bool {
+		_, text := ask("/metrics")
+		return strings.Contains(text, `cdc_rows_acknowledged_total{stream="all"} 7`) && strings.Contains(text, `cdc_lag_seconds{stream="all"} 0`)
+	})
+	if _, text := ask("/metrics"); !strings.Contains(text, `cdc_table_rows_total{op="insert",stream="all",table="`+db+`.t"} 7`) || !strings.Contains(text, "cdc_healthy 1") {
+		t.Errorf("metrics:\n%s", text)
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if code, text := ask(path); code != http.StatusOK {
+			t.Errorf("%s: %d %s", path, code, text)
+		}
+	}
+	must(t, "pause", yaml)
+	if code, text := ask("/healthz"); code != http.StatusOK {
+		t.Errorf("paused: %d %s", code, text)
+	}
+	if code, text := ask("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "paused") {
+		t.Errorf("paused: %d %s", code, text)
+	}
+	r.stop(t)
 }
