@@ -102,14 +102,6 @@ func (p *pipe) user(t testing.TB, name string) {
 	}
 }
 
-// metadata is the warning that a server with the default has, on servers that could do better.
-func metadata(k testbed.Kind) []string {
-	if !k.HasFullMetadata() {
-		return nil
-	}
-	return []string{"warn binlog_row_metadata: binlog_row_metadata=FULL"}
-}
-
 // A healthy configuration with the account that --grants made gives neither a warning nor a fault, and the pipeline runs with it.
 func TestCheckHealthy(t *testing.T) {
 	t.Parallel()
