@@ -12,7 +12,7 @@ import (
 )
 
 func configCommand() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Check a configuration, or print its schema"}
+	c := &cobra.Command{Use: "config", Short: "Check a configuration, print an example, or its schema"}
 	c.AddCommand(&cobra.Command{
 		Use:     "check FILE.yaml",
 		Short:   "Say all that is wrong with a configuration, without connecting anywhere",
@@ -38,7 +38,7 @@ func configCommand() *cobra.Command {
 			e.SetIndent("", "  ")
 			return e.Encode(configSchema())
 		},
-	})
+	}, exampleCommand())
 	return c
 }
 

@@ -58,9 +58,10 @@ func generatedPages() map[string]string {
 		fmt.Fprintf(&index, "| [%s](%s.md) | %s |\n", c.CommandPath(), c.Name(), c.Short)
 	}
 	index.WriteString("\n`cdc completion bash|zsh|fish|powershell` prints a script that completes commands and flags in a shell.\n\n" +
-		"| exit code | meaning |\n|---|---|\n| 0 | done, or stopped cleanly by a signal |\n" +
-		"| 1 | something went wrong: stderr has the code, the cause and the next step |\n" +
-		"| 2 | the command line or the configuration is wrong; nothing was done |\n")
+		"| exit code | meaning |\n|---|---|\n")
+	for code, what := range exitMeanings() {
+		fmt.Fprintf(&index, "| %d | %s |\n", code, what)
+	}
 	pages["commands/README.md"] = index.String()
 	return pages
 }

@@ -121,11 +121,6 @@ func TestExplain(t *testing.T) {
 	if code, out, _ := cdc(t, "version"); code != exitOK || !strings.HasPrefix(out, "cdc dev go") {
 		t.Errorf("%q", out)
 	}
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if code, out, _ := cdc(t, "completion", shell); code != exitOK || len(out) < 1000 {
-			t.Errorf("completion %s: %d bytes", shell, len(out))
-		}
-	}
 }
 
 func TestConfigSchema(t *testing.T) {
