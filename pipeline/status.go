@@ -116,7 +116,7 @@ type Status struct {
 	Rows          uint64       `json:"rows_read"`
 	Txns          uint64       `json:"transactions_read"`
 	Bytes         uint64       `json:"bytes_read"`
-	AckedRows     uint64       `json:"rows_acknowledged"` // since the stream began
+	AckedRows     uint64       `json:"rows_acknowledged"` // since the stream began; a kill loses from it what the sink published after the last save
 	AckedTxns     uint64       `json:"transactions_acknowledged"`
 	Skipped       uint64       `json:"rows_already_in_sink"`
 	Filtered      uint64       `json:"rows_filtered"` // dropped by transforms, in this run

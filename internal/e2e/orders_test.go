@@ -163,15 +163,17 @@ func TestPauseOverKill(t *testing.T) {
 	}
 	r = start(t, []string{"run", yaml})
 	insert(t, s, db, 13, 15)
-	poll(t, "the others go on after the kill", func() bool { return stateOf(t, yaml, "fast").Acked == 15 && stateOf(t, yaml, "none").Acked >= 15 })
+	// The files are asked, not the count of the status: a kill loses what was published after the last save from that count.
+	delivered := func(stream string) int { return len(linesIn(t, filepath.Join(dir, stream, "out"))) }
+	poll(t, "the others go on after the kill", func() bool { return delivered("a") == 15 && stateOf(t, yaml, "none").Acked >= 15 })
 	if st := stateOf(t, yaml, "slow"); st.State != "paused" {
 		t.Errorf("after a restart: %+v", st)
 	}
-	if n := len(linesIn(t, filepath.Join(dir, "b", "out"))); uint64(n) != at {
+	if n := delivered("b"); uint64(n) != at {
 		t.Errorf("the paused stream delivered %d rows, and had %d", n, at)
 	}
 	must(t, "resume", yaml, "slow")
-	poll(t, "it catches up", func() bool { return stateOf(t, yaml, "slow").Acked == 15 })
+	poll(t, "it catches up", func() bool { return delivered("b") == 15 })
 	r.stop(t)
 	exactly(t, linesIn(t, filepath.Join(dir, "a", "out")), 15)
 	exactly(t, linesIn(t, filepath.Join(dir, "b", "out")), 15)
