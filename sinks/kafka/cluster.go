@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -63,6 +64,9 @@ func (k *cluster) ask(ctx context.Context, req protocol.Message) (protocol.Messa
 			return nil, ctx.Err()
 		}
 		if !reused {
+			if k.dialer.opt.SASL.Mechanism == "" && errors.Is(err, io.ErrUnexpectedEOF) {
+				err = fmt.Errorf("the broker ended the connection (does its listener want a login?): %w", err)
+			}
 			return nil, k.unreachable(addr, err)
 		}
 		reused = false // brokers close connections that were idle: not worth a word

@@ -60,7 +60,7 @@ func (d *dialer) dial(ctx context.Context, addr string) (c *conn, err error) {
 			if f := tlsFault(err, addr); f != nil {
 				return nil, f
 			}
-			return nil, fmt.Errorf("TLS handshake with %s: %w", addr, err)
+			return nil, fmt.Errorf("TLS handshake with %s (is it a listener with TLS?): %w", addr, err)
 		}
 		c.raw = secure
 	}

@@ -88,6 +88,11 @@ func judge(k kerror) verdict {
 	return verdictFatal
 }
 
+// unsure reports codes of answers behind which the batch may have been appended all the same.
+func (k kerror) unsure() bool {
+	return k == errRequestTimedOut || k == errNotEnoughAfterAppend || k == errUnknownServer || k == errNetwork
+}
+
 // passing reports codes of other requests that go away by themselves.
 func (k kerror) passing() bool {
 	v := judge(k)

@@ -61,6 +61,7 @@ type parcel struct {
 	frozen  bool      // the header is filled in: the bytes do not change any more
 	refused int       // tries that were answered by an error that may be of the batch
 	taken   bool      // it was in a request
+	open    bool      // whether a broker took it in at an earlier try is not known
 }
 
 // link sends to one broker: one request at a time, with a batch of each partition that is ready.
@@ -262,6 +263,9 @@ func (l *link) exchange(ctx context.Context) {
 	if err != nil {
 		l.conn.close()
 		l.conn = nil
+		for _, p := range l.take {
+			p.head.open = true
+		}
 		l.broken(ctx, fmt.Errorf("send: %w", err))
 		return
 	}
@@ -367,7 +371,6 @@ func (s *sender) again(p *partition) int {
 // answered handles the answer to the first batch of a partition.
 func (s *sender) answered(p *partition, a answer) {
 	b := p.head
-	where := fault.Where{Server: fmt.Sprintf("topic %s, partition %d", p.topic.name, p.id)}
 	switch judge(a.code) {
 	case verdictDone:
 		if a.offset >= 0 {
@@ -387,10 +390,15 @@ func (s *sender) answered(p *partition, a answer) {
 		}
 		fallthrough
 	case verdictRetry:
+		b.open = b.open || a.code.unsure()
 		if s.again(p) > 2 {
 			s.stalls.begin(p.key(), fault.New(fault.SinkUnreachable, "topic %s, partition %d: %w", p.topic.name, p.id, a.code))
 		}
 	case verdictRenew:
+		if b.open {
+			s.fail(fault.New(fault.SinkOrder, "%s: a batch was sent again, and the broker has forgotten what it took in before: whether the batch is there cannot be told: %w", p.key(), a.code))
+			return
+		}
 		s.mu.Lock()
 		if s.idle == p.producer {
 			s.idle.id = -1
@@ -414,7 +422,7 @@ func (s *sender) answered(p *partition, a answer) {
 			_ = f.Hint("kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation Write --operation Describe --topic %s",
 				s.opt.Brokers[0], s.cluster.principal(), p.topic.name)
 		}
-		s.fail(f.At(where))
+		s.fail(f.At(fault.Where{Server: p.key()}))
 	}
 }
 
