@@ -208,6 +208,6 @@ var descriptions = [...]Description{
 	{TransformError, Data, "a transform failed on a row", "mend the transform, or let such rows go to the dead letters by on_error: dead_letter"},
 	{TransformTable, Fatal, "a transform does not fit a table", "mend the transform, or narrow it to other tables, as the message shows"},
 	{TransformRoute, Fatal, "two tables that are routed to one name differ", "make their columns equal, route them to different names, or allow it by columns: any"},
-	{TransformLimit, Data, "an expression made a value larger than allowed", "write it so that it makes less, or let such rows go to the dead letters by on_error: dead_letter"},
+	{TransformLimit, Data, "an expression made a value larger than allowed, or took more work for a row", "write it so that it makes or reads less, or let such rows go to the dead letters by on_error: dead_letter"},
 	{DeadLetterSave, Retry, "a dead letter could not be written", "free space or mend the folder named; nothing is acknowledged before it is written"},
 }

@@ -19,6 +19,11 @@ const (
 	maxExpression = 64 << 10 // bytes of an expression
 	maxNodes      = 2000     // of its tree
 	maxResult     = 16 << 20 // bytes of text that a function may make
+	// maxWork bounds what one expression may cost for one row image, in bytes looked at: an expression of this length has no loops, but each of
+	// its functions may go over the whole of a large value. It is some tenths of a second, or two seconds of regular expressions.
+	maxWork   = 256 << 20
+	madeWork  = 4  // a byte that is made costs as much as so many that are looked at
+	regexWork = 12 // and so does one that a regular expression looks at
 )
 
 // expression is a parsed expression. It is compiled once for each table version.
@@ -70,7 +75,8 @@ type scope struct {
 	buf           []byte    // text of SET, UUID and INET values, and of numbers
 	err           *exprError
 	absent        bool // err is about an absent column
-	limit         bool // err is about the size of a result
+	limit         bool // err is about the size of a result, or the work for it
+	work          int  // what was done so far
 }
 
 // eval works out one value. After an error, which it leaves in the scope, its value means nothing.
@@ -238,11 +244,18 @@ func (c *compiler) member(x *ast.MemberNode) code {
 	}
 	col := &c.table.Columns[at]
 	out := code{class: kindOf(col), column: true}
+	long := errorAt(c.source, x, tooMuch)
 	fetch := func(s *scope, r event.Row) value {
 		if r.IsZero() {
 			return value{why: noImage}
 		}
-		return load(r.Cells[at], r, col, &s.buf)
+		had := len(s.buf)
+		v := load(r.Cells[at], r, col, &s.buf)
+		if made := len(s.buf) - had; made > 0 && !s.spend(madeWork*made) {
+			s.buf = s.buf[:had]
+			return s.tooMuch(long)
+		}
+		return v
 	}
 	switch id.Value {
 	case "before":
@@ -458,7 +471,7 @@ func (c *compiler) together(n ast.Node, l, r code) (code, code) {
 func (c *compiler) comparison(x *ast.BinaryNode) code {
 	l, r := c.together(x, c.node(x.Left), c.node(x.Right))
 	el, er := c.used(x.Left, l), c.used(x.Right, r)
-	mixed := errorAt(c.source, x, "values of these two types cannot be compared")
+	mixed, long := errorAt(c.source, x, "values of these two types cannot be compared"), errorAt(c.source, x, tooMuch)
 	var test func(order int) bool
 	switch x.Operator {
 	case "==", "!=":
@@ -471,6 +484,9 @@ func (c *compiler) comparison(x *ast.BinaryNode) code {
 			order, ok := compare(a, b)
 			if !ok {
 				return s.raise(mixed)
+			}
+			if !s.spend(min(len(a.s), len(b.s))) {
+				return s.tooMuch(long)
 			}
 			return boolean((order == 0) == want)
 		}}
@@ -491,6 +507,9 @@ func (c *compiler) comparison(x *ast.BinaryNode) code {
 		order, ok := compare(a, b)
 		if !ok {
 			return s.raise(mixed)
+		}
+		if !s.spend(min(len(a.s), len(b.s))) {
+			return s.tooMuch(long)
 		}
 		return boolean(test(order))
 	}}
@@ -527,7 +546,7 @@ func (c *compiler) in(x *ast.BinaryNode) code {
 			}}
 		}
 	}
-	mixed := errorAt(c.source, x, "values of these two types cannot be compared")
+	mixed, long := errorAt(c.source, x, "values of these two types cannot be compared"), errorAt(c.source, x, tooMuch)
 	return code{class: isBool, eval: func(s *scope) value {
 		a := el(s)
 		for _, e := range evals {
@@ -541,6 +560,9 @@ func (c *compiler) in(x *ast.BinaryNode) code {
 			order, ok := compare(a, b)
 			if !ok {
 				return s.raise(mixed)
+			}
+			if !s.spend(min(len(a.s), len(b.s))) {
+				return s.tooMuch(long)
 			}
 			if order == 0 {
 				return boolean(true)
@@ -557,7 +579,7 @@ func (c *compiler) arithmetic(n ast.Node, op byte, l, r code, ln, rn ast.Node) c
 		}
 	}
 	el, er := c.used(ln, l), c.used(rn, r)
-	wrong := errorAt(c.source, n, string(op)+" needs numbers")
+	wrong, long := errorAt(c.source, n, string(op)+" needs numbers"), errorAt(c.source, n, tooMuch)
 	class := isDecimal
 	if l.class == isFloat || r.class == isFloat {
 		class = isFloat
@@ -569,6 +591,9 @@ func (c *compiler) arithmetic(n ast.Node, op byte, l, r code, ln, rn ast.Node) c
 		}
 		if !a.class.number() || !b.class.number() {
 			return s.raise(wrong)
+		}
+		if (len(a.s) > maxDigits || len(b.s) > maxDigits) && !s.spend((len(a.s)+1)*(len(b.s)+1)) {
+			return s.tooMuch(long)
 		}
 		v, bad := arithmetic(op, a, b)
 		if bad != "" {
@@ -586,7 +611,7 @@ func (c *compiler) concat(n *ast.BinaryNode, l, r code) code {
 	}
 	el, er := c.used(n.Left, l), c.used(n.Right, r)
 	wrong := errorAt(c.source, n, "+ needs two numbers or two texts")
-	long := errorAt(c.source, n, tooLong)
+	long, much := errorAt(c.source, n, tooLong), errorAt(c.source, n, tooMuch)
 	both := l.any() && r.any()
 	class := isText
 	if both {
@@ -601,6 +626,9 @@ func (c *compiler) concat(n *ast.BinaryNode, l, r code) code {
 			if len(a.s)+len(b.s) > maxResult {
 				return s.tooLong(long)
 			}
+			if !s.spend(madeWork * (len(a.s) + len(b.s))) {
+				return s.tooMuch(much)
+			}
 			return text(a.s + b.s)
 		case both && a.class.number() && b.class.number():
 			if v, bad := arithmetic('+', a, b); bad == "" {
@@ -612,6 +640,22 @@ func (c *compiler) concat(n *ast.BinaryNode, l, r code) code {
 }
 
 var tooLong = fmt.Sprintf("the result is longer than %d bytes", maxResult)
+
+// tooMuch is what a row says at which an expression costs more than maxWork.
+const tooMuch = "the expression takes too much work for this row: its values are too long for so many functions"
+
+const (
+	maxDigits = 100  // of a number that arithmetic takes for nothing: no column has more
+	maxNumber = 1000 // bytes of a number that is read from text or JSON
+)
+
+// spend counts work; false where there was too much of it.
+func (s *scope) spend(n int) bool {
+	s.work += n
+	return s.work <= maxWork
+}
+
+func (s *scope) tooMuch(e *exprError) value { return s.tooLong(e) }
 
 func (s *scope) tooLong(e *exprError) value {
 	if s.err == nil {
@@ -626,11 +670,14 @@ func (c *compiler) textOperand(n ast.Node) eval {
 	if !x.any() && x.class != isText && x.class != isNull {
 		c.fail(n, "text is needed here, and this is %s: use text()", x.class)
 	}
-	eval, wrong := c.used(n, x), errorAt(c.source, n, "text is needed here")
+	eval, wrong, long := c.used(n, x), errorAt(c.source, n, "text is needed here"), errorAt(c.source, n, tooMuch)
 	return func(s *scope) value {
 		v := eval(s)
 		if v.class != isText && v.class != isNull {
 			return s.raise(wrong)
+		}
+		if !s.spend(len(v.s)) {
+			return s.tooMuch(long)
 		}
 		return v
 	}
@@ -662,8 +709,12 @@ func (c *compiler) matches(x *ast.BinaryNode) code {
 	if err != nil {
 		return c.fail(x.Right, "%v", err)
 	}
+	long := errorAt(c.source, x, tooMuch)
 	return code{class: isBool, eval: func(s *scope) value {
 		a := l(s)
+		if !s.spend(regexWork * len(a.s)) {
+			return s.tooMuch(long)
+		}
 		return boolean(a.class == isText && re.MatchString(a.s))
 	}}
 }

@@ -78,7 +78,7 @@ func buildLen(c *compiler, _ ast.Node, args []ast.Node) code {
 // textFunction makes a function of one text, whose result is about as long.
 func textFunction(f func(string) string) func(*compiler, ast.Node, []ast.Node) code {
 	return func(c *compiler, n ast.Node, args []ast.Node) code {
-		in, long := c.textOperand(args[0]), errorAt(c.source, n, tooLong)
+		in, long, much := c.textOperand(args[0]), errorAt(c.source, n, tooLong), errorAt(c.source, n, tooMuch)
 		return code{class: isText, eval: func(s *scope) value {
 			v := in(s)
 			if v.class != isText {
@@ -86,6 +86,9 @@ func textFunction(f func(string) string) func(*compiler, ast.Node, []ast.Node) c
 			}
 			if len(v.s) > maxResult {
 				return s.tooLong(long)
+			}
+			if !s.spend(madeWork * len(v.s)) {
+				return s.tooMuch(much)
 			}
 			return text(f(v.s))
 		}}
@@ -150,7 +153,7 @@ func cutRunes(s string, skip, count int64) string {
 
 func buildReplace(c *compiler, n ast.Node, args []ast.Node) code {
 	in, from, to := c.textOperand(args[0]), c.textOperand(args[1]), c.textOperand(args[2])
-	long := errorAt(c.source, n, tooLong)
+	long, much := errorAt(c.source, n, tooLong), errorAt(c.source, n, tooMuch)
 	return code{class: isText, eval: func(s *scope) value {
 		v, f, t := in(s), from(s), to(s)
 		if v.class != isText || f.class != isText || t.class != isText {
@@ -161,6 +164,9 @@ func buildReplace(c *compiler, n ast.Node, args []ast.Node) code {
 		}
 		if len(t.s) > len(f.s) && len(v.s)+strings.Count(v.s, f.s)*(len(t.s)-len(f.s)) > maxResult {
 			return s.tooLong(long)
+		}
+		if !s.spend(madeWork * (len(v.s) + strings.Count(v.s, f.s)*max(0, len(t.s)-len(f.s)))) {
+			return s.tooMuch(much)
 		}
 		return text(strings.ReplaceAll(v.s, f.s, t.s))
 	}}
@@ -196,7 +202,7 @@ func buildNumber(c *compiler, n ast.Node, args []ast.Node) code {
 		switch {
 		case v.class == isNull || v.class.number():
 			return v
-		case v.class == isText && isDecimalText(v.s) && len(v.s) <= 1000:
+		case v.class == isText && isDecimalText(v.s) && len(v.s) <= maxNumber:
 			return value{class: isDecimal, s: v.s}
 		}
 		return s.raise(wrong)
@@ -298,7 +304,7 @@ func buildJSON(c *compiler, n ast.Node, args []ast.Node) code {
 	if err != nil {
 		return c.fail(args[1], "%v", err)
 	}
-	in, wrong := c.used(args[0], x), errorAt(c.source, n, "this is not JSON")
+	in, wrong, long := c.used(args[0], x), errorAt(c.source, n, "this is not JSON"), errorAt(c.source, n, tooMuch)
 	return code{eval: func(s *scope) value {
 		v := in(s)
 		if v.class == isNull {
@@ -306,6 +312,9 @@ func buildJSON(c *compiler, n ast.Node, args []ast.Node) code {
 		}
 		if v.class != isJSON && v.class != isText {
 			return s.raise(wrong)
+		}
+		if !s.spend(len(v.s)) {
+			return s.tooMuch(long)
 		}
 		out, ok := path.find(v.s)
 		if !ok {

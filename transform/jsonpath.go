@@ -132,7 +132,7 @@ func skipValue(s string, i int) int {
 			if depth < 0 {
 				return i
 			}
-		case ',', ' ', ':':
+		case ',', ' ', ':', '\t', '\n', '\r':
 			if depth == 0 {
 				return i
 			}
@@ -241,7 +241,7 @@ func jsonValue(s string, i int) (value, bool) {
 		return integer(n), true
 	}
 	if isDecimalText(raw) {
-		return value{class: isDecimal, s: raw}, true
+		return value{class: isDecimal, s: raw}, len(raw) <= maxNumber
 	}
 	f, err := strconv.ParseFloat(raw, 64)
 	return float(f), err == nil
