@@ -33,9 +33,15 @@ type result struct {
 // encode gives what an encoder makes of the recorded binary log.
 func encode(t *testing.T, enc format.Encoder) []result {
 	t.Helper()
+	return encodeLog(t, enc, filepath.Join(recorded, "binlog.000001"), "peers", "second")
+}
+
+// encodeLog gives what an encoder makes of the changes of some databases in a binary log.
+func encodeLog(t *testing.T, enc format.Encoder, log string, databases ...string) []result {
+	t.Helper()
 	s, err := files.Open(files.Config{
-		Paths:  []string{filepath.Join(recorded, "binlog.000001")},
-		Binlog: binlog.Config{Select: func(database, _ string) bool { return database == "peers" || database == "second" }},
+		Paths:  []string{log},
+		Binlog: binlog.Config{Select: func(database, _ string) bool { return slices.Contains(databases, database) }},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cdc/fault"
+	"cdc/gtid"
 	"cdc/schemas"
 	"cdc/source/binlog"
 )
@@ -86,6 +87,22 @@ func TestUnknownColumns(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		compare(t, filepath.Join("testdata", "metadata", name+"-unnamed.txt"), got)
+	}
+}
+
+// TestVectorCollation has a table of a VECTOR and texts in several character sets: MySQL counts the vector among the columns that have one.
+func TestVectorCollation(t *testing.T) {
+	body := []byte("\x07\x00\x00\x00\x00\x00\x01\x00\x01d\x00\x01t\x00\x03\x0f\xf2\x0f\x05\x50\x00\x04\x14\x00\x07")
+	list := "\x03\x05\xfc\xff\x00\x3f\x08"          // utf8mb4_0900_ai_ci, binary, latin1_swedish_ci
+	pairs := "\x02\x07\xfc\xff\x00\x01\x3f\x02\x08" // the same: the first for all, but for two
+	for _, meta := range []string{list, pairs} {
+		tm, err := binlog.ParseTableMap(&binlog.Format{Flavor: gtid.MySQL, Version: 90700}, append(body[:len(body):len(body)], meta...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := tm.Unnamed().Columns; c[0].Charset != "utf8mb4" || c[1].Type != schemas.Vector || c[2].Charset != "latin1" || c[2].Length != 20 {
+			t.Errorf("%x: %+v", meta, c)
+		}
 	}
 }
 

@@ -129,10 +129,10 @@ func (w *wireColumn) numeric() bool {
 	return false
 }
 
-// character is the server's is_character_type. MariaDB counts geometries too, whose character set is binary.
+// character is the server's is_character_type. MySQL counts vectors too and MariaDB geometries, whose character set is binary.
 func (w *wireColumn) character(f gtid.Flavor) bool {
 	switch w.typ {
-	case wireString, wireVarString, wireVarChar, wireBlob:
+	case wireString, wireVarString, wireVarChar, wireBlob, wireVector:
 		return true
 	case wireGeometry, wireBlobPacked, wireStringPacked:
 		return f == gtid.MariaDB

@@ -1,5 +1,5 @@
-// Command provision downloads the database servers and brokers that tests, demo and
-// benchmarks run, into the cache folder: `make provision`.
+// Command provision downloads the database servers, the brokers and the reader of Kafka's
+// records (Flink) that tests, demo and benchmarks run, into the cache folder: `make provision`.
 package main
 
 import (
@@ -10,13 +10,17 @@ import (
 	"os/signal"
 	"syscall"
 
+	"cdc/internal/peers"
 	"cdc/internal/testbed"
 )
+
+// flink names Flink, which is a set of jars.
+const flink = "flink"
 
 func main() {
 	deep := flag.Bool("verify", false, "compare the checksum of every file, download nothing")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: provision [-verify] [KIND...]\nkinds: %v %v, all of them by default\n", testbed.Kinds(), testbed.KafkaKinds())
+		fmt.Fprintf(os.Stderr, "usage: provision [-verify] [KIND...]\nkinds: %v %v %s, all of them by default\n", testbed.Kinds(), testbed.KafkaKinds(), flink)
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -28,17 +32,21 @@ func main() {
 }
 
 func run(ctx context.Context, deep bool, names []string) error {
-	kinds, brokers := testbed.Kinds(), testbed.KafkaKinds()
+	kinds, brokers, jars := testbed.Kinds(), testbed.KafkaKinds(), true
 	if len(names) > 0 && names[0] != "all" {
-		kinds, brokers = nil, nil
+		kinds, brokers, jars = nil, nil, false
 		for _, n := range names {
+			if n == flink {
+				jars = true
+				continue
+			}
 			if b, err := testbed.ParseKafkaKind(n); err == nil {
 				brokers = append(brokers, b)
 				continue
 			}
 			k, err := testbed.ParseKind(n)
 			if err != nil {
-				return fmt.Errorf("%w or %v", err, testbed.KafkaKinds())
+				return fmt.Errorf("%w or %v or %s", err, testbed.KafkaKinds(), flink)
 			}
 			kinds = append(kinds, k)
 		}
@@ -58,7 +66,12 @@ func run(ctx context.Context, deep bool, names []string) error {
 		}
 		return nil
 	}
-	// Brokers first: the end of the other removes the downloads.
+	// Jars and brokers first: the end of the other removes the downloads.
+	if jars {
+		if err := peers.ProvisionFlink(ctx); err != nil {
+			return err
+		}
+	}
 	if len(brokers) > 0 {
 		if err := testbed.ProvisionKafka(ctx, os.Stderr, brokers...); err != nil {
 			return err
