@@ -35,6 +35,9 @@ func EachMessage(ctx context.Context, brokers []string, want func(topic string) 
 		if t.Internal || !want(t.Name) {
 			continue
 		}
+		if t.Error != nil {
+			return fmt.Errorf("topic %s: %w", t.Name, t.Error)
+		}
 		question := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
 		for _, p := range t.Partitions {
 			question.Topics[t.Name] = append(question.Topics[t.Name], kafka.FirstOffsetOf(p.ID), kafka.LastOffsetOf(p.ID))
