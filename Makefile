@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench golden torture fuzz clean
+.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench bench-peers golden torture fuzz clean
 
 GO ?= go
 # The versions of the tools are pinned in tools/go.mod, away from our own go.mod.
@@ -14,7 +14,7 @@ FUZZTIME ?= 5s
 TESTFLAGS ?=
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/cdc, one static binary
 	@scripts/check-deps.sh go
@@ -56,8 +56,12 @@ demo: ## a shop's traffic on a real MySQL, captured, counted (DEMO_SECONDS=30, M
 	$(GO) run ./internal/demo
 
 bench: ## speed and memory beside go-mysql's decoder and the bare dump, to bench/RESULTS.md
-	@scripts/check-deps.sh go $(if $(MYSQL),,apt)
+	@scripts/check-deps.sh go apt maven
 	$(GO) run ./internal/bench
+
+bench-peers: ## the real Debezium and Maxwell beside ours, into one broker, to bench/PEERS.md
+	@scripts/check-deps.sh go apt maven
+	$(GO) run ./internal/bench -peers
 
 golden: ## record the golden files of Debezium, Maxwell and Canal anew, into format/testdata/peers
 	@scripts/check-deps.sh go apt maven

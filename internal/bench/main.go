@@ -1,30 +1,29 @@
 // Command bench measures speed and memory beside go-mysql's decoder and the bare dump connection, on one binlog, in one run, and writes
-// bench/RESULTS.md, anew after each line, so that a run which is cut leaves a true page. Machines differ; the ratios are what can be compared.
+// bench/RESULTS.md; with -peers it measures Debezium and Maxwell beside this program, all into one broker, and writes bench/PEERS.md. Pages are
+// written anew after each line, so that a run which is cut leaves a true page; what stands below their last rule is written by hand and kept.
+// Machines differ; the ratios are what can be compared.
 //
 //	go run ./internal/bench -list
 //	go run ./internal/bench -lines bare-dump,null-debezium -runs 1
+//	go run ./internal/bench -lines kafka-debezium -runs 1 -profile /tmp/profiles
+//	go run ./internal/bench -peers -rows 200000
 //
-// With -lines nothing is written unless -out says where. A line is an entry of the table lines.
+// With -lines nothing is written unless -out says where. A line is an entry of the table lines, or peerLines. With -profile each line is run once
+// more than it is measured, with a CPU profile, and the page says where the time goes.
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"cdc/internal/testbed"
 )
@@ -33,7 +32,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) > 3 && os.Args[1] == "part" {
-		n, err := parts[os.Args[2]](ctx, os.Args[3], os.Args[4:])
+		n, err := runPart(ctx, os.Args[2], os.Args[3], os.Args[4:])
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -43,15 +42,17 @@ func main() {
 	}
 	b := &bencher{ctx: ctx}
 	flag.IntVar(&b.rows, "rows", number("BENCH_ROWS", 1_000_000), "row changes of the workload")
-	flag.IntVar(&b.runs, "runs", number("BENCH_RUNS", 3), "how often each line is measured; the median counts")
+	flag.IntVar(&b.runs, "runs", number("BENCH_RUNS", 3), "how often each line is measured; the median counts. A peer is measured once")
 	flag.IntVar(&b.giant, "giant", number("BENCH_GIANT", 5_000_000), "rows of the large transaction")
+	flag.BoolVar(&b.peers, "peers", false, "measure Debezium and Maxwell beside this program")
+	flag.StringVar(&b.profile, "profile", os.Getenv("BENCH_PROFILE"), "folder for CPU profiles of each line of ours; empty: none are taken")
 	only := flag.String("lines", os.Getenv("BENCH_ONLY"), "names of the lines to measure, with commas; empty: all")
-	flag.StringVar(&b.out, "out", "", "page to write; empty: bench/RESULTS.md where all lines are measured, else none")
+	flag.StringVar(&b.out, "out", "", "page to write; empty: bench/RESULTS.md (PEERS.md) where all lines are measured, else none")
 	list := flag.Bool("list", false, "print the names of the lines")
 	flag.Parse()
 	if *list {
-		for _, l := range lines {
-			fmt.Printf("%-16s %s\n", l.name, l.what)
+		for _, l := range b.known() {
+			fmt.Printf("%-20s %s\n", l.name, l.what)
 		}
 		return
 	}
@@ -73,54 +74,58 @@ func number(name string, def int) int {
 	return def
 }
 
-// run is one measured process.
-type run struct {
-	rows int
-	cpu  time.Duration
-	wall time.Duration
-	rss  int64 // peak, bytes
-}
-
-// figure is one line of the table: the median of its runs.
-type figure struct {
-	name, what string
-	run
-}
-
-func (f figure) rate() float64 { return float64(f.rows) / f.cpu.Seconds() / 1e6 }
-
 type bencher struct {
-	ctx     context.Context //nolint:containedctx // of the one call that it serves
-	rows    int
-	runs    int
-	giant   int // rows of the large transaction
-	lines   []line
-	out     string // page, "" for none
-	dir     string
-	self    string
-	bin     string
-	version string // of the server
-	server  *testbed.Server
-	files   []string
-	figures []figure
-	notes   []string
+	ctx      context.Context //nolint:containedctx // of the one call that it serves
+	rows     int
+	runs     int
+	giant    int // rows of the large transaction
+	peers    bool
+	lines    []line
+	out      string // page, "" for none
+	kept     string // what its author wrote below the figures
+	profile  string // folder of profiles, "" for none
+	dir      string
+	self     string
+	bin      string
+	version  string // of the server
+	server   *testbed.Server
+	broker   *testbed.Kafka // nil until the first line that needs it
+	topics   int            // how many prefixes of topics were given out
+	deleted  int            // deletes of the workload, -1 until they were counted
+	files    []string
+	figures  []figure
+	beside   []besideFigure // of peers
+	notes    []note
+	profiles []profiled
+}
+
+// known are the lines that there are.
+func (b *bencher) known() []line {
+	if b.peers {
+		return peerLines
+	}
+	return lines
 }
 
 // choose takes the lines that are to be measured.
 func (b *bencher) choose(only string) error {
+	known := b.known()
 	if only == "" {
-		b.lines = lines
+		b.lines = known
 		if b.out == "" {
 			b.out = filepath.Join("bench", "RESULTS.md")
+			if b.peers {
+				b.out = filepath.Join("bench", "PEERS.md")
+			}
 		}
 		return nil
 	}
 	for _, name := range strings.Split(only, ",") {
-		i := slices.IndexFunc(lines, func(l line) bool { return l.name == name })
+		i := slices.IndexFunc(known, func(l line) bool { return l.name == name })
 		if i < 0 {
 			return fmt.Errorf("%q is no line: -list names them", name)
 		}
-		b.lines = append(b.lines, lines[i])
+		b.lines = append(b.lines, known[i])
 	}
 	return nil
 }
@@ -131,6 +136,17 @@ func (b *bencher) bench() error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	if b.profile != "" {
+		if b.profile, err = filepath.Abs(b.profile); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(b.profile, 0o755); err != nil {
+			return err
+		}
+	}
+	if b.kept, err = keptOf(b.out); err != nil {
+		return err
+	}
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
@@ -142,10 +158,15 @@ func (b *bencher) bench() error {
 		return err
 	}
 	defer func() { _ = b.server.Stop() }()
-	b.version = b.server.Version
+	b.version, b.deleted = b.server.Version, -1
 	if b.files, err = b.server.BinlogFiles(); err != nil {
 		return err
 	}
+	defer func() {
+		if b.broker != nil {
+			_ = b.broker.Stop()
+		}
+	}()
 	for _, l := range b.lines {
 		if err := l.measure(b, l); err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
@@ -169,111 +190,4 @@ func (b *bencher) aside(do func() error) error {
 	b.server = s
 	defer func() { b.server = main }()
 	return do()
-}
-
-// measure runs a process b.runs times and keeps the median by CPU time.
-func (b *bencher) measure(name, what string, do func() (*exec.Cmd, func(out string) (int, error), error)) error {
-	var all []run
-	for i := range b.runs {
-		cmd, count, err := do()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(os.Stderr, "bench: %s, run %d of %d\n", name, i+1, b.runs)
-		var errs strings.Builder
-		cmd.Stderr = &errs
-		began := time.Now()
-		out, err := cmd.Output()
-		wall := time.Since(began)
-		if err != nil {
-			return fmt.Errorf("%s: %w\n%s", name, err, errs.String())
-		}
-		rows, err := count(string(out))
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if rows != b.rows {
-			return fmt.Errorf("%s: read %d rows of %d", name, rows, b.rows)
-		}
-		u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-		all = append(all, run{rows: rows, wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), rss: u.Maxrss << 10})
-	}
-	slices.SortFunc(all, func(a, c run) int { return int(a.cpu - c.cpu) })
-	f := figure{name: name, what: what, run: all[len(all)/2]}
-	b.figures = append(b.figures, f)
-	fmt.Fprintf(os.Stderr, "bench: %-22s %6.2f M rows per CPU second, %6.1f MB\n", name, f.rate(), float64(f.rss)/1e6)
-	return nil
-}
-
-// part measures one of parts.
-func (b *bencher) part(name, what string, args ...string) error {
-	return b.measure(name, what, func() (*exec.Cmd, func(string) (int, error), error) {
-		cmd := exec.CommandContext(b.ctx, b.self, append([]string{"part", name, b.server.Addr()}, args...)...)
-		return cmd, func(out string) (int, error) { return strconv.Atoi(strings.TrimSpace(out)) }, nil
-	})
-}
-
-// pipe measures `cdc run` over the whole binlog into a sink.
-func (b *bencher) pipe(name, what, sink string) error {
-	return b.measure(name, what, func() (*exec.Cmd, func(string) (int, error), error) {
-		dir, err := os.MkdirTemp(b.dir, "run-")
-		if err != nil {
-			return nil, nil, err
-		}
-		config, err := b.config(dir, sink, "bench.%", "")
-		if err != nil {
-			return nil, nil, err
-		}
-		cmd := exec.CommandContext(b.ctx, b.bin, "run", config, "--until", "now", "--log-level", "error")
-		return cmd, func(string) (int, error) {
-			rows, err := b.acknowledged(config)
-			return rows, errors.Join(err, os.RemoveAll(dir))
-		}, nil
-	})
-}
-
-func (b *bencher) config(dir, sink, tables, more string) (string, error) {
-	path := filepath.Join(dir, "cdc.yaml")
-	text := fmt.Sprintf("source:\n  mysql: {address: %q, user: root}\n  tables: [%q]\n  start: start\nstreams:\n  - name: bench\n    sink: {%s}\ncheckpoint: {dir: state}\n%s",
-		b.server.Addr(), tables, sink, more)
-	return path, os.WriteFile(path, []byte(text), 0o644)
-}
-
-// acknowledged asks the stopped pipeline's checkpoint how many rows the sink has.
-func (b *bencher) acknowledged(config string) (int, error) {
-	out, err := exec.CommandContext(b.ctx, b.bin, "status", config, "--json").Output()
-	if err != nil {
-		return 0, err
-	}
-	var st struct {
-		Streams []struct {
-			Rows int `json:"rows_acknowledged"`
-		} `json:"streams"`
-	}
-	if err := json.Unmarshal(out, &st); err != nil {
-		return 0, err
-	}
-	return st.Streams[0].Rows, nil
-}
-
-// eachLine reads a process's output line by line.
-func eachLine(r io.Reader, yield func(string)) {
-	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 1<<20), 1<<24)
-	for s.Scan() {
-		yield(s.Text())
-	}
-}
-
-func machine() string {
-	cpu := "unknown"
-	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for _, l := range strings.Split(string(b), "\n") {
-			if k, v, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == "model name" {
-				cpu = strings.TrimSpace(v)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%d cores of %s, %s, %s", runtime.NumCPU(), cpu, runtime.GOOS, runtime.Version())
 }

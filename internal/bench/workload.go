@@ -24,6 +24,10 @@ type workload struct {
 	live [2][]int64
 }
 
+func newWorkload(rows int) *workload {
+	return &workload{rows: rows, rng: rand.New(rand.NewPCG(20, 26)), next: [2]int64{1, 1}}
+}
+
 const (
 	narrowTable = `CREATE TABLE bench.narrow (id BIGINT PRIMARY KEY, customer INT UNSIGNED, state TINYINT, amount DECIMAL(10,2), code CHAR(12), name VARCHAR(60),
 		email VARCHAR(60), placed DATETIME, changed TIMESTAMP NULL, flags INT, score DOUBLE, note VARCHAR(100))`
@@ -57,8 +61,7 @@ func prepare(ctx context.Context, rows int) (*testbed.Server, error) {
 		return s, nil
 	}
 	fmt.Fprintf(os.Stderr, "bench: making the binlog of %d row changes\n", rows)
-	w := &workload{rows: rows, rng: rand.New(rand.NewPCG(20, 26)), next: [2]int64{1, 1}}
-	if err := w.fill(ctx, s); err != nil {
+	if err := newWorkload(rows).fill(ctx, s); err != nil {
 		return nil, fmt.Errorf("workload: %w", err)
 	}
 	return s, os.WriteFile(done, nil, 0o644)
@@ -77,7 +80,7 @@ func (w *workload) fill(ctx context.Context, s *testbed.Server) error {
 	defer conn.Close()
 	last := time.Now()
 	for done := 0; done < w.rows; {
-		n := min(1+w.rng.IntN(10), w.rows-done)
+		n := w.transaction(done)
 		var b strings.Builder
 		b.WriteString("BEGIN")
 		for range n {
@@ -104,6 +107,24 @@ func (w *workload) fill(ctx context.Context, s *testbed.Server) error {
 	}
 	fmt.Fprintln(os.Stderr)
 	return nil
+}
+
+// transaction is how many changes the next one has, after so many.
+func (w *workload) transaction(done int) int { return min(1+w.rng.IntN(10), w.rows-done) }
+
+// deletes counts the deletes of a new workload, which is of no use then.
+func (w *workload) deletes() int {
+	deletes := 0
+	for done := 0; done < w.rows; {
+		n := w.transaction(done)
+		for range n {
+			if strings.HasPrefix(w.statement(), "DELETE") {
+				deletes++
+			}
+		}
+		done += n
+	}
+	return deletes
 }
 
 func (w *workload) statement() string {

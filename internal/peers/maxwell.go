@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ type Maxwell struct {
 	Source    *testbed.Server
 	Store     *testbed.Server
 	ReplicaID string
+	Position  string // FILE:OFFSET where it begins to read; empty: the beginning of binlog.000001
 	Java      []string
 	Args      []string // further options
 }
@@ -51,7 +53,7 @@ func (m Maxwell) Start(ctx context.Context) (*JVM, error) {
 		"--replication_host=" + loopback, "--replication_port=" + itoa(m.Source.Port), "--replication_user=" + testbed.User, "--replication_password=" + testbed.Password,
 		"--schema_database=maxwell_" + m.Name, "--client_id=" + m.Name, "--replica_server_id=" + m.ReplicaID,
 		"--jdbc_options=" + jdbc, "--producer=kafka", "--kafka.bootstrap.servers=" + m.Brokers, "--kafka_topic=" + m.Name,
-		"--bootstrapper=none", "--init_position=binlog.000001:4:0", "--log_level=INFO",
+		"--bootstrapper=none", "--init_position=" + cmp.Or(m.Position, "binlog.000001:4") + ":0", "--log_level=INFO",
 	}, m.Args)
 	return start(filepath.Join(m.Dir, "maxwell-"+m.Name+".log"), m.Dir, args...)
 }

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"cdc/internal/testbed"
+)
+
+// partitions of each topic.
+const partitions = 4
+
+// kafka is the broker, started when it is first needed.
+func (b *bencher) kafka() (*testbed.Kafka, error) {
+	if b.broker != nil {
+		return b.broker, nil
+	}
+	k, err := testbed.LaunchKafka(b.ctx, testbed.Kafka43, testbed.KafkaOptions{
+		Heap: "512m", Partitions: partitions, Log: os.Stderr,
+		// What was counted goes at once: a run of a million rows is more than a gigabyte.
+		Properties: map[string]string{"log.segment.delete.delay.ms": "1000"},
+	})
+	b.broker = k
+	return k, err
+}
+
+// prefix makes up a prefix for topics.
+func (b *bencher) prefix() string {
+	b.topics++
+	return "bench" + strconv.Itoa(b.topics)
+}
+
+// pipeKafka measures `cdc run` into topics of their own.
+func pipeKafka(format, compression string) func(*bencher, line) error {
+	return func(b *bencher, l line) error {
+		k, err := b.kafka()
+		if err != nil {
+			return err
+		}
+		return b.measure(l, func(profile string) (job, error) {
+			t, err := b.ourTopics(k)
+			if err != nil {
+				return job{}, err
+			}
+			return b.pipeline(kafkaSink(k, t.prefix, format, compression), func() error {
+				return errors.Join(t.complete(b.ctx, b.expected(format)), t.remove(b.ctx))
+			})(profile)
+		})
+	}
+}
+
+func kafkaSink(k *testbed.Kafka, prefix, format, compression string) string {
+	return fmt.Sprintf("kafka: {brokers: [%q], topic: %q, format: %s, compression: %s}", k.Brokers()[0], prefix+".{database}.{table}", format, compression)
+}
+
+// topics are those of one run.
+type topics struct {
+	k      *testbed.Kafka
+	client *kafka.Client
+	prefix string
+	names  []string
+}
+
+// ourTopics makes the two topics of the workload, so that no run has to.
+func (b *bencher) ourTopics(k *testbed.Kafka) (*topics, error) {
+	prefix := b.prefix()
+	return makeTopics(b.ctx, k, prefix, prefix+".bench.narrow", prefix+".bench.mixed")
+}
+
+func makeTopics(ctx context.Context, k *testbed.Kafka, prefix string, names ...string) (*topics, error) {
+	for _, name := range names {
+		if err := k.CreateTopic(ctx, name, partitions); err != nil {
+			return nil, err
+		}
+	}
+	return &topics{k: k, client: k.Client(), prefix: prefix, names: names}, nil
+}
+
+// records is how many there are, from one question to the broker.
+func (t *topics) records(ctx context.Context) (int, error) {
+	ask := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
+	for _, name := range t.names {
+		for p := range partitions {
+			ask.Topics[name] = append(ask.Topics[name], kafka.LastOffsetOf(p))
+		}
+	}
+	answer, err := t.client.ListOffsets(ctx, ask)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, all := range answer.Topics {
+		for _, p := range all {
+			if p.Error != nil {
+				return 0, p.Error
+			}
+			n += int(p.LastOffset)
+		}
+	}
+	return n, nil
+}
+
+// complete is an error where there are not so many records.
+func (t *topics) complete(ctx context.Context, want int) error {
+	n, err := t.records(ctx)
+	if err == nil && n != want {
+		err = fmt.Errorf("the topics hold %d records, %d were to come", n, want)
+	}
+	return err
+}
+
+func (t *topics) remove(ctx context.Context) error {
+	var errs []error
+	for _, name := range t.names {
+		errs = append(errs, t.k.DeleteTopic(ctx, name))
+	}
+	return errors.Join(errs...)
+}
+
+// expected is how many records the workload becomes: in the debezium format each delete has a tombstone.
+func (b *bencher) expected(format string) int {
+	if format != "debezium" {
+		return b.rows
+	}
+	if b.deleted < 0 {
+		b.deleted = newWorkload(b.rows).deletes()
+	}
+	return b.rows + b.deleted
+}
+
+// latencyKafka is latency to a consumer that reads one topic with one partition.
+func (b *bencher) latencyKafka() error {
+	k, err := b.kafka()
+	if err != nil {
+		return err
+	}
+	return b.latency("a record that a consumer has, from `cdc run`, debezium, lz4", 25*time.Millisecond, func(ctx context.Context, seen func([]byte)) (func(), error) {
+		dir, err := os.MkdirTemp(b.dir, "latency-")
+		if err != nil {
+			return nil, err
+		}
+		t := &topics{k: k, names: []string{b.prefix() + ".lat.t"}}
+		if err := k.CreateTopic(ctx, t.names[0], 1); err != nil {
+			return nil, err
+		}
+		sink := fmt.Sprintf("kafka: {brokers: [%q], topic: %q, format: debezium, compression: lz4}", k.Brokers()[0], t.names[0])
+		config, err := b.config(dir, sink, "lat.t", "now", "")
+		if err != nil {
+			return nil, err
+		}
+		cmd := b.command("run", config, "--log-level", "error")
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		consumer, err := kafka.DialLeader(ctx, "tcp", k.Brokers()[0], t.names[0], 0)
+		if err != nil {
+			end(cmd)
+			return nil, err
+		}
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			for {
+				batch := consumer.ReadBatchWith(kafka.ReadBatchConfig{MinBytes: 1, MaxBytes: 4 << 20, MaxWait: time.Second})
+				for {
+					m, err := batch.ReadMessage()
+					if err != nil {
+						break
+					}
+					seen(m.Value)
+				}
+				if err := batch.Close(); err != nil && strings.Contains(err.Error(), "closed") {
+					return
+				}
+				if ctx.Err() != nil {
+					return
+				}
+			}
+		}()
+		return func() {
+			end(cmd)
+			consumer.Close()
+			<-read
+			_ = t.remove(ctx) // the broker ends soon
+		}, nil
+	})
+}
