@@ -88,7 +88,9 @@ func (p *topicPipe) refuted(t *testing.T, l *ledger.Ledger) {
 		return find("later record of a row", func(j int) bool { return j > i && same(i, j) })
 	}
 	first := find("row with two records", func(i int) bool {
-		return op(i, "c") && slices.ContainsFunc(all[i+1:], func(m kafka.Message) bool { return m.Topic == all[i].Topic && bytes.Equal(m.Key, all[i].Key) && m.Value != nil })
+		return op(i, "c") && slices.ContainsFunc(all[i+1:], func(m kafka.Message) bool {
+			return m.Topic == all[i].Topic && bytes.Equal(m.Key, all[i].Key) && m.Value != nil
+		})
 	})
 	without := func(i int) []kafka.Message { return slices.Delete(slices.Clone(all), i, i+1) }
 	swapped := slices.Clone(all)

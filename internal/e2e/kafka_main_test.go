@@ -75,12 +75,12 @@ func (p *topicPipe) once(t testing.TB, l *ledger.Ledger) {
 	}
 }
 
-// kafkaKinds are the brokers of the long tests.
-func kafkaKinds(t testing.TB) []testbed.KafkaKind {
+// kafkaKinds are the brokers of a long test.
+func kafkaKinds(t testing.TB, otherwise ...testbed.KafkaKind) []testbed.KafkaKind {
 	t.Helper()
 	v := os.Getenv("CDC_KAFKA")
 	if v == "" {
-		return testbed.KafkaKinds()
+		return otherwise
 	}
 	var out []testbed.KafkaKind
 	for _, n := range strings.Split(v, ",") {
