@@ -91,6 +91,18 @@ type Heart interface {
 	Heartbeat(o *Out, pos event.Position, now int64) error
 }
 
+// StatementOffset is where the statement of a batch with DDL stands in its file; where that is not known, where its transaction begins.
+func StatementOffset(b *event.Batch) uint64 {
+	if len(b.Txns) == 0 {
+		return 0
+	}
+	t := &b.Txns[0]
+	if e := b.DDL.Entries; len(e) > 0 && e[0].File == t.File && e[0].Offset != 0 {
+		return e[0].Offset
+	}
+	return t.Off
+}
+
 // Kind is the kind of cell that holds the values of a column: what a source hands over, and an encoder expects besides Absent and Null.
 // JSON columns hold a JSONBinary mostly, and may hold a JSONDiff.
 func Kind(c *schemas.Column) event.Kind {

@@ -26,7 +26,7 @@ func FuzzEscaped(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		text, err := jsonbin.AppendText(nil, doc, jsonbin.MaxText)
-		escaped, failed := jsonbin.AppendEscaped([]byte("x"), doc, jsonbin.MaxText, true)
+		escaped, failed := jsonbin.AppendEscapedCompact([]byte("x"), doc, jsonbin.MaxText)
 		if checked := jsonbin.Check(doc); checked == nil && (err != nil || failed != nil) {
 			t.Fatalf("%x passed and has no text: %v, %v", doc, err, failed)
 		}
@@ -36,26 +36,26 @@ func FuzzEscaped(f *testing.F) {
 		if err != nil || failed != nil {
 			return
 		}
-		same := func(escaped []byte) {
+		same := func(escaped, text []byte) {
 			t.Helper()
 			var back string
 			if err := json.Unmarshal([]byte(`"`+string(escaped)+`"`), &back); err != nil || back != string(text) {
 				t.Fatalf("%x: %s reads back as %q, %v; want %q", doc, escaped, back, err, text)
 			}
 		}
-		same(escaped[1:])
-		if bytes.ContainsFunc(escaped, func(r rune) bool { return r > 0xffff }) {
-			t.Fatalf("%x: %s has characters beyond U+FFFF", doc, escaped)
-		}
-		escaped, failed = jsonbin.AppendEscaped(nil, doc, jsonbin.MaxText, false)
-		if failed != nil {
-			t.Fatalf("%x: %v", doc, failed)
-		}
-		same(escaped)
 		compact, err := jsonbin.AppendCompact(nil, doc, jsonbin.MaxText)
 		var shorter bytes.Buffer
 		if e := json.Compact(&shorter, text); e != nil || err != nil || !bytes.Equal(compact, shorter.Bytes()) {
 			t.Fatalf("%x: %s, want %s (%v, %v)", doc, compact, &shorter, err, e)
 		}
+		same(escaped[1:], compact)
+		if bytes.ContainsFunc(escaped, func(r rune) bool { return r > 0xffff }) {
+			t.Fatalf("%x: %s has characters beyond U+FFFF", doc, escaped)
+		}
+		escaped, failed = jsonbin.AppendEscaped(nil, doc, jsonbin.MaxText)
+		if failed != nil {
+			t.Fatalf("%x: %v", doc, failed)
+		}
+		same(escaped, text)
 	})
 }

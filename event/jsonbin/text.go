@@ -67,14 +67,17 @@ func AppendCompact(dst, doc []byte, limit int) ([]byte, error) {
 	return write(dst, doc, limit, writer{quote: `"`, colon: `":`, comma: ",", growth: growth})
 }
 
-// AppendEscaped appends the same text as it stands inside a JSON string, without the quotes around it: quotes and backslashes have a backslash
-// in front, and with surrogates characters beyond U+FFFF are two escapes, \uD83D\uDE00.
-func AppendEscaped(dst, doc []byte, limit int, surrogates bool) ([]byte, error) {
-	wide := byte(0xff) // no byte of UTF-8
-	if surrogates {
-		wide = 0xf0
-	}
-	return write(dst, doc, limit, writer{quote: `\"`, colon: `\": `, comma: ", ", growth: 2 * growth, escaped: true, wide: wide})
+// AppendEscaped appends the text as it stands inside a JSON string, without the quotes around it: quotes and backslashes have a backslash in
+// front.
+func AppendEscaped(dst, doc []byte, limit int) ([]byte, error) {
+	const none = 0xff // no byte of UTF-8
+	return write(dst, doc, limit, writer{quote: `\"`, colon: `\": `, comma: ", ", growth: 2 * growth, escaped: true, wide: none})
+}
+
+// AppendEscapedCompact is AppendEscaped without the spaces behind commas and colons, and with characters beyond U+FFFF as two escapes,
+// \uD83D\uDE00.
+func AppendEscapedCompact(dst, doc []byte, limit int) ([]byte, error) {
+	return write(dst, doc, limit, writer{quote: `\"`, colon: `\":`, comma: ",", growth: 2 * growth, escaped: true, wide: 0xf0})
 }
 
 func write(dst, doc []byte, limit int, w writer) ([]byte, error) {

@@ -223,8 +223,13 @@ func javaTypes(t *schemas.Table, row, fill []batchtest.Value) map[string]any {
 			n = 93
 		case schemas.Char, schemas.UUID, schemas.INET4, schemas.INET6:
 			n = 1
-		case schemas.VarChar, schemas.Year, schemas.JSON:
+		case schemas.VarChar, schemas.Year:
 			n = 12
+		case schemas.JSON:
+			n = 12
+			if v.Kind == event.Null {
+				n = 1111
+			}
 		case schemas.TinyText, schemas.Text, schemas.MediumText, schemas.LongText:
 			n = 2005
 		case schemas.Binary, schemas.VarBinary, schemas.TinyBlob, schemas.Blob, schemas.MediumBlob, schemas.LongBlob, schemas.Geometry:

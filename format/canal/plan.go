@@ -65,7 +65,7 @@ func (e *Encoder) planOf(t *schemas.Table) *plan {
 		*c = column{def: def, kind: format.Kind(def), fsp: min(def.Fsp, 6)}
 		c.key = jsonenc.MakeKey(jsonenc.AppendText(nil, def.Name))
 		c.javaType()
-		p.odd = p.odd || c.limit != 0 || c.kind == event.SetBits
+		p.odd = p.odd || c.limit != 0 || c.kind == event.SetBits || c.kind == event.JSON
 		p.types = jsonenc.AppendText(c.key.Append(p.types), def.ColumnType())
 		p.sql = jsonenc.AppendInt(c.key.Append(p.sql), int64(c.sql))
 	}
@@ -144,13 +144,15 @@ func (c *column) javaType() {
 	}
 }
 
-// sqlType is what sqlType says of a value of the column. Of a NULL in a SET, Canal does not know that it is none of the types of bytes.
+// sqlType is what sqlType says of a value of the column. Of a NULL in a SET or a JSON column, Canal says what the type of the bytes would be.
 func (c *column) sqlType(v event.Cell) int16 {
 	switch {
 	case c.limit != 0 && v.Kind() == event.Uint && v.Uint64() > c.limit:
 		return c.wide
 	case c.kind == event.SetBits && v.IsNull():
 		return typeBLOB
+	case c.kind == event.JSON && v.IsNull():
+		return typeOther
 	}
 	return c.sql
 }

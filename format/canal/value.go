@@ -22,7 +22,7 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 			return append(dst, "null"...), nil
 		case event.JSONBinary:
 			if col.kind == event.JSON {
-				out, err := jsonbin.AppendEscaped(append(dst, '"'), row.Bytes(c), jsonbin.MaxText, false)
+				out, err := jsonbin.AppendEscaped(append(dst, '"'), row.Bytes(c), jsonbin.MaxText)
 				if err != nil {
 					return dst, fault.New(fault.FormatValue, "column %s: %w", col.def.Name, err)
 				}

@@ -1,6 +1,8 @@
 package debezium
 
 import (
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,31 +15,92 @@ import (
 // ddlSchemas are the inline schemas of messages of the schema change topic, made when the first one is needed.
 type ddlSchemas struct{ key, value []byte }
 
-// DDL appends the message of the schema change topic for a batch with DDL: its key is the database, its value names the statement and the
-// tables as they are after it. Statements that touch no table's columns, and those of temporary tables, have none.
+// DDL appends the messages of the schema change topic for a batch with DDL: their key is the database, their value names the statement and the
+// tables as they are after it. A DROP TABLE has a message for each table. Statements that touch no table's columns, those of temporary tables,
+// and TRUNCATE have none.
 func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 	d := b.DDL
-	if d == nil || d.Temporary || d.Kind == schemas.OtherDDL {
+	if d == nil || d.Temporary || d.Kind == schemas.OtherDDL || d.Kind == schemas.TruncateTable {
 		return nil
 	}
-	database := d.Database
+	if e.o.Schemas && e.schemas.value == nil {
+		e.schemas = e.makeDDLSchemas()
+	}
+	m := schemaChange{database: d.Database, ddl: d.Text}
 	var names []string
 	for _, n := range d.Names {
 		if n.Table != "" {
 			names = append(names, n.Table)
 		}
 	}
+	if d.Kind == schemas.RenameTables && len(names) > 1 { // the new name of each
+		for i := range len(names) / 2 {
+			names[i] = names[2*i+1]
+		}
+		names = names[:len(names)/2]
+	}
 	if len(d.Names) > 0 {
-		database = d.Names[0].Database
+		m.database = d.Names[0].Database
 	}
-	db := jsonenc.AppendSurrogateText(nil, database)
-	table := []byte("null")
+	m.table = []byte("null")
 	if len(names) > 0 {
-		table = jsonenc.AppendSurrogateText(nil, strings.Join(names, ","))
+		m.table = jsonenc.AppendSurrogateText(nil, strings.Join(names, ","))
 	}
-	if e.o.Schemas && e.schemas.value == nil {
-		e.schemas = e.makeDDLSchemas()
+	if len(b.Txns) > 0 {
+		t := &b.Txns[0]
+		m.id = identify(t).ofStatement()
+		m.at, m.pos = pickTime(b.Received, t.Commit), format.StatementOffset(b)
 	}
+	switch {
+	case d.Kind == schemas.CreateIndex && !keysChanged(d):
+		m.table = []byte(`""`) // an index is no part of what these messages say of a table
+	case d.Kind == schemas.DropTables && len(names) > 0:
+		for _, n := range d.Names {
+			m.ddl = dropped(d.Text) + backQuoted(n.Database) + "." + backQuoted(n.Table)
+			m.changes = appendTableChange(m.changes[:0], "DROP", n, nil)
+			e.schemaChange(o, &m)
+		}
+		return nil
+	default:
+		m.changes = appendTableChanges(m.changes, d)
+	}
+	e.schemaChange(o, &m)
+	return nil
+}
+
+// keysChanged reports that a statement gave a table another key for its records.
+func keysChanged(d *schemas.DDL) bool {
+	for i := range d.Entries {
+		if n := &d.Entries[i]; n.Kind == schemas.PutTable && (i >= len(d.Before) || d.Before[i] == nil || !slices.Equal(format.KeyColumns(d.Before[i]), format.KeyColumns(n.Table))) {
+			return true
+		}
+	}
+	return false
+}
+
+var dropIfExists = regexp.MustCompile(`(?i)^\s*DROP\s+TABLES?\s+IF\s+EXISTS\b`)
+
+// dropped begins the statement that drops one of the tables of a statement.
+func dropped(text string) string {
+	if dropIfExists.MatchString(text) {
+		return "DROP TABLE IF EXISTS "
+	}
+	return "DROP TABLE "
+}
+
+// schemaChange is a message of the schema change topic.
+type schemaChange struct {
+	id       identity
+	pos      uint64
+	at       int64 // when it was read, microseconds since 1970
+	database string
+	table    []byte // the tables that the statement names, as JSON
+	ddl      string
+	changes  []byte // the elements of tableChanges
+}
+
+func (e *Encoder) schemaChange(o *format.Out, m *schemaChange) {
+	db := jsonenc.AppendSurrogateText(nil, m.database)
 	rec := format.Rec{Role: format.SchemaChange, Change: -1}
 	buf := o.Buf
 	if e.o.Keys {
@@ -52,19 +115,13 @@ func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 	rec.Value.Start = len(buf)
 	buf = append(buf, e.schemas.value...)
 	buf = append(buf, `{"source":`...)
-	var txn event.Txn
-	if len(b.Txns) > 0 {
-		txn = b.Txns[0]
-	}
-	buf = e.sourceHead(buf, identify(&txn), "false", db, table)
-	buf = jsonenc.AppendUint(buf, txn.Off)
-	buf = appendThread(append(buf, `,"row":0,"thread":`...), txn.Thread)
-	buf = append(buf, `,"query":null},"ts_ms":`...)
-	buf = jsonenc.AppendInt(buf, floorDiv(pickTime(b.Received, txn.Commit), 1000))
+	buf = e.sourceHead(buf, m.id, "false", db, m.table)
+	buf = jsonenc.AppendUint(buf, m.pos)
+	buf = append(buf, `,"row":0,"thread":null,"query":null},"ts_ms":`...)
+	buf = jsonenc.AppendInt(buf, floorDiv(m.at, 1000))
 	buf = append(append(buf, `,"databaseName":`...), db...)
-	buf = jsonenc.AppendSurrogateText(append(buf, `,"schemaName":null,"ddl":`...), d.Text)
-	buf = append(buf, `,"tableChanges":[`...)
-	buf = appendTableChanges(buf, d)
+	buf = jsonenc.AppendSurrogateText(append(buf, `,"schemaName":null,"ddl":`...), m.ddl)
+	buf = append(append(buf, `,"tableChanges":[`...), m.changes...)
 	buf = append(buf, ']', '}')
 	if e.o.Schemas {
 		buf = append(buf, '}')
@@ -72,7 +129,6 @@ func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 	rec.Value.End = len(buf)
 	o.Buf = buf
 	o.Recs = append(o.Recs, rec)
-	return nil
 }
 
 // pickTime takes the commit time for a message that must have a time, from a source without a clock.
@@ -83,37 +139,48 @@ func pickTime(received, commit int64) int64 {
 	return commit
 }
 
+// appendTableChanges appends what became of each table. A rename is a change of the new one.
 func appendTableChanges(dst []byte, d *schemas.DDL) []byte {
-	first := true
+	start := len(dst)
 	for i := range d.Entries {
 		n := &d.Entries[i]
 		var typ string
-		switch n.Kind {
-		case schemas.PutTable:
+		switch {
+		case n.Kind == schemas.PutTable && d.Kind == schemas.CreateTable:
+			typ = "CREATE"
+		case n.Kind == schemas.PutTable:
 			typ = "ALTER"
-			if d.Kind == schemas.CreateTable {
-				typ = "CREATE"
-			}
-		case schemas.DropTable:
+		case n.Kind == schemas.DropTable && renamed(d, i):
+			continue
+		case n.Kind == schemas.DropTable:
 			typ = "DROP"
 		default:
 			continue
 		}
-		if !first {
+		if len(dst) > start {
 			dst = append(dst, ',')
 		}
-		first = false
-		dst = append(append(append(dst, `{"type":"`...), typ...), `","id":`...)
-		dst = jsonenc.AppendSurrogateText(dst, doubleQuoted(n.Name.Database)+"."+doubleQuoted(n.Name.Table))
-		dst = append(dst, `,"table":`...)
-		if n.Table == nil || n.Kind == schemas.DropTable {
-			dst = append(dst, "null}"...)
-			continue
-		}
-		dst = append(appendTable(dst, n.Table), '}')
+		dst = appendTableChange(dst, typ, n.Name, n.Table)
 	}
 	return dst
 }
+
+// renamed reports that entry i, which drops a table, is the first half of a rename: the next one puts it under another name.
+func renamed(d *schemas.DDL, i int) bool {
+	return (d.Kind == schemas.RenameTables || d.Kind == schemas.AlterTable) && i+1 < len(d.Entries) && d.Entries[i+1].Kind == schemas.PutTable
+}
+
+func appendTableChange(dst []byte, typ string, n schemas.Name, t *schemas.Table) []byte {
+	dst = append(append(append(dst, `{"type":"`...), typ...), `","id":`...)
+	dst = jsonenc.AppendSurrogateText(dst, doubleQuoted(n.Database)+"."+doubleQuoted(n.Table))
+	dst = append(dst, `,"table":`...)
+	if t == nil || typ == "DROP" {
+		return append(dst, "null}"...)
+	}
+	return append(appendTable(dst, t), '}')
+}
+
+func backQuoted(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
 
 // doubleQuoted quotes an identifier as Debezium's TableId.toDoubleQuotedString does.
 func doubleQuoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
@@ -260,12 +327,8 @@ func typeLength(c *schemas.Column) (length, scale int) {
 		}
 	case schemas.Enum:
 		return 1, -1
-	case schemas.Set: // the longest text that a value can have
-		n := max(len(c.Members)-1, 0)
-		for _, m := range c.Members {
-			n += len([]rune(m))
-		}
-		return n, -1
+	case schemas.Set: // as if each member had one character
+		return max(2*len(c.Members)-1, 0), -1
 	}
 	return -1, -1
 }

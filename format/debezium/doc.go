@@ -4,8 +4,8 @@
 // A message is the envelope before, after, source, transaction, op, ts_ms, ts_us, ts_ns; its key is the object of the primary key's columns.
 // With Options.Schemas both are wrapped as {"schema":...,"payload":...}. op is c, u, d, r (a row of a snapshot) or t (TRUNCATE). A delete is
 // followed by a tombstone. A change of the primary key is a delete under the old key, its tombstone, and a create under the new one; Rec.Peer
-// of each holds the other key, which Debezium names in the headers __debezium.newkey and __debezium.oldkey. DDL statements become messages of
-// the schema change topic.
+// of each holds the other key, without a schema, which Debezium names in the headers __debezium.newkey and __debezium.oldkey. DDL statements
+// become messages of the schema change topic, a DROP TABLE one for each table; TRUNCATE has none there, being a change of its table.
 //
 // The modes are Debezium's, with its names and defaults. Where Debezium writes something that the row does not hold, this package does not,
 // and an option says what happens instead:
@@ -18,6 +18,9 @@
 //   - NULL in a column with a default becomes the default there and stays null here, for which reason the inline schema names no defaults;
 //   - YEAR 0 becomes 1900 there and is 0 here; a comma in an ENUM value gets a backslash there and none here;
 //   - a delete of a table without a key has no tombstone here: it would be a record of nothing;
+//   - numbers, dates and binary values in a JSON document are spelled as the server prints them, without the spaces that it prints between; in
+//     Debezium's stream, not in its snapshots, doubles have all digits of their binary fraction and negative times are wrong;
+//   - types are those of the server: of BOOLEAN, NUMERIC and utf8 in a statement Debezium's stream, not its snapshots, keeps the word;
 //   - TRUNCATE is left out there by default (skipped.operations=t), and is written here, see Options.Skipped;
 //   - partial updates of JSON documents are an error here: Debezium cannot be used with them.
 //

@@ -15,6 +15,7 @@ type Encoder struct {
 	head       []byte // `{"version":...,"connector":...,"name":...,"ts_ms":`
 	source     source
 	tail       tail
+	scratch    []byte
 	marks      []int // where the columns of the last image begin in the buffer, and where it ends
 	txn        counts
 	schemas    ddlSchemas
@@ -134,10 +135,19 @@ func (e *Encoder) rekey(r record, before, after event.Row) error {
 		return err
 	}
 	for i := first; i < n; i++ {
-		r.o.Recs[i].Peer = k
+		r.o.Recs[i].Peer = r.p.bare(k)
 	}
-	r.o.Recs[n].Peer = old
+	r.o.Recs[n].Peer = r.p.bare(old)
 	return nil
+}
+
+// bare is a key without its inline schema, as headers have it.
+func (p *plan) bare(key format.Span) format.Span {
+	if n := len(p.key); n > 0 {
+		key.Start += n
+		key.End--
+	}
+	return key
 }
 
 func (e *Encoder) tombstone(r record, key format.Span) {

@@ -20,6 +20,13 @@ func identify(t *event.Txn) identity {
 	return identity{gtid: t.GTID, file: t.File, off: t.Off, at: sourceTime(t), serverID: t.ServerID, thread: t.Thread}
 }
 
+// ofStatement is what the source block of a statement says, be it a TRUNCATE or of the schema change topic: no thread, and whole milliseconds.
+func (id identity) ofStatement() identity {
+	id.thread = 0
+	id.at = 1000 * floorDiv(id.at, 1000)
+	return id
+}
+
 // sourceTime is the commit time where the transaction began, microseconds since 1970.
 func sourceTime(t *event.Txn) int64 {
 	if t.Original != 0 {
@@ -43,6 +50,9 @@ func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byt
 	t := &b.Txns[g.Txn]
 	s := &e.source
 	id := identify(t)
+	if c.Op == event.Truncate {
+		id = id.ofStatement()
+	}
 	read := c.Op == event.Read
 	if id != s.txn || p != s.plan || read != s.read {
 		s.build(e, id, p, read)

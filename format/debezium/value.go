@@ -101,7 +101,7 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 			return append(dst, "null"...), nil
 		case event.JSONBinary:
 			if col.conv == convJSON {
-				out, err := jsonbin.AppendEscaped(append(dst, '"'), row.Bytes(c), jsonbin.MaxText, true)
+				out, err := jsonbin.AppendEscapedCompact(append(dst, '"'), row.Bytes(c), jsonbin.MaxText)
 				if err != nil {
 					return dst, fault.New(fault.FormatValue, "column %s: %w", col.def.Name, err)
 				}
@@ -135,10 +135,11 @@ func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([
 		}
 		return e.invalidText(dst, col, s)
 	case convJSON:
-		if out, ok := jsonenc.AppendSurrogates(dst, row.Bytes(c)); ok {
+		e.scratch = format.AppendCompact(e.scratch[:0], row.Bytes(c))
+		if out, ok := jsonenc.AppendSurrogates(dst, e.scratch); ok {
 			return out, nil
 		}
-		return e.invalidText(dst, col, row.Bytes(c))
+		return e.invalidText(dst, col, e.scratch)
 	case convDecimalPrecise:
 		if out, ok := jsonenc.AppendUnscaled(dst, row.Bytes(c), int(col.scale)); ok {
 			return out, nil
@@ -233,7 +234,7 @@ func (e *Encoder) date(dst []byte, col *column, c event.Cell) ([]byte, error) {
 	}
 	v := jsonenc.CivilOf(micros)
 	fsp := int(col.fsp)
-	if col.conv == convISODateTime || !ok {
+	if col.conv == convISODateTime {
 		fsp = jsonenc.Digits(v.Micro)
 	}
 	dst = append(dst, '"')

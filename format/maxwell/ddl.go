@@ -10,10 +10,10 @@ import (
 )
 
 // DDL appends a message for each table or database that a statement made, changed or dropped, where output_ddl asks for them. A statement that
-// the schema history could not follow has none.
+// the schema history could not follow has none, nor have CREATE INDEX and DROP INDEX.
 func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 	d := b.DDL
-	if !e.o.DDL || d == nil || d.Temporary {
+	if !e.o.DDL || d == nil || d.Temporary || d.Kind == schemas.CreateIndex || d.Kind == schemas.DropIndex {
 		return nil
 	}
 	for i := 0; i < len(d.Entries); i++ {
@@ -111,10 +111,10 @@ func (m *message) end() {
 	if len(m.b.Txns) > 0 {
 		t = m.b.Txns[0]
 	}
-	dst := jsonenc.AppendInt(append(m.dst, `,"ts":`...), floorDiv(t.Commit, 1000))
+	dst := jsonenc.AppendInt(append(m.dst, `,"ts":`...), 1000*floorDiv(t.Commit, 1e6)) // of the second, in milliseconds
 	dst = jsonenc.AppendText(append(dst, `,"sql":`...), m.b.DDL.Text)
 	if m.e.o.Position {
-		dst = jsonenc.AppendText(append(dst, `,"position":`...), t.File+":"+strconv.FormatUint(t.Off, 10))
+		dst = jsonenc.AppendText(append(dst, `,"position":`...), t.File+":"+strconv.FormatUint(format.StatementOffset(m.b), 10))
 	}
 	if m.e.o.GTID {
 		dst = appendGTID(dst, t.GTID)

@@ -64,7 +64,7 @@ func TestDDL(t *testing.T) {
 			r := &out.Recs[i]
 			decode(t, out.Bytes(r.Key))
 			decode(t, out.Bytes(r.Value))
-			w += `,"ts":1704164645132,"sql":"` + s.sql + `","position":"` + x.File + ":" + string(appendUint(x.Off)) + `","gtid":"` + x.GTID.String() + `"}`
+			w += `,"ts":1704164645000,"sql":"` + s.sql + `","position":"` + x.File + ":" + string(appendUint(x.Off)) + `","gtid":"` + x.GTID.String() + `"}`
 			if got := string(out.Bytes(r.Value)); got != w || r.Role != format.SchemaChange || r.Change != -1 {
 				t.Errorf("%s:\n%s\nwant\n%s", s.sql, got, w)
 			}

@@ -254,15 +254,20 @@ func (e *Encoder) image(dst []byte, p *plan, row, fill event.Row) ([]byte, error
 				continue
 			}
 		}
-		if c.Kind() == event.Null && !e.nulls {
+		col := &p.columns[i]
+		if !e.nulls && e.null(col, c) {
 			continue
 		}
-		col := &p.columns[i]
 		if dst, err = e.value(col.key.Append(dst), col, from, c); err != nil {
 			return dst, err
 		}
 	}
 	return object(dst, start), nil
+}
+
+// null reports a value that is written as null.
+func (e *Encoder) null(col *column, c event.Cell) bool {
+	return c.Kind() == event.Null || e.o.NullZero && zeroDate(col, c)
 }
 
 // changed appends what an update changed, as it was before, and nothing where that is nothing.
@@ -279,10 +284,10 @@ func (e *Encoder) changed(dst []byte, p *plan, before, after event.Row) ([]byte,
 			continue
 		}
 		differs = true
-		if c.Kind() == event.Null && !e.nulls {
+		col := &p.columns[i]
+		if !e.nulls && e.null(col, c) {
 			continue
 		}
-		col := &p.columns[i]
 		if dst, err = e.value(col.key.Append(dst), col, before, c); err != nil {
 			return dst, err
 		}

@@ -80,17 +80,24 @@ func (e *Encoder) invalidText(dst []byte, col *column, s []byte) ([]byte, error)
 		Hint("repair the row on the source, or set invalid_text: replace, or use format plain, which keeps the bytes")
 }
 
+// zeroDate reports a date that is no day of the calendar.
+func zeroDate(col *column, c event.Cell) bool {
+	switch {
+	case c.Kind() != col.kind:
+		return false
+	case col.kind == event.Timestamp:
+		return c.Flags()&event.ZeroTime != 0
+	case col.kind == event.Date || col.kind == event.DateTime:
+		_, ok := jsonenc.Days(c.Civil())
+		return !ok
+	}
+	return false
+}
+
 // date appends a DATE, DATETIME or TIMESTAMP (in UTC).
 func (e *Encoder) date(dst []byte, col *column, c event.Cell) []byte {
-	if e.o.NullZero {
-		zero := c.Flags()&event.ZeroTime != 0
-		if col.kind != event.Timestamp {
-			_, ok := jsonenc.Days(c.Civil())
-			zero = !ok
-		}
-		if zero {
-			return append(dst, "null"...)
-		}
+	if e.o.NullZero && zeroDate(col, c) {
+		return append(dst, "null"...)
 	}
 	dst = append(dst, '"')
 	switch {
@@ -167,21 +174,7 @@ func document(dst []byte, col *column, s []byte) ([]byte, error) {
 	if len(s) == 0 || !utf8.Valid(s) {
 		return dst, fault.New(fault.FormatValue, "column %s: the document is not text in UTF-8", col.def.Name)
 	}
-	done, quoted := 0, false
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++ // only within quotes
-		case '"':
-			quoted = !quoted
-		case ' ':
-			if !quoted {
-				dst = append(dst, s[done:i]...)
-				done = i + 1
-			}
-		}
-	}
-	return append(dst, s[done:]...), nil
+	return format.AppendCompact(dst, s), nil
 }
 
 // special appends the types that are rare, from their bytes.

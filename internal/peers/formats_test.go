@@ -122,7 +122,7 @@ func (d *differ) report(place, path string, ours, peer any) {
 	found := false
 	for k := range d.known {
 		table, where, _ := strings.Cut(k, " ")
-		if (table == "*" || table == place) && strings.HasPrefix(path, where) {
+		if (table == place || table == "*" || table == "ddl:*" && strings.HasPrefix(place, "ddl:")) && strings.HasPrefix(path, where) {
 			d.used[k], found = true, true
 		}
 	}
@@ -190,6 +190,29 @@ func (d *differ) records(place string, ours, peer []golden.Record) {
 				d.bytes++
 			}
 		}
+	}
+}
+
+// statements compares messages of DDL, in their order. The place of each is "ddl TABLE".
+func (d *differ) statements(ours, peer []golden.Record) {
+	for i := range max(len(ours), len(peer)) {
+		var m struct {
+			Table, Database, DatabaseName string
+			Source, Payload               struct {
+				Table  string
+				Source struct{ Table string }
+			}
+		}
+		var o, p []golden.Record
+		if i < len(ours) {
+			o = ours[i : i+1]
+			_ = json.Unmarshal(o[0].Value, &m)
+		}
+		if i < len(peer) {
+			p = peer[i : i+1]
+			_ = json.Unmarshal(p[0].Value, &m)
+		}
+		d.records("ddl:"+m.Table+m.Source.Table+m.Payload.Source.Table, o, p)
 	}
 }
 
