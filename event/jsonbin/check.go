@@ -3,7 +3,8 @@ package jsonbin
 import (
 	"encoding/binary"
 	"math"
-	"unicode/utf8"
+
+	"cdc/schemas/charset"
 )
 
 // Check finds what AppendText would find malformed, without writing anything; a document that passes has a text. It is stricter in one thing:
@@ -25,8 +26,10 @@ type checker struct{ left int }
 func (c *checker) value(t byte, b []byte, depth int) bool {
 	var size int
 	switch t {
-	case smallObject, largeObject, smallArray, largeArray:
-		return c.container(b, t == largeObject || t == largeArray, t == smallObject || t == largeObject, depth)
+	case smallObject, smallArray:
+		return c.small(b, t == smallObject, depth)
+	case largeObject, largeArray:
+		return c.large(b, t == largeObject, depth)
 	case literal:
 		size = 1
 		if len(b) < 1 || b[0] > literalFalse {
@@ -49,7 +52,7 @@ func (c *checker) value(t byte, b []byte, depth int) bool {
 	case stringValue:
 		s, ok := varString(b)
 		size = len(s)
-		if !ok || !validUTF8(s) {
+		if !ok || !charset.ValidUTF8(s) {
 			return false
 		}
 	case opaqueValue:
@@ -70,20 +73,122 @@ func (c *checker) value(t byte, b []byte, depth int) bool {
 	return len(b) >= size && c.left >= 0
 }
 
-func (c *checker) container(b []byte, large, object bool, depth int) bool {
-	d, ok := open(b, large, object)
+// small checks a container of the small form, which is how nearly all documents are written: what its entries say most often is looked at here,
+// without the steps that container and value take.
+func (c *checker) small(b []byte, object bool, depth int) bool {
+	if len(b) < 4 || depth > maxDepth {
+		return false
+	}
+	count, size := int(binary.LittleEndian.Uint16(b)), int(binary.LittleEndian.Uint16(b[2:]))
+	values := 4
+	if object {
+		values += 4 * count
+	}
+	end := values + 3*count
+	if size > len(b) || end > size {
+		return false
+	}
+	b = b[:size]
+	left := c.left - end
+	if object {
+		if left = checkKeys(b, b[4:values], left); left < 0 {
+			return false
+		}
+	}
+	for entries := b[values:end]; len(entries) >= 3; entries = entries[3:] {
+		t, off := entries[0], int(entries[1])|int(entries[2])<<8
+		switch t {
+		case int16Value, uint16Value:
+			continue
+		case literal:
+			if entries[1] > literalFalse {
+				return false
+			}
+			continue
+		}
+		if off > len(b) {
+			return false
+		}
+		v := b[off:]
+		switch t {
+		case int32Value, uint32Value:
+			if len(v) < 4 {
+				return false
+			}
+		case int64Value, uint64Value:
+			if left -= 8; len(v) < 8 || left < 0 {
+				return false
+			}
+		case stringValue:
+			n := 0
+			if len(v) > 0 {
+				n = int(v[0])
+			}
+			if n < 0x80 && n < len(v) {
+				v = v[1 : 1+n]
+			} else {
+				var ok bool
+				if v, ok = varString(v); !ok {
+					return false
+				}
+			}
+			if left -= len(v); left < 0 || !charset.ValidUTF8(v) {
+				return false
+			}
+		default:
+			c.left = left
+			if !c.value(t, v, depth+1) {
+				return false
+			}
+			left = c.left
+		}
+	}
+	c.left = left
+	return left >= 0
+}
+
+// checkKeys takes the lengths of an object's keys from left, and gives -1 where a key is not well-formed. Keys stand one behind the other, and
+// where all of them are ASCII each is: they are looked at together.
+func checkKeys(b, entries []byte, left int) int {
+	first, next := -1, 0
+	for e := entries; len(e) >= 4; e = e[4:] {
+		off, n := int(binary.LittleEndian.Uint16(e)), int(binary.LittleEndian.Uint16(e[2:]))
+		if first < 0 {
+			first, next = off, off
+		}
+		if off != next || off+n > len(b) {
+			return checkEachKey(b, entries, left)
+		}
+		next += n
+	}
+	if first >= 0 && !charset.ValidASCII(b[first:next]) {
+		return checkEachKey(b, entries, left)
+	}
+	return left - (next - max(first, 0))
+}
+
+func checkEachKey(b, entries []byte, left int) int {
+	for ; len(entries) >= 4; entries = entries[4:] {
+		off, n := int(binary.LittleEndian.Uint16(entries)), int(binary.LittleEndian.Uint16(entries[2:]))
+		if off+n > len(b) || n > left || !charset.ValidUTF8(b[off:off+n]) {
+			return -1
+		}
+		left -= n
+	}
+	return left
+}
+
+// large checks a container of the large form.
+func (c *checker) large(b []byte, object bool, depth int) bool {
+	d, ok := open(b, true, object)
 	if !ok || depth > maxDepth {
 		return false
 	}
-	if large {
-		c.left -= d.values + 5*d.count
-	} else {
-		c.left -= d.values + 3*d.count
-	}
+	c.left -= d.values + 5*d.count
 	if object {
 		for i := range d.count {
 			key, ok := d.key(i)
-			if c.left -= len(key); !ok || c.left < 0 || !validUTF8(key) {
+			if c.left -= len(key); !ok || c.left < 0 || !charset.ValidUTF8(key) {
 				return false
 			}
 		}
@@ -95,22 +200,6 @@ func (c *checker) container(b []byte, large, object bool, depth int) bool {
 		}
 	}
 	return c.left >= 0
-}
-
-// validUTF8 looks at eight bytes at a time, as long as they are ASCII.
-func validUTF8(s []byte) bool {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		if binary.LittleEndian.Uint64(s[i:])&highBits != 0 {
-			return utf8.Valid(s[i:])
-		}
-	}
-	for ; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return utf8.Valid(s[i:])
-		}
-	}
-	return true
 }
 
 func validOpaque(t byte, b []byte) bool {

@@ -1,6 +1,10 @@
 package jsonbin
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
 
 // Decimals are groups of nine digits, four bytes each and big-endian, left and right of the point; what is left of nine digits takes as few
 // bytes as hold it. The first bit is inverted so that order of bytes is order of numbers; negative numbers are inverted altogether.
@@ -23,42 +27,46 @@ const maxDigits = 81
 // AppendDecimal appends the text of a DECIMAL as the server prints it; false if b holds more digits than it may. b is as long as DecimalBytes
 // says, and the precision is 1 to 81.
 func AppendDecimal(dst, b []byte, precision, scale uint8) ([]byte, bool) {
-	// Each digit has its place; zeros in front are left out at the end.
-	var buf [2 + maxDigits + 1]byte // sign, zero before the point, digits, point
+	start := len(dst)
+	dst = slices.Grow(dst, 2+maxDigits+1+8)[:start+2+maxDigits+1+8] // sign, zero before the point, digits, point, and what the last step writes too much
+	buf := dst[start:]
 	var mask uint32
 	if b[0]&0x80 == 0 {
 		mask = ^uint32(0)
 	}
 	sign := uint32(1) // taken out of the first group only
 	ok := true
-	at := 2
+	at := 0
+	if mask != 0 {
+		buf[at] = '-'
+		at++
+	}
 	left := precision - scale
+	first := at // where zeros in front are left out
 	if n := left % 9; n > 0 {
 		size := groupBytes[n]
 		v := group(b[:size], mask) ^ sign<<(8*size-1)
 		b, sign = b[size:], 0
 		ok = v < groupLimit[n]
-		putDigits(buf[at:], v, n)
-		at += int(n)
+		if v > 0 {
+			at += putShort(buf[at:], v)
+		}
 	}
 	for range left / 9 {
 		v := group(b[:4], mask) ^ sign<<31
 		b, sign = b[4:], 0
 		ok = ok && v < groupLimit[9]
-		putNine(buf[at:], v)
-		at += 9
+		switch {
+		case at > first:
+			putNine(buf[at:], v)
+			at += 9
+		case v > 0:
+			at += putShort(buf[at:], v)
+		}
 	}
-	from := 2
-	for from < at-1 && buf[from] == '0' {
-		from++
-	}
-	if left == 0 {
-		from = 1
-		buf[from] = '0'
-	}
-	if mask != 0 {
-		from--
-		buf[from] = '-'
+	if at == first {
+		buf[at] = '0'
+		at++
 	}
 	if scale > 0 {
 		buf[at] = '.'
@@ -74,11 +82,38 @@ func AppendDecimal(dst, b []byte, precision, scale uint8) ([]byte, bool) {
 			size := groupBytes[n]
 			v := group(b[:size], mask) ^ sign<<(8*size-1)
 			ok = ok && v < groupLimit[n]
-			putDigits(buf[at:], v, n)
+			binary.LittleEndian.PutUint64(buf[at:], (eight(v%1e8)+zeros)>>(8*(8-n)))
 			at += int(n)
 		}
 	}
-	return append(dst, buf[from:at]...), ok
+	return dst[:start+at], ok
+}
+
+// zeros are eight digits 0.
+const zeros = 0x3030303030303030
+
+// eight are the eight digits of v, below 10^8, as numbers, the first in the lowest byte. All are made at once: halves of four digits by one
+// division, then pairs and digits by multiplications of each part of the word.
+func eight(v uint32) uint64 {
+	high := v / 10000
+	x := uint64(high) | uint64(v-high*10000)<<32
+	hundreds := x * 10486 >> 20 & 0x7f0000007f // x/100, right up to 43,698
+	x = hundreds | (x-hundreds*100)<<16
+	tens := x * 103 >> 10 & 0xf000f000f000f // x/10, right up to 178
+	return tens | (x-tens*10)<<8
+}
+
+// putShort writes v, which is from 1 to 999,999,999, without zeros in front, and gives the number of its digits. It may write eight bytes where
+// there are fewer.
+func putShort(d []byte, v uint32) int {
+	if v >= 1e8 {
+		putNine(d, v)
+		return 9
+	}
+	x := eight(v)
+	skip := bits.TrailingZeros64(x) &^ 7
+	binary.LittleEndian.PutUint64(d, (x+zeros)>>skip)
+	return 8 - skip/8
 }
 
 // group reads a group of one to four bytes, inverted by mask.
@@ -94,31 +129,10 @@ func group(b []byte, mask uint32) uint32 {
 	return binary.BigEndian.Uint32(b) ^ mask
 }
 
-// putDigits writes v with leading zeros to n digits, fewer than nine.
-func putDigits(d []byte, v uint32, n uint8) {
-	i := int(n)
-	for ; i >= 2; i -= 2 {
-		q := v / 100
-		r := 2 * (v - 100*q) % 200
-		d[i-2], d[i-1] = digitPairs[r], digitPairs[r+1]
-		v = q
-	}
-	if i == 1 {
-		d[0] = '0' + byte(v%10)
-	}
-}
-
-// putNine writes v with leading zeros to nine digits.
+// putNine writes v, below 10^9, with leading zeros to nine digits.
 func putNine(d []byte, v uint32) {
 	_ = d[8]
-	high, low := v/10000, v%10000
-	a, b := 2*(low/100), 2*(low%100)
-	d[5], d[6], d[7], d[8] = digitPairs[a], digitPairs[a+1], digitPairs[b], digitPairs[b+1]
-	first, middle := high/10000, high%10000
-	a, b = 2*(middle/100), 2*(middle%100)
-	d[1], d[2], d[3], d[4] = digitPairs[a], digitPairs[a+1], digitPairs[b], digitPairs[b+1]
+	first := v / 1e8
 	d[0] = '0' + byte(first%10)
+	binary.LittleEndian.PutUint64(d[1:], eight(v-first*1e8)+zeros)
 }
-
-const digitPairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869" +
-	"707172737475767778798081828384858687888990919293949596979899"

@@ -280,6 +280,11 @@ func FuzzAppendText(f *testing.F) {
 		case len(got) > 1<<17+8*len(doc):
 			t.Fatalf("%d bytes of text", len(got))
 		}
+		if err := Check(doc); err == nil {
+			if _, err := AppendText(nil, doc, MaxText); err != nil {
+				t.Fatalf("%x has passed: %v", doc, err)
+			}
+		}
 	})
 }
 

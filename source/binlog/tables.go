@@ -13,8 +13,19 @@ import (
 // before each statement. It survives connections.
 type tableCache struct {
 	names map[string]*named // by the bytes of the name in the event
+	// recent holds the last table maps by the low bits of their id. Nearly every one is, to the byte, one of these.
+	recent [recentMaps]recentMap
 	// generation counts the changes of the catalog. A plan that was made or checked in this generation is good.
 	generation uint64
+}
+
+// recentMap is a table map event as it was seen last, and what came of it.
+type recentMap struct {
+	body  []byte
+	id    uint64
+	rest  int // offset in body of what is behind the name
+	named *named
+	plan  *plan // nil where the table is not wanted, or was not when it was seen
 }
 
 // named is a table by name.
@@ -45,6 +56,8 @@ type activeMap struct {
 const (
 	maxNames    = 1 << 17 // the cache begins anew beyond this
 	maxVersions = 8       // of one table
+	recentMaps  = 16      // a power of two
+	maxRecent   = 8 << 10 // bytes of a table map that is kept as recent
 )
 
 func newTableCache() tableCache { return tableCache{names: map[string]*named{}, generation: 1} }
@@ -52,17 +65,45 @@ func newTableCache() tableCache { return tableCache{names: map[string]*named{}, 
 // tableMap takes a table map event: header and body.
 func (a *Assembler) tableMap(raw []byte) error {
 	body := raw[HeaderSize:]
-	idSize := a.format.idSize(TableMapEvent)
+	if len(body) == 0 || !a.txn.open {
+		return malformed("table map of %d bytes, or outside of a transaction", len(body))
+	}
+	r := &a.tables.recent[body[0]%recentMaps]
+	if !bytes.Equal(r.body, body) {
+		if err := a.findMap(r, body); err != nil {
+			return err
+		}
+	}
+	if !r.named.wanted || a.txn.ignored || a.txn.passed && a.txn.xa == nil {
+		a.maps = append(a.maps, activeMap{id: r.id})
+		return nil
+	}
+	if a.txn.xa != nil {
+		if err := a.spoolMap(raw); err != nil {
+			return err
+		}
+	}
+	if r.plan == nil {
+		if err := a.planMap(r, body); err != nil {
+			return err
+		}
+	}
+	a.maps = append(a.maps, activeMap{id: r.id, plan: r.plan})
+	return nil
+}
+
+// findMap puts a table map that is not recent into r.
+func (a *Assembler) findMap(r *recentMap, body []byte) error {
 	c := cursor{b: body}
-	id := c.uint(idSize)
+	id := c.uint(a.format.idSize(TableMapEvent))
 	c.skip(2)
 	name := c.b
 	db := c.take(int(c.u8()))
 	c.skip(1)
 	table := c.take(int(c.u8()))
 	c.skip(1)
-	if c.bad || !a.txn.open {
-		return malformed("table map of %d bytes, or outside of a transaction", len(body))
+	if c.bad {
+		return malformed("table map of %d bytes", len(body))
 	}
 	name = name[:len(name)-len(c.b)]
 	n, ok := a.tables.names[string(name)]
@@ -73,25 +114,22 @@ func (a *Assembler) tableMap(raw []byte) error {
 		n = &named{wanted: a.cfg.Select(string(db), string(table))}
 		a.tables.names[string(name)] = n
 	}
-	if !n.wanted || a.txn.ignored || a.txn.passed && a.txn.xa == nil {
-		a.maps = append(a.maps, activeMap{id: id})
-		return nil
+	*r = recentMap{body: r.body[:0], id: id, rest: len(body) - len(c.b), named: n, plan: n.find(c.b)}
+	if len(body) <= maxRecent {
+		r.body = append(r.body, body...)
 	}
-	if a.txn.xa != nil {
-		if err := a.spoolMap(raw); err != nil {
-			return err
-		}
+	return nil
+}
+
+// planMap makes a plan of a table map that findMap has put into r.
+func (a *Assembler) planMap(r *recentMap, body []byte) error {
+	tm, err := ParseTableMap(a.format, bytes.Clone(body))
+	if err != nil {
+		return err
 	}
-	p := n.find(c.b)
-	if p == nil {
-		tm, err := ParseTableMap(a.format, bytes.Clone(body))
-		if err != nil {
-			return err
-		}
-		p = &plan{key: bytes.Clone(c.b), tm: tm}
-		n.add(p)
-	}
-	a.maps = append(a.maps, activeMap{id: id, plan: p})
+	p := &plan{key: bytes.Clone(body[r.rest:]), tm: tm}
+	r.named.add(p)
+	r.plan = p
 	return nil
 }
 
