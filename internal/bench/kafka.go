@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -146,7 +146,7 @@ func (b *bencher) latencyKafka() error {
 		if err != nil {
 			return nil, err
 		}
-		t := &topics{k: k, names: []string{b.prefix() + ".lat.t"}}
+		t := &topics{k: k, client: k.Client(), names: []string{b.prefix() + ".lat.t"}}
 		if err := k.CreateTopic(ctx, t.names[0], 1); err != nil {
 			return nil, err
 		}
@@ -159,36 +159,48 @@ func (b *bencher) latencyKafka() error {
 		if err := cmd.Start(); err != nil {
 			return nil, err
 		}
-		consumer, err := kafka.DialLeader(ctx, "tcp", k.Brokers()[0], t.names[0], 0)
-		if err != nil {
-			end(cmd)
-			return nil, err
-		}
+		ctx, cancel := context.WithCancel(ctx)
 		read := make(chan struct{})
 		go func() {
 			defer close(read)
-			for {
-				batch := consumer.ReadBatchWith(kafka.ReadBatchConfig{MinBytes: 1, MaxBytes: 4 << 20, MaxWait: time.Second})
-				for {
-					m, err := batch.ReadMessage()
-					if err != nil {
-						break
-					}
-					seen(m.Value)
-				}
-				if err := batch.Close(); err != nil && strings.Contains(err.Error(), "closed") {
-					return
-				}
-				if ctx.Err() != nil {
-					return
-				}
+			if err := t.follow(ctx, seen); err != nil && ctx.Err() == nil {
+				fmt.Fprintln(os.Stderr, "bench: consumer:", err)
 			}
 		}()
 		return func() {
 			end(cmd)
-			consumer.Close()
+			cancel()
 			<-read
-			_ = t.remove(ctx) // the broker ends soon
+			_ = t.remove(b.ctx) // the broker ends soon
 		}, nil
 	})
+}
+
+// follow reads partition 0 of the first topic, from its beginning until ctx ends.
+func (t *topics) follow(ctx context.Context, seen func(value []byte)) error {
+	offset := int64(0)
+	for {
+		got, err := t.client.Fetch(ctx, &kafka.FetchRequest{Topic: t.names[0], Offset: offset, MinBytes: 1, MaxBytes: 4 << 20, MaxWait: time.Second})
+		if err == nil {
+			err = got.Error
+		}
+		if err != nil {
+			return err
+		}
+		for {
+			r, err := got.Records.ReadRecord()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			value, err := kafka.ReadAll(r.Value)
+			if err != nil {
+				return err
+			}
+			offset = r.Offset + 1
+			seen(value)
+		}
+	}
 }
