@@ -25,11 +25,12 @@ type statusReport struct {
 	Streams []streamStatus `json:"streams"`
 }
 
-// streamStatus adds to a pipeline's status what its reader says.
+// streamStatus adds to a pipeline's status what its reader and its sink say.
 type streamStatus struct {
 	pipeline.Status
 	ReaderState string  `json:"reader_state"`
 	ReaderSince float64 `json:"reader_state_seconds"`
+	WriterState string  `json:"writer_state"` // writing, waiting, stopped
 	Reconnects  int     `json:"reconnects"`
 	Restarts    int     `json:"restarts"`
 	ServerID    uint32  `json:"server_id"`
@@ -51,7 +52,7 @@ func (a *app) status() statusReport {
 func (s *stream) status() streamStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := streamStatus{Status: pipeline.Status{Stream: s.cfg.Name, State: "starting", Source: s.app.cfg.Source.server().Address}, ReaderState: "connecting"}
+	out := streamStatus{Status: pipeline.Status{Stream: s.cfg.Name, State: "starting", Source: s.app.cfg.Source.server().Address}, ReaderState: "connecting", WriterState: "writing"}
 	if s.pipe != nil {
 		out.Status = s.pipe.Status()
 		if out.Source == "" {
@@ -66,16 +67,22 @@ func (s *stream) status() streamStatus {
 			out.setError(r.LastError)
 		}
 	}
+	if s.waiting != nil {
+		out.WriterState = "waiting"
+		if out.Error == "" {
+			out.setError(s.waiting)
+		}
+	}
 	o := s.app.orders.of(s.cfg.Name)
 	out.Paused, out.Skips = o.Paused, o.Skips
 	if s.resting != "" {
-		out.State, out.ReaderState = s.resting, "stopped"
+		out.State, out.ReaderState, out.WriterState = s.resting, "stopped", "stopped"
 		if s.err != nil {
 			out.setError(s.err)
 		}
 	}
 	if s.over {
-		out.State = "stopped"
+		out.State, out.WriterState = "stopped", "stopped"
 		if s.err != nil {
 			out.State = "failed"
 			out.setError(s.err)

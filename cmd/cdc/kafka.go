@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"log/slog"
 
 	"cdc/event"
 	"cdc/gtid"
@@ -50,17 +49,11 @@ func (k *KafkaConfig) options(c *Config, flavor gtid.Flavor, budget *event.Budge
 }
 
 // openKafka opens the sink of a stream.
-func openKafka(c *Config, k *KafkaConfig, budget *event.Budget, log *slog.Logger) (*kafka.Sink, error) {
+func openKafka(c *Config, k *KafkaConfig, budget *event.Budget, waits func(error)) (*kafka.Sink, error) {
 	o, err := k.options(c, c.Source.flavor(), budget)
 	if err != nil {
 		return nil, err
 	}
-	o.Stalled = func(err error) {
-		if err != nil {
-			log.Warn("writing waits for the brokers", "error", err)
-		} else {
-			log.Info("writing goes on")
-		}
-	}
+	o.Stalled = waits
 	return kafka.Open(o)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"log/slog"
 
 	"cdc/event"
 	"cdc/sinks"
@@ -13,8 +12,8 @@ import (
 )
 
 // openSink opens the one sink that a stream names. A new sink is one more case here and one more field in SinkConfig. byHand says that the stream
-// starts at a place which an operator has set.
-func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budget, byHand bool, log *slog.Logger) (sinks.Sink, error) {
+// starts at a place which an operator has set. waits is told why the target takes nothing, and nil when it does again.
+func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budget, byHand bool, waits func(error)) (sinks.Sink, error) {
 	flavor := a.cfg.Source.flavor()
 	switch {
 	case cfg.Sink.Files != nil:
@@ -25,17 +24,10 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 		}
 		return files.Open(ctx, files.Options{
 			Dir: a.cfg.path(f.Dir), Stream: cfg.Name, Encoder: enc, Budget: budget, Template: f.Path, MaxSize: int64(f.Size), Interval: f.Interval,
-			AcceptGap: byHand,
-			Stalled: func(err error) {
-				if err != nil {
-					log.Warn("writing waits for space", "error", err)
-				} else {
-					log.Info("writing goes on")
-				}
-			},
+			AcceptGap: byHand, Stalled: waits,
 		})
 	case cfg.Sink.Kafka != nil:
-		return openKafka(a.cfg, cfg.Sink.Kafka, budget, log)
+		return openKafka(a.cfg, cfg.Sink.Kafka, budget, waits)
 	case cfg.Sink.Stdout != nil:
 		enc, err := cfg.Sink.Stdout.encoder(flavor, false)
 		if err != nil {

@@ -155,6 +155,7 @@ func printStatus(w io.Writer, s *streamStatus) {
 	line("Source_UUID", "%s", s.ServerUUID)
 	line("State", "%s", s.State)
 	line("Reader_State", "%s", s.ReaderState)
+	line("Writer_State", "%s", s.WriterState)
 	if s.State == "running" || s.State == "stopping" {
 		line("Replica_Server_Id", "%d", s.ServerID)
 		line("Last_Read_GTID", "%s", s.ReadGTID)

@@ -54,6 +54,8 @@ type stream struct {
 	err  error
 	over bool
 
+	waiting error // why the sink's target takes nothing at present
+
 	cycle   *cycle            // the present one, or the last
 	resting string            // paused or failed, between two cycles
 	rested  chan struct{}     // closed and renewed when resting changes
@@ -142,11 +144,16 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	// Every stream has an equal part of the memory.
 	budget := event.NewBudget(int64(cfg.Memory) / int64(len(cfg.Streams)))
 	_, _, limit := budget.Used()
-	sink, err := openSink(ctx, a, s.cfg, budget, rec.ByHand, s.log)
+	sink, err := openSink(ctx, a, s.cfg, budget, rec.ByHand, s.waits)
 	if err != nil {
 		return err
 	}
-	defer sink.Close()
+	defer func() {
+		_ = sink.Close()
+		s.mu.Lock()
+		s.waiting = nil
+		s.mu.Unlock()
+	}()
 
 	src, err := live.Open(opening, live.Options{
 		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: cfg.reader(s.cfg.Name), Start: start, Stop: a.until, Select: sel, Catalog: catalog,
@@ -191,6 +198,20 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	st := pipe.Status()
 	s.log.Info("stream stopped", "rows", st.Rows, "transactions", st.Txns, "place", place(&st))
 	return err
+}
+
+// waits notes that the sink waits for its target, or with nil that it does no more.
+func (s *stream) waits(err error) {
+	s.mu.Lock()
+	was := s.waiting
+	s.waiting = err
+	s.mu.Unlock()
+	switch {
+	case err != nil:
+		s.log.Warn("writing waits", "error", err)
+	case was != nil:
+		s.log.Info("writing goes on")
+	}
 }
 
 // reader names a stream among all on this host: streams of two configurations may have one name, and one of them would drive out the other.

@@ -85,6 +85,7 @@ func (p *pipe) run(t testing.TB, options ...option) *process {
 type status struct {
 	State    string   `json:"state"`
 	Reader   string   `json:"reader_state"`
+	Writer   string   `json:"writer_state"`
 	Executed string   `json:"executed_gtid_set"`
 	File     string   `json:"acknowledged_file"`
 	Offset   uint64   `json:"acknowledged_offset"`
