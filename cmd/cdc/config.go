@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cdc/checkpoint"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/internal/settings"
@@ -154,6 +155,9 @@ func (c *Config) validate() []settings.Problem {
 		at := fmt.Sprintf("streams[%d]", i)
 		if s.Name == "" {
 			problem(at+".name", "is missing")
+		} else if err := checkpoint.CheckStream(s.Name); err != nil {
+			f, _ := fault.As(err)
+			problem(at+".name", "%s", f.Text)
 		} else if names[s.Name] {
 			problem(at+".name", "%q is the name of an earlier stream too", s.Name)
 		}
