@@ -23,8 +23,9 @@
 // xid is the number of the engine's commit, which the binlog tells at the end of a transaction. A row that is handed over before that end was
 // read, which happens in transactions larger than a batch, has none; its xoffset counts on, and gtid (output_gtid_position) names the
 // transaction in every row. xid: gtid writes the number of the GTID instead, which every row has. commit is true on the last row of a
-// transaction; where the end comes in a batch without rows, which happens in such transactions only, no row has it. ts is the second of the
-// commit; Maxwell's is that of the statement. position is the place of the rows event.
+// transaction. No row has it where that row was handed over before the end of the transaction was read: where the connection paused just there,
+// where MariaDB rolled the last rows back to a savepoint, or where a transform drops all rows of the last batch. ts is the second of the commit;
+// Maxwell's is that of the statement. position is the place of the rows event.
 //
 // TRUNCATE, of which Maxwell says nothing, is a message of the type table-truncate, with neither data nor old; truncate: skip leaves it out.
 // DDL messages (output_ddl) are those of Maxwell: table-create, table-alter, table-drop, database-create, database-alter and database-drop with

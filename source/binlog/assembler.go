@@ -324,8 +324,13 @@ func (a *Assembler) setFormat(f *Format, h *Header) error {
 	return nil
 }
 
-// Full says that b should be handed over now, whatever comes next: it has reached BatchBytes, holds DDL, or its table list is nearly full.
+// Full says that b should be handed over now, whatever comes next: it has reached BatchBytes, holds DDL, or its table list is nearly full. Inside a
+// transaction only the next rows ask for it, so that the end of a transaction stands in one batch with its last rows.
 func (a *Assembler) Full(b *event.Batch) bool {
+	return a.full(b) && (b.DDL != nil || !a.txn.open)
+}
+
+func (a *Assembler) full(b *event.Batch) bool {
 	return b.DDL != nil || b.Size() >= a.cfg.BatchBytes || len(b.Tables) >= fullTables
 }
 

@@ -4,10 +4,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"cdc/event"
 	"cdc/fault"
+	"cdc/schemas"
 	"cdc/source/binlog"
 )
 
@@ -149,4 +151,30 @@ func TestAnotherTransactionAfterReconnect(t *testing.T) {
 		}
 	}
 	t.Fatal("the next transaction was taken")
+}
+
+// TestEndWithRows: however small the batches, the end of a transaction that was split comes with its last rows, which formats mark as the last.
+func TestEndWithRows(t *testing.T) {
+	for _, file := range corpus(t) {
+		if strings.Contains(file, "-mixed") {
+			continue // there the last rows of two transactions were rolled back to a savepoint
+		}
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := dump(raw, dumpOptions{file: filepath.Base(file), config: func(c *binlog.Config) {
+			c.BatchBytes = 1
+			c.Unknown = func(_ schemas.Name, tm *binlog.TableMap, _ binlog.Place) (*schemas.Table, error) { return tm.Unnamed(), nil }
+		}})
+		if err != nil {
+			continue // a recording that has no whole transactions, or is refused
+		}
+		lines := strings.Split(text, "\n")
+		for i, l := range lines {
+			if strings.HasPrefix(l, "txn ") && strings.Contains(l, "begin=false end=true") && !strings.HasPrefix(lines[i+1], "  ") {
+				t.Errorf("%s: %s\n%s", file, l, lines[i+1])
+			}
+		}
+	}
 }

@@ -36,7 +36,7 @@ func (a *Assembler) rows(b *event.Batch, h *Header, raw []byte) (again bool, err
 			return false, err
 		}
 	}
-	if a.Full(b) {
+	if a.full(b) {
 		return true, nil
 	}
 	if err := a.ready(b, s.plan); err != nil {
