@@ -165,7 +165,9 @@ func TestEndWithRows(t *testing.T) {
 		}
 		text, err := dump(raw, dumpOptions{file: filepath.Base(file), config: func(c *binlog.Config) {
 			c.BatchBytes = 1
-			c.Unknown = func(_ schemas.Name, tm *binlog.TableMap, _ binlog.Place) (*schemas.Table, error) { return tm.Unnamed(), nil }
+			c.Unknown = func(_ schemas.Name, tm *binlog.TableMap, _ binlog.Place) (*schemas.Table, error) {
+				return tm.Unnamed(), nil
+			}
 		}})
 		if err != nil {
 			continue // a recording that has no whole transactions, or is refused
