@@ -9,6 +9,8 @@ type Lock struct {
 // Node is one transaction. The zero value is ready to be added; a node may be added again after it was done. It belongs to the tracker in
 // between.
 type Node struct {
+	Owner any // what the node stands for: the caller's, not looked at
+
 	waits   int     // nodes before it that are in its way and not done
 	next    []*Node // nodes that wait for it
 	held    []Lock
