@@ -21,7 +21,8 @@ import (
 )
 
 func checkCommand() *cobra.Command {
-	var asJSON, grants bool
+	var asJSON bool
+	var grants string
 	c := &cobra.Command{
 		Use:   "check FILE.yaml",
 		Short: "Look at everything that a pipeline needs before it starts, and say what to mend",
@@ -31,15 +32,16 @@ the statement or the setting that cures it. It changes nothing and may run besid
 The exit code is 0 when nothing fails, 1 when something does, 2 when the configuration itself is wrong. A warning does not stop a run.`,
 		Example: `  cdc check pipeline.yaml
   cdc check pipeline.yaml --json | jq '.findings[] | select(.level != "pass")'
-  cdc check pipeline.yaml --grants         # the account that the source needs, as SQL`,
+  cdc check pipeline.yaml --grants         # the account that the source needs, as SQL
+  cdc check pipeline.yaml --grants=kafka   # the rights that the kafka sinks need, as commands`,
 		Args: oneFile,
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := loadConfig(args[0])
 			if err != nil {
 				return err
 			}
-			if grants {
-				return cfg.printGrants(c.OutOrStdout())
+			if grants != "" {
+				return cfg.printGrants(c.OutOrStdout(), grants)
 			}
 			findings, err := cfg.checkAll(c.Context())
 			if err != nil {
@@ -57,7 +59,8 @@ The exit code is 0 when nothing fails, 1 when something does, 2 when the configu
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().BoolVar(&grants, "grants", false, "print the statements that make an account of least privilege for the source, and ask nobody anything")
+	c.Flags().StringVar(&grants, "grants", "", "print what makes accounts of least privilege, and ask nobody anything: source as SQL, kafka as commands, all for both as SQL with comments")
+	c.Flags().Lookup("grants").NoOptDefVal = grantsAll
 	return c
 }
 
@@ -85,7 +88,7 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 	findings, facts := c.checkSource(ctx, places, ours, 0)
 	out = append(out, findings...)
 	for i := range c.Streams {
-		out = append(out, c.checkStream(&c.Streams[i], facts)...)
+		out = append(out, c.checkStream(ctx, &c.Streams[i], facts)...)
 	}
 	return out, nil
 }
@@ -155,13 +158,20 @@ func (c *Config) checkSource(ctx context.Context, places []live.InspectPlace, ou
 	return check.Server(facts, w), facts
 }
 
-// checkStream looks at what one stream needs beside the source: its transforms bind to the present tables.
-func (c *Config) checkStream(s *StreamConfig, facts *source.Facts) []fault.Finding {
+// checkStream looks at what one stream needs beside the source: its transforms bind to the present tables, and its sink takes what leaves them.
+func (c *Config) checkStream(ctx context.Context, s *StreamConfig, facts *source.Facts) []fault.Finding {
 	var tables []*schemas.Table
 	if facts != nil {
 		tables = facts.Tables
 	}
-	return checkTransforms(s, tables)
+	out, tables := checkTransforms(s, tables)
+	if s.Sink.Kafka != nil {
+		for _, f := range c.checkKafka(ctx, s, tables) {
+			f.Check += " of " + s.Name
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 func findingOf(name string, err error) fault.Finding {
@@ -283,13 +293,45 @@ func printFindingsJSON(w io.Writer, findings []fault.Finding) error {
 	return e.Encode(doc)
 }
 
-// printGrants prints SQL that the server's own client takes, comments included.
-func (c *Config) printGrants(w io.Writer) error {
-	s := c.Source.server()
-	fmt.Fprintf(w, "-- for %s; narrow '%%' to the host that cdc connects from, and choose a password\n", s.Address)
-	for _, line := range check.Grants(check.GrantFor{
-		Flavor: c.Source.flavor(), User: s.User, TLS: s.TLS.Mode != "" && s.TLS.Mode != "disabled", Patterns: c.Source.Tables,
-	}) {
+// Whose grants are printed.
+const (
+	grantsAll    = "all"
+	grantsSource = "source"
+	grantsKafka  = "kafka"
+)
+
+// printGrants prints SQL that the server's own client takes, comments included; or commands for a shell, of kafka alone.
+func (c *Config) printGrants(w io.Writer, whose string) error {
+	var lines []string
+	switch whose {
+	case grantsAll, grantsSource, grantsKafka:
+	default:
+		return fault.New(fault.UsageInvalid, "--grants=%s: want source, kafka or all", whose)
+	}
+	if whose != grantsKafka {
+		s := c.Source.server()
+		lines = append(lines, fmt.Sprintf("-- for %s; narrow '%%' to the host that cdc connects from, and choose a password", s.Address))
+		lines = append(lines, check.Grants(check.GrantFor{
+			Flavor: c.Source.flavor(), User: s.User, TLS: s.TLS.Mode != "" && s.TLS.Mode != "disabled", Patterns: c.Source.Tables,
+		})...)
+	}
+	if whose != grantsSource {
+		comment := ""
+		if whose == grantsAll {
+			comment = "-- " // the rest is SQL
+		}
+		for i := range c.Streams {
+			s := &c.Streams[i]
+			if s.Sink.Kafka == nil {
+				continue
+			}
+			lines = append(lines, comment+"# for the kafka sink of stream "+s.Name)
+			for _, l := range c.kafkaGrants(s) {
+				lines = append(lines, comment+l)
+			}
+		}
+	}
+	for _, line := range lines {
 		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err
 		}
@@ -313,9 +355,17 @@ func (s *stream) preflight(ctx context.Context, place live.InspectPlace) error {
 	if err := retryable(findings); err != nil {
 		return err
 	}
-	findings = append(findings, a.cfg.checkStream(s.cfg, facts)...)
-	if err := retryable(findings); err != nil {
-		return err
+	within, cancel := context.WithTimeout(ctx, checkTablesWithin)
+	defer cancel()
+	for _, f := range a.cfg.checkStream(within, s.cfg, facts) {
+		// What goes away by itself the sink waits for, and says so for as long as it does.
+		if d, ok := fault.Describe(f.Code); ok && d.Class == fault.Retry && f.Level == fault.Fail {
+			f.Level = fault.Warn
+		}
+		findings = append(findings, f)
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
 	}
 	for _, f := range findings {
 		if f.Level == fault.Warn && !a.warned[f.Check+"\x00"+f.What] {

@@ -94,19 +94,23 @@ func memoryOfMachine() uint64 {
 	return least
 }
 
-// checkTransforms binds the steps of a stream to the present tables: a column that is not there shows now and not at its first change.
-func checkTransforms(s *StreamConfig, tables []*schemas.Table) []fault.Finding {
+// checkTransforms binds the steps of a stream to the present tables: a column that is not there shows now and not at its first change. It gives
+// the tables as they leave the steps too.
+func checkTransforms(s *StreamConfig, tables []*schemas.Table) ([]fault.Finding, []*schemas.Table) {
 	if len(s.Transforms) == 0 {
-		return nil
+		return nil, tables
 	}
 	name := "transforms of " + s.Name
 	steps, err := transform.Open(s.Transforms, s.OnError)
 	if err != nil {
-		return []fault.Finding{findingOf(name, err)}
+		return []fault.Finding{findingOf(name, err)}, nil
 	}
 	var out []fault.Finding
+	var left []*schemas.Table
 	for _, t := range tables {
-		if err := bind(steps, []*schemas.Table{t}); err != nil {
+		made, err := bind(steps, []*schemas.Table{t})
+		left = append(left, made...)
+		if err != nil {
 			out = append(out, findingOf(name, err))
 			if len(out) == 5 {
 				break // one mistake shows in every table
@@ -116,20 +120,20 @@ func checkTransforms(s *StreamConfig, tables []*schemas.Table) []fault.Finding {
 	if len(out) == 0 {
 		out = append(out, fault.Finding{Check: name, What: fmt.Sprintf("%d step(s) fit the %d captured tables", len(steps), len(tables))})
 	}
-	return out
+	return out, left
 }
 
-func bind(steps []transform.Step, tables []*schemas.Table) error {
+func bind(steps []transform.Step, tables []*schemas.Table) ([]*schemas.Table, error) {
 	for _, step := range steps {
 		var next []*schemas.Table
 		for _, t := range tables {
 			made, err := step.Transform.Bind(t)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			next = append(next, made.Tables...)
 		}
 		tables = next
 	}
-	return nil
+	return tables, nil
 }

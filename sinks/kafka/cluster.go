@@ -119,6 +119,7 @@ func (k *cluster) unreachable(addr string, err error) error {
 type layout struct {
 	brokers    map[int32]string
 	controller int32
+	rights     int32 // on the cluster, where they were asked for; see allowed
 	topics     []metadata.ResponseTopic
 }
 
@@ -139,7 +140,7 @@ func (k *cluster) layoutOf(ctx context.Context, req *metadata.Request) (*layout,
 	if !ok {
 		return nil, fmt.Errorf("the answer is a %T", res)
 	}
-	l := &layout{brokers: map[int32]string{}, controller: m.ControllerID, topics: m.Topics}
+	l := &layout{brokers: map[int32]string{}, controller: m.ControllerID, rights: m.ClusterAuthorizedOperations, topics: m.Topics}
 	known := make([]string, 0, len(m.Brokers))
 	for _, b := range m.Brokers {
 		addr := net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
@@ -193,27 +194,19 @@ type newTopic struct {
 	partitions int32
 	replicas   int16
 	config     map[string]string
-	dry        bool // only ask whether it could be
 }
 
 // create makes a topic. That it exists is no error.
 func (k *cluster) create(ctx context.Context, l *layout, t newTopic) error {
-	req := &createtopics.Request{
-		Topics:    []createtopics.RequestTopic{{Name: t.name, NumPartitions: t.partitions, ReplicationFactor: t.replicas}},
-		TimeoutMs: int32(k.dialer.opt.RequestTimeout.Milliseconds()), ValidateOnly: t.dry,
-	}
-	for name, value := range t.config {
-		req.Topics[0].Configs = append(req.Topics[0].Configs, createtopics.RequestConfig{Name: name, Value: value})
-	}
-	res, err := k.askController(ctx, l, req)
+	answers, err := k.creation(ctx, l, []newTopic{t}, false)
 	if err != nil {
 		return err
 	}
-	m, ok := res.(*createtopics.Response)
-	if !ok || len(m.Topics) != 1 {
-		return fmt.Errorf("the answer is a %T without the topic", res)
+	a := answers[t.name]
+	if a == nil {
+		return fault.New(fault.SinkUnreachable, "create topic %s: the answer leaves it out", t.name)
 	}
-	switch code := kerror(m.Topics[0].ErrorCode); {
+	switch code := kerror(a.ErrorCode); {
 	case code == errNone, code == errTopicExists:
 		return nil
 	case code.passing():
@@ -221,8 +214,52 @@ func (k *cluster) create(ctx context.Context, l *layout, t newTopic) error {
 	case code == errTopicAuthorization, code == errClusterAuthorization:
 		return fault.New(fault.SinkTopicMissing, "the topic %s does not exist, and the account may not create it: %w", t.name, code).Hint("%s", k.command(t))
 	default:
-		return refused(code, "create topic "+t.name, m.Topics[0].ErrorMessage).Hint("%s", k.command(t))
+		f := refused(code, "create topic "+t.name, a.ErrorMessage)
+		if f.Code != fault.SinkTopicName { // that name nobody can make
+			f = f.Hint("%s", k.command(t))
+		}
+		return f
 	}
+}
+
+// wouldCreate asks what would become of topics if they were made.
+func (k *cluster) wouldCreate(ctx context.Context, l *layout, list []newTopic) (map[string]*createtopics.ResponseTopic, error) {
+	return k.creation(ctx, l, list, true)
+}
+
+// creation asks for topics to be made, or whether they could be, and gives the answers by their names.
+func (k *cluster) creation(ctx context.Context, l *layout, list []newTopic, dry bool) (map[string]*createtopics.ResponseTopic, error) {
+	req := &createtopics.Request{TimeoutMs: int32(k.dialer.opt.RequestTimeout.Milliseconds()), ValidateOnly: dry}
+	for _, t := range list {
+		r := createtopics.RequestTopic{Name: t.name, NumPartitions: t.partitions, ReplicationFactor: t.replicas}
+		for name, value := range t.config {
+			r.Configs = append(r.Configs, createtopics.RequestConfig{Name: name, Value: value})
+		}
+		req.Topics = append(req.Topics, r)
+	}
+	res, err := k.askController(ctx, l, req)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := res.(*createtopics.Response)
+	if !ok {
+		return nil, fmt.Errorf("the answer is a %T", res)
+	}
+	out := make(map[string]*createtopics.ResponseTopic, len(m.Topics))
+	for i := range m.Topics {
+		out[m.Topics[i].Name] = &m.Topics[i]
+	}
+	return out, nil
+}
+
+// allow is what an operator types to give the account rights on a topic.
+func (k *cluster) allow(topic string, operations ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "kafka-acls --bootstrap-server %s --add --allow-principal User:%s", k.dialer.opt.Brokers[0], k.principal())
+	for _, o := range operations {
+		b.WriteString(" --operation " + o)
+	}
+	return b.String() + " --topic " + topic
 }
 
 // command is what an operator types to make a topic.
@@ -267,37 +304,38 @@ func (k *cluster) askController(ctx context.Context, l *layout, req protocol.Mes
 	return res, nil
 }
 
-// Kinds of resources whose settings can be asked for.
-const (
-	resourceTopic  = 2
-	resourceBroker = 4
-)
+// resourceTopic is the number of topics among the kinds of resources that have settings and rules.
+const resourceTopic = 2
 
-// config gives some settings of a topic; ok is false where the account may not see them.
-func (k *cluster) config(ctx context.Context, topic string, names ...string) (values map[string]string, ok bool, err error) {
-	return k.configOf(ctx, resourceTopic, topic, names)
-}
-
-func (k *cluster) configOf(ctx context.Context, kind int8, name string, names []string) (values map[string]string, ok bool, err error) {
-	res, err := k.ask(ctx, &describeconfigs.Request{Resources: []describeconfigs.RequestResource{{ResourceType: kind, ResourceName: name, ConfigNames: names}}})
+// configs gives some settings of topics, by name; those that the account may not see are left out.
+func (k *cluster) configs(ctx context.Context, topics, names []string) (map[string]map[string]string, error) {
+	req := &describeconfigs.Request{}
+	for _, t := range topics {
+		req.Resources = append(req.Resources, describeconfigs.RequestResource{ResourceType: resourceTopic, ResourceName: t, ConfigNames: names})
+	}
+	res, err := k.ask(ctx, req)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	m, isConfig := res.(*describeconfigs.Response)
-	if !isConfig || len(m.Resources) != 1 {
-		return nil, false, fmt.Errorf("the answer is a %T without the resource", res)
+	m, ok := res.(*describeconfigs.Response)
+	if !ok {
+		return nil, fmt.Errorf("the answer is a %T", res)
 	}
-	switch code := kerror(m.Resources[0].ErrorCode); {
-	case code == errTopicAuthorization, code == errClusterAuthorization:
-		return nil, false, nil
-	case code.passing():
-		return nil, false, fault.New(fault.SinkUnreachable, "ask for the settings of topic %s: %w", name, code)
-	case code != errNone:
-		return nil, false, refused(code, "see the settings of "+name, m.Resources[0].ErrorMessage)
+	out := make(map[string]map[string]string, len(topics))
+	for _, r := range m.Resources {
+		switch code := kerror(r.ErrorCode); {
+		case code == errTopicAuthorization, code == errClusterAuthorization:
+			continue
+		case code.passing():
+			return nil, fault.New(fault.SinkUnreachable, "ask for the settings of topic %s: %w", r.ResourceName, code)
+		case code != errNone:
+			return nil, refused(code, "see the settings of topic "+r.ResourceName, r.ErrorMessage)
+		}
+		values := map[string]string{}
+		for _, e := range r.ConfigEntries {
+			values[e.ConfigName] = e.ConfigValue
+		}
+		out[r.ResourceName] = values
 	}
-	values = map[string]string{}
-	for _, e := range m.Resources[0].ConfigEntries {
-		values[e.ConfigName] = e.ConfigValue
-	}
-	return values, true, nil
+	return out, nil
 }

@@ -25,6 +25,7 @@ type conn struct {
 	proto   *protocol.Conn
 	addr    string
 	produce int16 // version of produce requests
+	newest  int16 // version of produce requests that the broker knows
 	stop    func() bool
 	seq     int32
 	head    []byte      // of the request under way
@@ -101,7 +102,7 @@ func (c *conn) choose(res *apiversions.Response) error {
 			if r.MaxVersion < minProduce || r.MinVersion > maxProduce {
 				return fault.New(fault.SinkVersion, "the broker takes produce requests of versions %d to %d, and not %d to %d", r.MinVersion, r.MaxVersion, minProduce, maxProduce).At(where)
 			}
-			c.produce = min(r.MaxVersion, maxProduce)
+			c.produce, c.newest = min(r.MaxVersion, maxProduce), r.MaxVersion
 		}
 	}
 	if c.produce == 0 {

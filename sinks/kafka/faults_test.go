@@ -558,19 +558,7 @@ func TestTooFewReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.mustWrite(100)
-	deadline, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	for { // it may say first that the leader is gone
-		err := l.s.Stalled()
-		if err != nil && strings.Contains(err.Error(), "Not Enough Replicas") {
-			break
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-deadline.Done():
-			t.Fatalf("stalled by %v", err)
-		}
-	}
+	waits(t, l, "Not Enough Replicas") // it may say first that the leader is gone
 	if err := k.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}

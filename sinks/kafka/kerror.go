@@ -36,6 +36,7 @@ const (
 	errUnsupportedSASL        kerror = 33
 	errUnsupportedVersion     kerror = 35
 	errTopicExists            kerror = 36
+	errReplicationFactor      kerror = 38
 	errNotController          kerror = 41
 	errOutOfOrderSequence     kerror = 45
 	errDuplicateSequence      kerror = 46

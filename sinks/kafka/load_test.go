@@ -96,7 +96,7 @@ func (l *load) write(rows int) error {
 		w.Insert(l.table, batchtest.Int(int64(l.n%keys)), batchtest.Int(int64(l.n)), batchtest.Text(l.text))
 		l.n++
 	}
-	ctx, cancel := context.WithTimeout(l.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(l.t.Context(), longest)
 	defer cancel()
 	return l.s.Write(ctx, w.Batch(), func(err error) {
 		if err != nil {
@@ -116,7 +116,7 @@ func (l *load) mustWrite(rows int) {
 
 // flush waits until all is acked.
 func (l *load) flush() error {
-	ctx, cancel := context.WithTimeout(l.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(l.t.Context(), longest)
 	defer cancel()
 	return l.s.Flush(ctx)
 }
@@ -127,4 +127,19 @@ func (l *load) failure() error {
 		return err
 	}
 	return l.flush()
+}
+
+// longest is how long a test waits for something that will come.
+const longest = 3 * time.Minute
+
+// poll waits until a condition holds.
+func poll(ctx context.Context, t testing.TB, holds func() bool) {
+	t.Helper()
+	for !holds() {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatal("it never comes")
+		}
+	}
 }

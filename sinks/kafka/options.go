@@ -181,6 +181,9 @@ type Options struct {
 	// old one, the old key on the one that creates the new one. Empty names write none.
 	PeerHeaders [2]string
 
+	// Tombstones says that the encoder writes one behind the record of a delete. Only Check asks.
+	Tombstones bool
+
 	// Stalled, if set, is called with the fault when the brokers do not take what they are sent, and with nil when they do again.
 	Stalled func(error)
 	// Dial, if set, makes the connections instead of net.Dialer.

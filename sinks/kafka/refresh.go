@@ -79,8 +79,7 @@ func (s *sender) update(ctx context.Context) (whole bool, err error) {
 			}
 			continue
 		case code == errTopicAuthorization:
-			return false, refused(code, "see topic "+t.name, "").Hint("kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation Write --operation Describe --topic %s",
-				s.opt.Brokers[0], s.cluster.principal(), t.name)
+			return false, refused(code, "see topic "+t.name, "").Hint("%s", s.cluster.allow(t.name, "Write", "Describe"))
 		case code != errNone:
 			whole = false
 			continue
@@ -182,8 +181,7 @@ func (s *sender) find(ctx context.Context, want newTopic) (*topic, error) {
 	case code.passing():
 		return nil, fault.New(fault.SinkUnreachable, "see topic %s: %w", want.name, code)
 	case code == errTopicAuthorization:
-		return nil, refused(code, "see topic "+want.name, "").Hint("kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation Write --operation Describe --topic %s",
-			s.opt.Brokers[0], s.cluster.principal(), want.name)
+		return nil, refused(code, "see topic "+want.name, "").Hint("%s", s.cluster.allow(want.name, "Write", "Describe"))
 	case code != errNone:
 		return nil, refused(code, "see topic "+want.name, "")
 	case len(r.Partitions) == 0:
@@ -220,9 +218,9 @@ func (s *sender) limit(ctx context.Context, topic string) (int, error) {
 	if s.opt.MaxRecord > 0 {
 		return int(s.opt.MaxRecord), nil
 	}
-	values, ok, err := s.cluster.config(ctx, topic, "max.message.bytes")
-	if err != nil || !ok {
-		return defaultLimit, err
+	values, err := s.cluster.configs(ctx, []string{topic}, []string{"max.message.bytes"})
+	if err != nil {
+		return 0, err
 	}
-	return atoi(values["max.message.bytes"], defaultLimit), nil
+	return atoi(values[topic]["max.message.bytes"], defaultLimit), nil
 }

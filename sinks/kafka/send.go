@@ -419,8 +419,7 @@ func (s *sender) answered(p *partition, a answer) {
 	default:
 		f := refused(a.code, fmt.Sprintf("write to topic %s", p.topic.name), a.message)
 		if f.Code == fault.SinkGrantMissing {
-			_ = f.Hint("kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation Write --operation Describe --topic %s",
-				s.opt.Brokers[0], s.cluster.principal(), p.topic.name)
+			_ = f.Hint("%s", s.cluster.allow(p.topic.name, "Write", "Describe"))
 		}
 		s.fail(f.At(fault.Where{Server: p.key()}))
 	}

@@ -116,6 +116,14 @@ func (n *namer) reserve(topic, setting string) {
 	}
 }
 
+// called names a table so that the database a.b with the table c is told from the database a with the table b.c.
+func called(t *schemas.Table) string {
+	if strings.Contains(t.Database, ".") || strings.Contains(t.Name, ".") {
+		return "`" + t.Database + "`.`" + t.Name + "`"
+	}
+	return t.FullName()
+}
+
 // topic gives the topic of a table.
 func (n *namer) topic(t *schemas.Table) (string, error) {
 	where := fault.Where{Table: t.FullName()}
@@ -132,11 +140,11 @@ func (n *namer) topic(t *schemas.Table) (string, error) {
 	}
 	first, ok := n.taken[name]
 	if !ok {
-		n.taken[name] = taken{origin: origin, what: "table " + t.FullName()}
+		n.taken[name] = taken{origin: origin, what: "table " + called(t)}
 		return name, nil
 	}
 	if first.origin != origin {
-		return "", fault.New(fault.SinkTopicName, "the topic %s is that of %s already; table %s would be mixed with it", name, first.what, t.FullName()).At(where)
+		return "", fault.New(fault.SinkTopicName, "the topic %s is that of %s already; table %s would be mixed with it", name, first.what, called(t)).At(where)
 	}
 	return name, nil
 }
