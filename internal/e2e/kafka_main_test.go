@@ -36,7 +36,7 @@ func (p *topicPipe) sink(brokers []string, more string) string {
 		list = append(list, strconv.Quote(b))
 	}
 	s := fmt.Sprintf("kafka: {brokers: [%s]", strings.Join(list, ", "))
-	if !strings.Contains(more, "topic: ") {
+	if !strings.HasPrefix(more, "topic: ") {
 		s += fmt.Sprintf(", topic: \"%s.{database}.{table}\"", p.prefix)
 	}
 	if more != "" {
