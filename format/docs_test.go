@@ -329,7 +329,10 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := string(old)
-	for name, table := range map[string]string{"types": typesTable(t), "modes": modesTable(t), "edges": edgesTable(t)} {
+	for name, table := range map[string]string{
+		"types": typesTable(t), "modes": modesTable(t), "edges": edgesTable(t), "flat-types": flatTypesTable(t), "flat-edges": flatEdgesTable(t),
+		"maxwell-messages": maxwellMessages(t), "canal-messages": canalMessages(t),
+	} {
 		block := regexp.MustCompile(`(?s)(<!-- ` + name + `: [^\n]* -->\n).*?(<!-- end -->)`)
 		if !block.MatchString(got) {
 			t.Fatalf("%s has no block %s", page, name)

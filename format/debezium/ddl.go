@@ -33,7 +33,7 @@ func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 			names = append(names, n.Table)
 		}
 	}
-	if d.Kind == schemas.RenameTables && len(names) > 1 { // the new name of each
+	if len(names) > 1 && (d.Kind == schemas.RenameTables || d.Kind == schemas.AlterTable && renamed(d, 0)) { // the new name of each
 		for i := range len(names) / 2 {
 			names[i] = names[2*i+1]
 		}

@@ -4,9 +4,11 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"cdc/event"
 	"cdc/format"
 	"cdc/format/debezium"
 	"cdc/internal/peers/golden"
@@ -29,16 +31,17 @@ func debeziumNorm(v []byte) []byte {
 
 func no() *bool { b := false; return &b }
 
-func TestDebezium(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		options debezium.Options
-		refused []string // tables whose values the peer falsifies with these settings
-		known   map[string]string
-	}{
-		{name: "dbz_plain", options: debezium.Options{Transaction: true}, refused: []string{"unsigned_far"}, known: map[string]string{
-			"transaction value": "what was refused is not counted; the order of collections is chance there",
-		}},
+// debeziumCase is one of the recorded settings.
+type debeziumCase struct {
+	name    string
+	options debezium.Options
+	refused []string // tables whose values the peer falsifies with these settings
+	known   map[string]string
+}
+
+func debeziumCases() []debeziumCase {
+	cases := []debeziumCase{
+		{name: "dbz_plain", options: debezium.Options{Transaction: true}, refused: []string{"unsigned_far"}, known: debeziumCounts},
 		{name: "dbz_schemas", options: debezium.Options{Schemas: true}, refused: []string{"unsigned_far"}},
 		{name: "dbz_string", options: debezium.Options{
 			Schemas: true, Decimal: debezium.DecimalString, BigintUnsigned: debezium.BigintPrecise, Time: debezium.TimeConnect, Binary: debezium.BinaryBase64,
@@ -46,7 +49,40 @@ func TestDebezium(t *testing.T) {
 		{name: "dbz_double", options: debezium.Options{Query: true, Decimal: debezium.DecimalDouble, Time: debezium.TimeISO, Binary: debezium.BinaryHex}, refused: []string{"unsigned_far", "times_far"}},
 		{name: "dbz_micros", options: debezium.Options{Time: debezium.TimeMicros, Binary: debezium.BinaryBase64URL, Tombstones: no()}, refused: []string{"unsigned_far"}},
 		{name: "dbz_nanos", options: debezium.Options{Schemas: true, Time: debezium.TimeNanos}, refused: []string{"unsigned_far", "dates"}},
-	} {
+	}
+	for i := range cases {
+		c := &cases[i]
+		known := maps.Clone(debeziumKnown)
+		if c.options.Schemas {
+			maps.Copy(known, debeziumSchemas)
+		}
+		if c.options.Tombstones != nil {
+			delete(known, "peers.no_key record")
+		}
+		maps.Copy(known, c.known)
+		c.known = known
+	}
+	return cases
+}
+
+// heartbeats are ours at the times of the peer's.
+func heartbeats(t *testing.T, enc format.Heart, theirs []golden.Record) (ours []golden.Record) {
+	for _, r := range theirs {
+		at, err := strconv.ParseInt(regexp.MustCompile(`\d+`).FindString(string(r.Value)), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out format.Out
+		if err := enc.Heartbeat(&out, event.Position{}, at*1000); err != nil {
+			t.Fatal(err)
+		}
+		ours = append(ours, golden.Record{Key: out.Bytes(out.Recs[0].Key), Value: out.Bytes(out.Recs[0].Value)})
+	}
+	return ours
+}
+
+func TestDebezium(t *testing.T) {
+	for _, c := range debeziumCases() {
 		t.Run(c.name, func(t *testing.T) {
 			o := c.options
 			o.Keys, o.TopicPrefix, o.ZeroDates = true, c.name, debezium.ZeroDateDebezium
@@ -96,22 +132,16 @@ func TestDebezium(t *testing.T) {
 			for table, errs := range refused {
 				t.Errorf("%s: %v", table, errs)
 			}
-			known := maps.Clone(debeziumKnown)
-			if c.options.Schemas {
-				maps.Copy(known, debeziumSchemas)
-			}
-			if c.options.Tombstones != nil {
-				delete(known, "peers.no_key record")
-			}
-			maps.Copy(known, c.known)
-			d := &differ{t: t, known: known, used: map[string]bool{}}
+			d := &differ{t: t, known: c.known, used: map[string]bool{}}
 			for _, topic := range topics {
-				if !strings.HasPrefix(topic, "__debezium-heartbeat") {
-					if place, ok := strings.CutPrefix(topic, c.name+"."); ok {
-						d.records(place, ours[topic], theirs[topic])
-					} else {
-						d.statements(ours[topic], theirs[topic])
-					}
+				place, table := strings.CutPrefix(topic, c.name+".")
+				switch {
+				case strings.HasPrefix(topic, "__debezium-heartbeat"):
+					d.records("heartbeat", heartbeats(t, must(debezium.New(o)), theirs[topic]), theirs[topic])
+				case table:
+					d.records(place, ours[topic], theirs[topic])
+				default:
+					d.statements(ours[topic], theirs[topic])
 				}
 			}
 			d.end()
