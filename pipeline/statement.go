@@ -45,6 +45,9 @@ func (c *chain) statement(d *schemas.DDL) (*schemas.DDL, error) {
 		entries := make([]schemas.Entry, 0, len(out.Entries))
 		befores := make([]*schemas.Table, 0, len(out.Entries))
 		for k, e := range out.Entries {
+			if e.Kind == schemas.ForgetTable {
+				e.Table = nil // what it may be, under the names and with the columns before this step
+			}
 			old := c.formerly(i, out.Before[k])
 			if e.Kind == schemas.PutTable && e.Table != nil {
 				if named {

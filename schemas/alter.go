@@ -13,6 +13,7 @@ type alteration struct {
 	options    tableOptions
 	convert    bool // CONVERT TO CHARACTER SET
 	rename     *Name
+	more       bool  // more than RENAME and what leaves the table's definition alone
 	versioning int   // +1 ADD SYSTEM VERSIONING, -1 DROP
 	toTable    *Name // CONVERT PARTITION .. TO TABLE (MariaDB): made like this one
 	fromTable  *Name // CONVERT TABLE .. TO PARTITION: gone
@@ -88,7 +89,10 @@ func (x *interpreter) alterTable(target Name, a *alteration) {
 		return
 	}
 	old, state := x.catalog.Table(target.Database, target.Table)
-	if state == Known {
+	if len(x.catalog.Either(target.Database, target.Table)) > 0 {
+		x.forget(target, x.catalog.Why(target.Database, target.Table).Reason) // both would have to be altered
+	}
+	if state == Known && (a.more || !x.maria()) {
 		t, reason := x.evaluate(old, a)
 		switch {
 		case reason != "":
@@ -111,7 +115,7 @@ func (x *interpreter) alterTable(target Name, a *alteration) {
 		}
 	}
 	if a.rename != nil && *a.rename != target {
-		x.move(target, *a.rename)
+		x.move(target, *a.rename, FromDDL)
 	}
 }
 
@@ -150,6 +154,22 @@ func (x *interpreter) alterClauses(a *alteration) {
 // alterClause reads one clause and says whether it is known.
 func (x *interpreter) alterClause(a *alteration) bool {
 	switch {
+	case x.accept("ENABLE", "KEYS"), x.accept("DISABLE", "KEYS"), x.accept("DISCARD", "TABLESPACE"), x.accept("IMPORT", "TABLESPACE"):
+		return true
+	case x.acceptAny("ALGORITHM", "LOCK"):
+		x.punct('=')
+		x.value()
+		return true
+	case x.accept("EXCHANGE", "PARTITION"), x.accept("TRUNCATE", "PARTITION"), x.accept("ANALYZE", "PARTITION"), x.accept("CHECK", "PARTITION"),
+		x.accept("REPAIR", "PARTITION"), x.accept("DISCARD", "PARTITION"), x.accept("IMPORT", "PARTITION"):
+		x.rest()
+		return true
+	case x.accept("RENAME"):
+		x.renameClause(a)
+		return true
+	}
+	a.more = true
+	switch {
 	case x.accept("ADD"):
 		x.addClause(a)
 	case x.accept("DROP"):
@@ -170,21 +190,13 @@ func (x *interpreter) alterClause(a *alteration) bool {
 		a.addColumn(c, &x.parser)
 	case x.accept("ALTER"):
 		x.touchClause(a)
-	case x.accept("RENAME"):
-		x.renameClause(a)
 	case x.accept("CONVERT"):
 		x.convertClause(a)
 	case x.accept("ORDER", "BY"):
 		x.orderBy()
-	case x.accept("ENABLE", "KEYS"), x.accept("DISABLE", "KEYS"), x.accept("FORCE"), x.accept("DISCARD", "TABLESPACE"), x.accept("IMPORT", "TABLESPACE"),
-		x.accept("WITH", "VALIDATION"), x.accept("WITHOUT", "VALIDATION"), x.accept("SECONDARY_LOAD"), x.accept("SECONDARY_UNLOAD"),
+	case x.accept("FORCE"), x.accept("WITH", "VALIDATION"), x.accept("WITHOUT", "VALIDATION"), x.accept("SECONDARY_LOAD"), x.accept("SECONDARY_UNLOAD"),
 		x.accept("UPGRADE", "PARTITIONING"), x.accept("REMOVE", "PARTITIONING"):
-	case x.acceptAny("ALGORITHM", "LOCK"):
-		x.punct('=')
-		x.value()
-	case x.accept("EXCHANGE", "PARTITION"), x.accept("REORGANIZE", "PARTITION"), x.accept("COALESCE", "PARTITION"), x.accept("TRUNCATE", "PARTITION"),
-		x.accept("ANALYZE", "PARTITION"), x.accept("CHECK", "PARTITION"), x.accept("OPTIMIZE", "PARTITION"), x.accept("REBUILD", "PARTITION"),
-		x.accept("REPAIR", "PARTITION"), x.accept("DISCARD", "PARTITION"), x.accept("IMPORT", "PARTITION"):
+	case x.accept("REORGANIZE", "PARTITION"), x.accept("COALESCE", "PARTITION"), x.accept("OPTIMIZE", "PARTITION"), x.accept("REBUILD", "PARTITION"):
 		x.rest()
 	case x.isAny("AS", "SELECT", "START", "IGNORE", "REPLACE", "VALUES") || x.isPunct('('):
 		return false
@@ -314,12 +326,14 @@ func (x *interpreter) touchClause(a *alteration) {
 func (x *interpreter) renameClause(a *alteration) {
 	switch {
 	case x.accept("COLUMN"):
+		a.more = true
 		x.ifExists()
 		t := touchSpec{column: x.ident()}
 		x.expect("TO")
 		t.rename = x.ident()
 		a.touches = append(a.touches, t)
 	case x.acceptAny("INDEX", "KEY"):
+		a.more = true
 		x.ifExists()
 		r := renameSpec{from: x.ident()}
 		x.expect("TO")
@@ -386,7 +400,7 @@ func (x *interpreter) createIndex(kind keyKind, replace bool) {
 	x.ddl.Kind = CreateIndex
 	k := &keySpec{kind: kind, ifNotExists: x.ifNotExists()}
 	k.name = x.ident()
-	x.keyOptions()
+	x.keyOptions(k)
 	x.expect("ON")
 	target := x.name(x.ddl.Database)
 	if x.err != nil {
@@ -395,11 +409,11 @@ func (x *interpreter) createIndex(kind keyKind, replace bool) {
 	}
 	target = x.named(target)
 	x.keyParts(k)
-	x.keyOptions()
+	x.keyOptions(k)
 	x.waitOption()
 	x.indexOptions()
 	x.end()
-	a := &alteration{keys: []*keySpec{k}}
+	a := &alteration{keys: []*keySpec{k}, more: true}
 	if replace {
 		a.drops = []dropSpec{{dropKey, k.name}}
 	}
@@ -421,7 +435,7 @@ func (x *interpreter) dropIndex() {
 	x.waitOption()
 	x.indexOptions()
 	x.end()
-	x.alterTable(target, &alteration{drops: []dropSpec{{dropKey, name}}})
+	x.alterTable(target, &alteration{drops: []dropSpec{{dropKey, name}}, more: true})
 }
 
 func (x *interpreter) indexOptions() {

@@ -265,13 +265,19 @@ func (x *interpreter) rename() {
 		x.giveUp()
 		return
 	}
+	if x.maria() {
+		x.renameOrNot()
+		return
+	}
 	for i := 0; i < len(x.ddl.Names); i += 2 {
-		x.move(x.ddl.Names[i], x.ddl.Names[i+1])
+		x.move(x.ddl.Names[i], x.ddl.Names[i+1], FromDDL)
 	}
 }
 
+const wasUnknown = ", of which is not known what it looks like: "
+
 // move does one rename.
-func (x *interpreter) move(from, to Name) {
+func (x *interpreter) move(from, to Name, origin Origin) {
 	t, state := x.catalog.Table(from.Database, from.Table)
 	why := x.catalog.Why(from.Database, from.Table)
 	if state != Unknown {
@@ -281,10 +287,14 @@ func (x *interpreter) move(from, to Name) {
 	case Known:
 		moved := *t
 		moved.Database, moved.Name = to.Database, to.Table
-		moved.Origin, moved.Seq = FromDDL, 0
+		moved.Origin, moved.Seq = origin, 0
 		x.step(Entry{Kind: PutTable, Table: &moved})
 	case Forgotten:
-		x.forget(to, "it was "+from.String()+", of which is not known what it looks like: "+why.Reason)
+		reason := why.Reason // which does not grow with each rename
+		if i := strings.LastIndex(reason, wasUnknown); i >= 0 {
+			reason = reason[i+len(wasUnknown):]
+		}
+		x.forget(to, "it was "+from.String()+wasUnknown+reason)
 	case Unknown:
 		if _, old := x.catalog.Table(to.Database, to.Table); old != Unknown {
 			x.forget(to, "it was "+from.String()+", which was not known")

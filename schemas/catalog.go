@@ -48,6 +48,7 @@ type Catalog struct {
 type slot struct {
 	table  *Table
 	forgot *Entry
+	either []*Table
 }
 
 type database struct {
@@ -87,6 +88,10 @@ func (c *Catalog) Table(db, name string) (*Table, State) {
 		return s.table, Known
 	}
 }
+
+// Either gives what a Forgotten table can only be, if it is there at all; nil where nothing is known of it. A row that fits one and no other shows
+// which it is. The caller must not change it.
+func (c *Catalog) Either(db, name string) []*Table { return c.tables[c.key(Name{db, name})].either }
 
 // Why gives the entry that made a table Forgotten, or nil. The caller must not change it.
 func (c *Catalog) Why(db, name string) *Entry { return c.tables[c.key(Name{db, name})].forgot }
@@ -144,7 +149,7 @@ func (c *Catalog) Clone() *Catalog {
 }
 
 // Replay does to the catalog what an entry says. Entries of the history are replayed in their order. The catalog keeps the entry's table, and
-// of a ForgetTable entry a copy.
+// a copy of a ForgetTable entry.
 func (c *Catalog) Replay(e *Entry) {
 	k := c.key(e.Name)
 	switch e.Kind {
@@ -157,7 +162,14 @@ func (c *Catalog) Replay(e *Entry) {
 	case ForgetTable:
 		copied := *e
 		copied.Table = nil
-		c.tables[Name{c.strings.of(k.Database), c.strings.of(k.Table)}] = slot{forgot: &copied}
+		s := slot{forgot: &copied}
+		if e.Table != nil {
+			s.either = []*Table{e.Table}
+			if now := c.tables[k].table; now != nil {
+				s.either = append(s.either, now)
+			}
+		}
+		c.tables[Name{c.strings.of(k.Database), c.strings.of(k.Table)}] = s
 	case PutDatabase:
 		c.databases[c.strings.of(k.Database)] = database{charset: c.strings.of(e.Charset), collation: c.strings.of(e.Collation), partial: e.Partial}
 	case DropDatabase:

@@ -4,8 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"cdc/gtid"
+	"strings"
 )
 
 var errNothing = errors.New("no statement to interpret, or no catalog")
@@ -37,6 +36,7 @@ func (x *interpreter) create() {
 type tableOptions struct {
 	charset, collation string
 	said               bool // CHARACTER SET or COLLATE
+	engine             string
 	versioned          bool
 	transaction        bool // START TRANSACTION: a CREATE .. SELECT whose rows follow as rows events
 	query              bool // a SELECT, whose columns are not known
@@ -53,8 +53,11 @@ func (x *interpreter) createTable(replace bool) {
 	if x.ddl.Temporary {
 		return
 	}
-	_, state := x.catalog.Table(target.Database, target.Table)
+	old, state := x.catalog.Table(target.Database, target.Table)
 	if quiet && !replace && state != Unknown {
+		if x.ddl.ErrorCode == 0 && (state == Forgotten || old.Origin == FromRename) {
+			x.createAgain(target)
+		}
 		return // it exists: nothing happened
 	}
 	if x.ddl.ErrorCode != 0 {
@@ -67,15 +70,7 @@ func (x *interpreter) createTable(replace bool) {
 		x.forget(target, "CREATE TABLE IF NOT EXISTS of a table that may have existed before, with other columns")
 		return
 	}
-	t, reason := x.tableBody(target)
-	if reason == "" {
-		x.end()
-		if x.err != nil {
-			reason = x.err.Error()
-		}
-	} else if x.err != nil {
-		reason = x.err.Error()
-	}
+	t, reason := x.tableToEnd(target)
 	if reason != "" {
 		if x.err != nil {
 			x.ddl.Kind = Unparsed
@@ -84,6 +79,18 @@ func (x *interpreter) createTable(replace bool) {
 		return
 	}
 	x.step(Entry{Kind: PutTable, Table: t})
+}
+
+// tableToEnd reads what follows the name of a new table, up to the end of the statement, or says why that is not known.
+func (x *interpreter) tableToEnd(target Name) (*Table, string) {
+	t, reason := x.tableBody(target)
+	if reason == "" {
+		x.end()
+	}
+	if x.err != nil {
+		return nil, x.err.Error()
+	}
+	return t, reason
 }
 
 // tableBody reads what follows the name of a new table, up to its end.
@@ -139,11 +146,45 @@ func (x *interpreter) tableBody(target Name) (*Table, string) {
 	t.Versioned = opt.versioned || slices.ContainsFunc(cols, func(c *colSpec) bool { return c.versioned })
 	cols = versionColumns(cols, t.Versioned)
 	applyPeriods(cols, periods)
-	return t, finish(t, cols, keys, x.charsets.flavor)
+	return t, x.finish(t, cols, keys, opt.engine)
 }
 
-// finish puts the columns and keys of a statement into the table.
-func finish(t *Table, cols []*colSpec, keys []*keySpec, flavor gtid.Flavor) string {
+// finish puts the columns and keys of a statement into the table. engine is empty where the statement does not say it.
+func (x *interpreter) finish(t *Table, cols []*colSpec, keys []*keySpec, engine string) string {
+	if reason := finish(t, cols, keys); reason != "" {
+		return reason
+	}
+	if x.maria() {
+		if x.charsets.version < 100400 || strings.EqualFold(engine, "MEMORY") || strings.EqualFold(engine, "HEAP") { // which has such keys itself
+			keys = nil
+		}
+		addHashes(t, keys)
+		return ""
+	}
+	if x.charsets.version < 80000 {
+		return sharedMembers(cols)
+	}
+	return ""
+}
+
+// sharedMembers reports two columns of ENUM or SET whose members MySQL 5.7 damages: it keeps equal lists once, written in hexadecimal digits where
+// a character has two bytes or more, and reads the digits once for each of the columns.
+func sharedMembers(cols []*colSpec) string {
+	for i, c := range cols {
+		if c.Type != Enum && c.Type != Set || !wideCharset(c.Charset) {
+			continue
+		}
+		for _, o := range cols[:i] {
+			if (o.Type == Enum || o.Type == Set) && wideCharset(o.Charset) && slices.Equal(o.Members, c.Members) {
+				return "the servers damage the members of " + o.Name + " and " + c.Name + ", which are the same, in " + c.Charset
+			}
+		}
+	}
+	return ""
+}
+
+// finish puts columns and keys into the table, without the columns that the server hides.
+func finish(t *Table, cols []*colSpec, keys []*keySpec) string {
 	if len(cols) > maxColumns {
 		return "more columns than a table can have"
 	}
@@ -158,9 +199,6 @@ func finish(t *Table, cols []*colSpec, keys []*keySpec, flavor gtid.Flavor) stri
 				return fmt.Sprintf("it has two columns %s", c.Name)
 			}
 		}
-	}
-	if flavor == gtid.MariaDB {
-		addHashes(t)
 	}
 	return ""
 }
@@ -271,7 +309,11 @@ func (p *parser) option(opt *tableOptions) bool {
 	case p.accept("DATA", "DIRECTORY"), p.accept("INDEX", "DIRECTORY"):
 		p.punct('=')
 		p.value()
-	case p.acceptAny("ENGINE", "TYPE", "AUTO_INCREMENT", "COMMENT", "ROW_FORMAT", "CHECKSUM", "TABLE_CHECKSUM", "DELAY_KEY_WRITE", "KEY_BLOCK_SIZE",
+	case p.acceptAny("ENGINE", "TYPE"):
+		p.punct('=')
+		opt.engine = p.tok.text
+		p.value()
+	case p.acceptAny("AUTO_INCREMENT", "COMMENT", "ROW_FORMAT", "CHECKSUM", "TABLE_CHECKSUM", "DELAY_KEY_WRITE", "KEY_BLOCK_SIZE",
 		"MAX_ROWS", "MIN_ROWS", "AVG_ROW_LENGTH", "PACK_KEYS", "STATS_AUTO_RECALC", "STATS_PERSISTENT", "STATS_SAMPLE_PAGES", "PASSWORD",
 		"INSERT_METHOD", "CONNECTION", "TABLESPACE", "STORAGE", "COMPRESSION", "ENCRYPTION", "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE",
 		"SECONDARY_ENGINE", "AUTOEXTEND_SIZE", "TRANSACTIONAL", "PAGE_CHECKSUM", "SEQUENCE"):
@@ -366,6 +408,10 @@ func (x *interpreter) like(target, source Name) (*Table, string) {
 	}
 	t := *old
 	t.Database, t.Name, t.Origin, t.Seq = target.Database, target.Table, FromDDL, 0
+	if x.maria() {
+		t.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c Column) bool { return isHash(&c) })
+		addHashes(&t, nil)
+	}
 	return &t, ""
 }
 

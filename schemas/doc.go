@@ -39,6 +39,9 @@
 //   - CONVERT TO CHARACTER SET of an ENUM or SET whose members are not the same bytes in both: the servers damage them.
 //   - CONVERT TO together with another DEFAULT CHARACTER SET; on MySQL 8 also COLLATE in front of CHARACTER SET.
 //   - A column that is dropped and added anew in one statement while a key keeps it.
+//   - RENAME TABLE of MariaDB, which also renames temporary tables and logs that in the same way: a table that was there under one of the names
+//     is what it was, or what the statement makes of it. Catalog.Either keeps both, and the next row mostly shows which; see rename.go.
+//   - Two columns of ENUM or SET with equal members in a character set of two bytes and more, which MySQL 5.7 damages.
 //   - A unique key WITHOUT OVERLAPS (MariaDB); members of ENUM and SET given as bytes beyond ASCII.
 //   - A statement that ended with an error, but was logged because it had done a part of its work.
 //
@@ -50,9 +53,9 @@
 //
 // # What rows carry beyond information_schema
 //
-// System-versioned tables of MariaDB have row_start and row_end, and a unique key over a TEXT, a BLOB or more than 3072 bytes has a hash column
-// DB_ROW_HASH_n, in the rows though not in information_schema: such columns are in Table.Columns with Hidden set. The limit of 3072 is that of
-// InnoDB with its default row format; a unique key that MariaDB makes a hash of for another reason (USING HASH, another engine) shows as a row
-// with one column more than are known. MySQL up to 8.0.15 at least also writes the hidden columns of functional keys (8.0.13 and later); their
+// System-versioned tables of MariaDB have row_start and row_end, and a unique key that is kept as a hash has a column DB_ROW_HASH_n, in the rows
+// though not in information_schema: such columns are in Table.Columns with Hidden set. A hash is made for a key over a TEXT, a BLOB or more than
+// 3072 bytes, and, up to the next ALTER TABLE of any kind, for one over a spatial value and for USING HASH. The limit of 3072 is that of InnoDB with
+// its default row format; a key that is a hash in another engine (1000 bytes in MyISAM) shows as a row with one column more than are known. MySQL up to 8.0.15 at least also writes the hidden columns of functional keys (8.0.13 and later); their
 // types are those of expressions, so they are not tracked, and rows of such a table do not fit. binlog_row_metadata=FULL cures all of these.
 package schemas

@@ -66,8 +66,8 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 	if name := a.readded(old, cols); name != "" {
 		return nil, "a key goes over to the new column " + name + ", in a length that depends on the old one"
 	}
-	keys := a.evaluateKeys(old, before, cols)
-	if reason := finish(t, cols, keys, x.charsets.flavor); reason != "" {
+	keys := a.evaluateKeys(old, before, cols, !x.maria())
+	if reason := x.finish(t, cols, keys, a.options.engine); reason != "" {
 		return nil, reason
 	}
 	if sameShape(old, t) {
@@ -253,20 +253,24 @@ func (c *colSpec) convert(to pairing) string {
 // membersChange reports whether a conversion changes what the members of an ENUM or SET are: all servers then read the old bytes in the new
 // character set, with an outcome that differs between their versions.
 func (c *colSpec) membersChange(to string) bool {
-	wide := func(cs string) bool { return cs == "ucs2" || cs == "utf16" || cs == "utf16le" || cs == "utf32" }
 	utf8 := func(cs string) bool { return cs == "utf8mb3" || cs == "utf8mb4" }
 	switch {
 	case c.Charset == to, utf8(c.Charset) && utf8(to):
 		return false
-	case wide(c.Charset) || wide(to):
+	case wideCharset(c.Charset) || wideCharset(to):
 		return true
 	default:
 		return slices.ContainsFunc(c.Members, func(m string) bool { return !all(m, func(b byte) bool { return b < 0x80 }) })
 	}
 }
 
+// wideCharset reports the character sets in which each character has two bytes or more.
+func wideCharset(cs string) bool {
+	return cs == "ucs2" || cs == "utf16" || cs == "utf16le" || cs == "utf32"
+}
+
 // evaluateKeys gives the keys: the old ones that are not dropped, without the columns that are, then the new ones.
-func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec) []*keySpec {
+func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec, mysql bool) []*keySpec {
 	place := make([]*colSpec, len(before)) // by ordinal in the old table
 	for _, c := range cols {
 		if c.old >= 0 {
@@ -294,7 +298,7 @@ func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec) []*keySpe
 					spec.parts = append(spec.parts, partSpec{expr: true})
 				case place[part.Column] != nil:
 					prefix := part.Prefix
-					if now := place[part.Column]; now.Type != Enum && now.Type != Set {
+					if now := place[part.Column]; mysql && now.Type != Enum && now.Type != Set {
 						prefix = max(prefix, old.Columns[part.Column].ordinalPrefix())
 					}
 					spec.parts = append(spec.parts, partSpec{old: place[part.Column], column: place[part.Column].Name, prefix: prefix})
@@ -314,7 +318,7 @@ func (a *alteration) evaluateKeys(old *Table, before, cols []*colSpec) []*keySpe
 	return keys
 }
 
-// ordinalPrefix gives the prefix that a key gets when its ENUM or SET column becomes a text or binary one: the servers take the bytes of the
+// ordinalPrefix gives the prefix that a key of MySQL gets when its ENUM or SET column becomes a text or binary one: it takes the bytes of the
 // ordinal for those of a text.
 func (c *Column) ordinalPrefix() uint32 {
 	bytes := uint32(1)

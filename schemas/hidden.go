@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,12 +22,14 @@ func versionColumns(cols []*colSpec, versioned bool) []*colSpec {
 	return cols
 }
 
-// addHashes adds the hidden columns that MariaDB (10.4 and later) makes for unique keys over columns that are too long for a key. Rows carry
-// them.
-func addHashes(t *Table) {
+// addHashes adds the hidden columns that MariaDB (10.4 and later) makes for unique keys over columns that are too long for a key, and for those
+// which a statement wants to be a hash. Rows carry them. An ALTER TABLE, also one of something else, and CREATE TABLE .. LIKE make anew only
+// the first.
+func addHashes(t *Table, keys []*keySpec) {
 	n := 0
 	for _, k := range t.Unique {
-		if k.Name != primaryName && t.tooLong(&k) {
+		wanted := slices.ContainsFunc(keys, func(s *keySpec) bool { return s.hash && !s.dead && s.kind == uniqueKey && s.name == k.Name })
+		if k.Name != primaryName && (wanted || t.tooLong(&k)) {
 			n++
 			t.Columns = append(t.Columns, Column{
 				Name: hashName + strconv.Itoa(n), Type: BigInt, Unsigned: true, Nullable: true, Generated: Virtual, Invisible: true, Hidden: true,

@@ -12,7 +12,7 @@ type EntryKind uint8
 const (
 	PutTable     EntryKind = iota + 1 // Table is the table's definition from here on
 	DropTable                         // the table is gone
-	ForgetTable                       // the table is there but what it looks like is no longer known; Statement says why
+	ForgetTable                       // what the table looks like is no longer known; Statement says why. Where Table is set: see Catalog.Either
 	PutDatabase                       // the database exists and has these defaults; with an empty name, the history names all databases there are
 	DropDatabase                      // the database and all its tables are gone
 	FoldNames                         // names of databases and tables are compared without case; the first entry of the history of a server that does so

@@ -21,6 +21,7 @@ type ISTable struct {
 	Database, Name string
 	Type           string // BASE TABLE, SYSTEM VERSIONED or SEQUENCE
 	Collation      string
+	Engine         string
 }
 
 // ISColumn is a row of information_schema.COLUMNS.
@@ -40,6 +41,7 @@ type ISKeyPart struct {
 	Unique               bool
 	Column               string // empty for an expression
 	Prefix               uint32
+	Type                 string // BTREE, HASH, ..
 }
 
 // ISQuery holds the statements that read a schema. Each gives its rows in the order that ISEntries wants; the session's character set must be
@@ -61,11 +63,11 @@ func ISQueries(flavor gtid.Flavor, version uint32, db string) ISQuery {
 	}
 	return ISQuery{
 		Databases: "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE " + where("SCHEMA_NAME"),
-		Tables: "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_COLLATION FROM information_schema.TABLES WHERE " + where("TABLE_SCHEMA") +
+		Tables: "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_COLLATION, ENGINE FROM information_schema.TABLES WHERE " + where("TABLE_SCHEMA") +
 			" AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE')",
 		Columns: "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT, IS_NULLABLE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, " +
 			expression + " FROM information_schema.COLUMNS WHERE " + where("TABLE_SCHEMA") + " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION",
-		Keys: "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS WHERE " +
+		Keys: "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, INDEX_TYPE FROM information_schema.STATISTICS WHERE " +
 			where("TABLE_SCHEMA") + " ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
 	}
 }
@@ -75,7 +77,7 @@ func ISEntries(flavor gtid.Flavor, version uint32, databases, tables, columns, k
 	for _, r := range []struct {
 		rows [][]sql.NullString
 		n    int
-	}{{databases, 3}, {tables, 4}, {columns, 10}, {keys, 6}} {
+	}{{databases, 3}, {tables, 5}, {columns, 10}, {keys, 7}} {
 		for _, row := range r.rows {
 			if len(row) != r.n {
 				return nil, fmt.Errorf("read information_schema: %d columns where %d were asked for", len(row), r.n)
@@ -98,11 +100,15 @@ func ISEntries(flavor gtid.Flavor, version uint32, databases, tables, columns, k
 	for _, r := range keys {
 		n := Name{r[0].String, r[1].String}
 		prefix, _ := strconv.ParseUint(r[5].String, 10, 32)
-		parts[n] = append(parts[n], ISKeyPart{Database: n.Database, Table: n.Table, Key: r[2].String, Unique: r[3].String == "0", Column: r[4].String, Prefix: uint32(prefix)})
+		parts[n] = append(parts[n], ISKeyPart{
+			Database: n.Database, Table: n.Table, Key: r[2].String, Unique: r[3].String == "0", Column: r[4].String, Prefix: uint32(prefix), Type: r[6].String,
+		})
 	}
 	for _, r := range tables {
 		n := Name{r[0].String, r[1].String}
-		t, err := FromInformationSchema(flavor, version, cols[n], parts[n], ISTable{Database: n.Database, Name: n.Table, Type: r[2].String, Collation: r[3].String})
+		t, err := FromInformationSchema(flavor, version, cols[n], parts[n], ISTable{
+			Database: n.Database, Name: n.Table, Type: r[2].String, Collation: r[3].String, Engine: r[4].String,
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -139,6 +145,7 @@ func FromInformationSchema(flavor gtid.Flavor, version uint32, columns []ISColum
 		if at < 0 {
 			at = len(specs)
 			k := &keySpec{kind: plainKey, name: part.Key}
+			k.hash = part.Type == "HASH" && !strings.EqualFold(table.Engine, "MEMORY") // which has such keys itself
 			switch {
 			case part.Key == primaryName:
 				k.kind = primaryKey
@@ -150,8 +157,11 @@ func FromInformationSchema(flavor gtid.Flavor, version uint32, columns []ISColum
 		k := specs[at]
 		k.parts = append(k.parts, partSpec{column: part.Column, expr: part.Column == "", prefix: part.Prefix})
 	}
-	if reason := finish(t, cols, specs, flavor); reason != "" {
+	if reason := finish(t, cols, specs); reason != "" {
 		return nil, fault.New(fault.SchemaUnknown, "information_schema contradicts itself: %s", reason).At(fault.Where{Table: t.FullName()})
+	}
+	if flavor == gtid.MariaDB {
+		addHashes(t, specs)
 	}
 	return t, nil
 }

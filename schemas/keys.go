@@ -26,6 +26,7 @@ type keySpec struct {
 	implicit    bool
 	ifNotExists bool
 	dead        bool
+	hash        bool // MariaDB keeps a unique key as a hash in a hidden column, where it has no such keys itself
 }
 
 type partSpec struct {
@@ -100,9 +101,9 @@ func (p *parser) keyClause() (bool, *keySpec) {
 	default:
 		return false, nil
 	}
-	p.keyOptions()
+	p.keyOptions(k)
 	p.keyParts(k)
-	p.keyOptions()
+	p.keyOptions(k)
 	return true, k
 }
 
@@ -145,11 +146,13 @@ func (p *parser) keyParts(k *keySpec) {
 	p.expectPunct(')')
 }
 
-// keyOptions passes the options before and behind the columns of a key.
-func (p *parser) keyOptions() {
+// keyOptions reads the options before and behind the columns of a key.
+func (p *parser) keyOptions(k *keySpec) {
 	for p.err == nil {
 		switch {
-		case p.accept("USING"), p.accept("TYPE"), p.accept("WITH", "PARSER"):
+		case p.accept("USING"), p.accept("TYPE"):
+			k.hash = strings.EqualFold(p.ident(), "HASH") && k.kind == uniqueKey
+		case p.accept("WITH", "PARSER"):
 			p.ident()
 		case p.acceptAny("KEY_BLOCK_SIZE", "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE", "COMMENT", "CLUSTERING"):
 			p.punct('=')
@@ -209,7 +212,11 @@ func settleKeys(t *Table, cols []*colSpec, keys []*keySpec) string {
 				parts[i] = KeyPart{Column: -1}
 				continue
 			}
-			parts[i] = KeyPart{Column: at, Prefix: cols[at].prefix(k.parts[i].prefix)}
+			prefix := cols[at].prefix(k.parts[i].prefix)
+			if cols[at].Type == Geometry && k.kind <= uniqueKey {
+				prefix = k.spatialPrefix(cols[at], k.parts[i].prefix)
+			}
+			parts[i] = KeyPart{Column: at, Prefix: prefix}
 			if k.kind == primaryKey {
 				cols[at].Nullable = false
 			}
@@ -302,6 +309,21 @@ func (c *colSpec) prefix(n uint32) uint32 {
 		return n
 	default:
 		return 0
+	}
+}
+
+// spatialPrefix gives the prefix of a spatial column in a key that is unique and not a spatial one: none of MySQL 8 and later. A key over the whole
+// of a value is a hash in MariaDB, and the next ALTER TABLE makes one over 8 bytes of it, its pointer's size, so 8 is said from the beginning,
+// as information_schema does.
+func (k *keySpec) spatialPrefix(c *colSpec, n uint32) uint32 {
+	switch {
+	case c.Geometry == point:
+		return 25
+	case n == 0:
+		k.hash = true
+		return 8
+	default:
+		return n
 	}
 }
 

@@ -79,6 +79,8 @@ func (t Type) IsBinary() bool {
 // GeometryKind is the spatial type of a Geometry column, numbered as in the binlog's table map and in WKB; 0 is any.
 type GeometryKind uint8
 
+const point GeometryKind = 1
+
 var geometryNames = [...]string{
 	"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection",
 }
@@ -211,9 +213,10 @@ const (
 	FromDump                       // a schema dump
 	FromUser                       // `cdc schema set`
 	FromImage                      // the table map without names: columns are called @1, @2
+	FromRename                     // MariaDB's RENAME TABLE, which may have renamed a temporary table instead
 )
 
-var originNames = [...]string{"", "ddl", "metadata", "information_schema", "dump", "user", "image"}
+var originNames = [...]string{"", "ddl", "metadata", "information_schema", "dump", "user", "image", "rename"}
 
 func (o Origin) String() string {
 	if int(o) < len(originNames) {

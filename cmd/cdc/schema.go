@@ -124,7 +124,7 @@ func printEntry(w io.Writer, e *schemas.Entry) {
 	if e.Statement != "" {
 		fmt.Fprintf(w, "      %s\n", strings.Join(strings.Fields(e.Statement), " "))
 	}
-	if e.Table != nil {
+	if e.Table != nil && e.Kind == schemas.PutTable {
 		fmt.Fprintf(w, "      by %s: %s\n", e.Table.Origin, columnList(e.Table))
 	}
 }

@@ -182,6 +182,9 @@ func (a *Assembler) ready(b *event.Batch, p *plan) error {
 		plan, why = a.fit(known, p.tm)
 	}
 	if plan == nil {
+		table, plan = a.either(b, p.tm)
+	}
+	if plan == nil {
 		var err error
 		if table, err = a.learn(b, p.tm, state, why); err != nil {
 			return err
@@ -208,13 +211,32 @@ func (a *Assembler) fit(t *schemas.Table, tm *TableMap) (*image.Plan, string) {
 	return plan, ""
 }
 
+// either finds the version that a row shows to be the true one, of those which a table can only have: the one that fits.
+func (a *Assembler) either(b *event.Batch, tm *TableMap) (*schemas.Table, *image.Plan) {
+	var found *schemas.Table
+	var plan *image.Plan
+	for _, t := range a.cfg.Catalog.Either(tm.Name.Database, tm.Name.Table) {
+		if p, _ := a.fit(t, tm); p != nil {
+			if found != nil {
+				return nil, nil
+			}
+			found, plan = t, p
+		}
+	}
+	if found == nil {
+		return nil, nil
+	}
+	copied := *found
+	a.enter(b, &copied)
+	return &copied, plan
+}
+
 // learn finds a table version that the catalog does not have: in the event's own metadata, else from the source. It puts it into the catalog
 // and the history.
 func (a *Assembler) learn(b *event.Batch, tm *TableMap, state schemas.State, why string) (*schemas.Table, error) {
-	at := a.Place()
 	t := tm.Table()
 	if t == nil && a.cfg.Unknown != nil {
-		found, err := a.cfg.Unknown(tm.Name, tm, at)
+		found, err := a.cfg.Unknown(tm.Name, tm, a.Place())
 		if err != nil {
 			return nil, err
 		}
@@ -227,6 +249,13 @@ func (a *Assembler) learn(b *event.Batch, tm *TableMap, state schemas.State, why
 	if t == nil {
 		return nil, a.unknown(tm, state, why)
 	}
+	a.enter(b, t)
+	return t, nil
+}
+
+// enter puts a table into the catalog and the history.
+func (a *Assembler) enter(b *event.Batch, t *schemas.Table) {
+	at := a.Place()
 	a.cfg.Catalog.Intern(t)
 	e := a.cfg.Catalog.Put(t)
 	e.GTID, e.File, e.Offset, e.Time = at.GTID, at.File, at.Offset, at.Time
@@ -234,7 +263,6 @@ func (a *Assembler) learn(b *event.Batch, tm *TableMap, state schemas.State, why
 	a.cfg.NextSeq = schemas.Number(entries, a.cfg.NextSeq-1) + 1
 	b.History = append(b.History, entries...)
 	a.tables.generation++
-	return t, nil
 }
 
 // unknown says why the columns of a table are not known.

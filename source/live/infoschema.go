@@ -65,7 +65,7 @@ const openTables = 256
 func (h *horizon) tablesOf(ctx context.Context, sess *session, f *facts, q schemas.ISQuery, sel *schemas.Selector) error {
 	tables := map[schemas.Name]schemas.ISTable{}
 	err := sess.stream(ctx, q.Tables, func(row [][]byte) error {
-		t := schemas.ISTable{Database: string(row[0]), Name: string(row[1]), Type: string(row[2]), Collation: string(row[3])}
+		t := schemas.ISTable{Database: string(row[0]), Name: string(row[1]), Type: string(row[2]), Collation: string(row[3]), Engine: string(row[4])}
 		if sel.MatchDatabase(t.Database) {
 			tables[schemas.Name{Database: t.Database, Table: t.Name}] = t
 		}
@@ -86,6 +86,7 @@ func (h *horizon) tablesOf(ctx context.Context, sess *session, f *facts, q schem
 		}
 		parts[n] = append(parts[n], schemas.ISKeyPart{
 			Database: n.Database, Table: n.Table, Key: string(row[2]), Unique: string(row[3]) == "0", Column: string(row[4]), Prefix: uint32(prefix),
+			Type: string(row[6]),
 		})
 		return nil
 	})
