@@ -51,8 +51,8 @@ provision: ## download the servers that the tests run, into .cache/servers (or C
 	@scripts/check-deps.sh go apt maven
 	$(GO) run ./internal/testbed/cmd/provision
 
-demo: ## a shop's traffic on a real MySQL, captured, counted (DEMO_SECONDS=30, MYSQL=mysql://user@host/ for one of yours)
-	@scripts/check-deps.sh go $(if $(MYSQL),,apt)
+demo: ## a shop's traffic on a real MySQL, captured, counted (DEMO_SECONDS=30, KAFKA=1 into topics, MYSQL=mysql://user@host/ for one of yours)
+	@scripts/check-deps.sh go $(if $(MYSQL),,apt) $(if $(KAFKA),maven)
 	$(GO) run ./internal/demo
 
 bench: ## speed and memory beside go-mysql's decoder and the bare dump, to bench/RESULTS.md

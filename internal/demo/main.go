@@ -1,6 +1,9 @@
 // Command demo shows the product on a real server: a small shop's traffic runs on MySQL, `cdc run` carries its changes to JSON-lines files, is killed
 // once without warning and started again, and in the end what is in the files is counted against the ledger of the writers.
 //
+// With KAFKA=1 the changes go to topics of a real broker, in debezium format. At half time the broker is killed instead, and the topics are read by
+// Kafka's own console consumer.
+//
 // DEMO_SECONDS is how long the traffic runs (30). MYSQL, as mysql://user@host:port/ with the password in CDC_PASSWORD, takes a server of yours
 // instead of starting one; its account needs the right to make the database cdc_demo, and those of a replica.
 package main
@@ -29,6 +32,7 @@ import (
 const (
 	out      = "demo-out"
 	database = "cdc_demo"
+	secret   = "CDC_PASSWORD" // environment variable of the source's password
 )
 
 func main() {
@@ -79,12 +83,17 @@ func demo(ctx context.Context) error {
 	if err := prepare(ctx, s); err != nil {
 		return err
 	}
+	to, err := openTarget(ctx)
+	if err != nil {
+		return err
+	}
+	defer to.stop()
 	config := filepath.Join(out, "cdc.yaml")
-	if err := os.WriteFile(config, []byte(fmt.Sprintf(yaml, s.flavor, s.address, s.user, password(), database)), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte(fmt.Sprintf(yaml, to.what(), s.flavor, s.address, s.user, password(), database, to.sink())), 0o644); err != nil {
 		return err
 	}
 
-	say("cdc run %s; traffic for %d seconds; at half time cdc is killed (SIGKILL) and started again", config, seconds)
+	say("cdc run %s; traffic for %d seconds; at half time %s is killed (SIGKILL) and started again", config, seconds, to.victim())
 	run, err := cdc(ctx, bin, config)
 	if err != nil {
 		return err
@@ -101,18 +110,25 @@ func demo(ctx context.Context) error {
 	defer cancel()
 	began := time.Now()
 	done := make(chan error, 1)
+	var lasted time.Duration
 	go func() {
-		done <- l.Run(traffic, s.dial, ledger.Options{Database: database, Writers: 3, DDL: true, Pause: 2 * time.Millisecond, Seed: uint64(began.UnixNano())})
+		err := l.Run(traffic, s.dial, ledger.Options{Database: database, Writers: 3, DDL: true, Pause: 2 * time.Millisecond, Seed: uint64(began.UnixNano())})
+		lasted = time.Since(began)
+		done <- err
 	}()
 	<-half.Done()
 	if ctx.Err() == nil {
-		if err := run.Process.Kill(); err != nil {
+		again := func() (err error) {
+			if err := run.Process.Kill(); err != nil {
+				return err
+			}
+			_ = run.Wait() // killed: its exit code says so
+			fmt.Fprintln(os.Stderr)
+			say("killed at %.0f s; starting again from the checkpoint", time.Since(began).Seconds())
+			run, err = cdc(ctx, bin, config)
 			return err
 		}
-		_ = run.Wait() // killed: its exit code says so
-		fmt.Fprintln(os.Stderr)
-		say("killed at %.0f s; starting again from the checkpoint", time.Since(began).Seconds())
-		if run, err = cdc(ctx, bin, config); err != nil {
+		if err := to.halfTime(ctx, again); err != nil {
 			return err
 		}
 	}
@@ -122,7 +138,6 @@ func demo(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
 	}
-	lasted := time.Since(began)
 	if err := caughtUp(ctx, bin, config, s); err != nil {
 		return err
 	}
@@ -132,26 +147,26 @@ func demo(ctx context.Context) error {
 	if err := run.Wait(); err != nil {
 		return fmt.Errorf("cdc run: %w", err)
 	}
-	return prove(l, lasted)
+	return prove(ctx, l, lasted, to)
 }
 
 func say(format string, args ...any) { fmt.Printf("demo: "+format+"\n", args...) }
 
 // yaml is the demo's pipeline.
-const yaml = `# The demo's pipeline: the shop's tables as JSON lines.
+const yaml = `# The demo's pipeline: the shop's tables as %s.
 source:
   %s: {address: "%s", user: "%s"%s}
   tables: ["%s.%%"]
 streams:
   - name: shop
     sink:
-      files: {dir: files, format: plain, interval: 2s}
+      %s
 checkpoint: {dir: state}
 `
 
 func password() string {
-	if os.Getenv("MYSQL") != "" && os.Getenv("CDC_PASSWORD") != "" {
-		return ", password: {env: CDC_PASSWORD}"
+	if os.Getenv(secret) != "" {
+		return ", password: {env: " + secret + "}"
 	}
 	return ""
 }
@@ -169,19 +184,22 @@ func start(ctx context.Context) (*server, error) {
 		}
 		s := &server{flavor: u.Scheme, address: address, user: u.User.Username(), stop: func() {}}
 		s.dial = func(ctx context.Context) (*client.Conn, error) {
-			return client.ConnectWithContext(ctx, address, s.user, os.Getenv("CDC_PASSWORD"), "", 10*time.Second)
+			return client.ConnectWithContext(ctx, address, s.user, os.Getenv(secret), "", 10*time.Second)
 		}
 		s.gtids = func(ctx context.Context) (string, error) { return executed(ctx, s) }
 		return s, nil
 	}
 	say("starting MySQL 9.7 (downloaded once, into .cache/servers)")
-	m, err := testbed.Launch(ctx, testbed.MySQL97, testbed.Options{Log: os.Stderr})
+	m, err := testbed.Launch(ctx, testbed.MySQL97, testbed.Options{FullMetadata: true, Log: os.Stderr})
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Setenv(secret, testbed.Password); err != nil { // cdc is given the account of a replica, the traffic has root's
+		return nil, errors.Join(err, m.Stop())
+	}
 	say("MySQL %s on %s", m.Version, m.Addr())
 	return &server{
-		flavor: "mysql", address: m.Addr(), user: "root", dial: m.Conn, gtids: m.ExecutedGTIDs, stop: func() { _ = m.Stop() },
+		flavor: "mysql", address: m.Addr(), user: testbed.User, dial: m.Conn, gtids: m.ExecutedGTIDs, stop: func() { _ = m.Stop() },
 	}, nil
 }
 
@@ -261,25 +279,30 @@ func caughtUp(ctx context.Context, bin, config string, s *server) error {
 	}
 }
 
-// prove counts the files against the ledger.
-func prove(l *ledger.Ledger, lasted time.Duration) error {
-	d, err := ledger.ReadFiles(filepath.Join(out, "files"))
+// prove counts what was delivered against the ledger.
+func prove(ctx context.Context, l *ledger.Ledger, lasted time.Duration, to target) error {
+	d, err := to.read(ctx)
 	if err != nil {
 		return err
 	}
 	c, v := l.Counts(), l.Check(d)
 	fmt.Println()
-	say("%.0f s of traffic: %d transactions, %d DDL statements, one SIGKILL of cdc", lasted.Seconds(), c.Txns, c.DDL)
-	for _, t := range []string{"customers", "orders", "payments", "visits"} {
+	say("%.0f s of traffic: %d transactions, %d DDL statements, one SIGKILL of %s", lasted.Seconds(), c.Txns, c.DDL, to.victim())
+	for _, t := range tables() {
 		fmt.Printf("        %-10s %8d changes\n", t, c.Tables[t])
 	}
-	say("the files are in %s, one folder for each table", filepath.Join(out, "files", database))
-	say("proof, counted by a reader of the files and the ledger of the writers:")
+	say("%s", to.place())
+	say("proof, counted by %s and the ledger of the writers:", to.reader())
 	fmt.Printf("        rows committed = %d\n        rows delivered = %d\n        %d lost, %d duplicated, %d invented, %d out of order\n", v.Committed, v.Delivered, v.Lost,
 		v.Duplicated, v.Invented, v.OutOfOrder)
+	if n := d.Tombstones(); n > 0 {
+		fmt.Printf("        %d tombstones, each behind the delete of its row\n", n)
+	}
 	if !v.OK() {
 		return fmt.Errorf("the proof failed: %s", v)
 	}
-	say("look at them with: head -n 3 %s/files/%s/orders/*", out, database)
+	say("look at them with: %s", to.look())
 	return nil
 }
+
+func tables() []string { return []string{"customers", "orders", "payments", "visits"} }

@@ -391,7 +391,7 @@ func (s *sender) answered(p *partition, a answer) {
 		fallthrough
 	case verdictRetry:
 		b.open = b.open || a.code.unsure()
-		if s.again(p) > 2 {
+		if s.again(p) > 4 { // a topic that was just made has no leader for a moment
 			s.stalls.begin(p.key(), fault.New(fault.SinkUnreachable, "topic %s, partition %d: %w", p.topic.name, p.id, a.code))
 		}
 	case verdictRenew:
