@@ -3,16 +3,18 @@ package fault
 // Level sorts findings of a preflight check.
 type Level uint8
 
-// Levels. A Warn does not stop a pipeline from starting, a Fail does.
+// Levels. A Hint is of what works and could be better, such as a default of the server: nobody need act on it. A Warn does not stop a pipeline from
+// starting, a Fail does.
 const (
 	Pass Level = iota
+	Hint
 	Warn
 	Fail
 )
 
-var levelNames = [...]string{"pass", "warn", "fail"}
+var levelNames = [...]string{"pass", "hint", "warn", "fail"}
 
-// String gives pass, warn or fail.
+// String gives pass, hint, warn or fail.
 func (l Level) String() string {
 	if int(l) < len(levelNames) {
 		return levelNames[l]

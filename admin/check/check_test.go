@@ -76,7 +76,7 @@ func TestServer(t *testing.T) {
 		},
 		"minimal metadata": {
 			func(f *source.Facts, _ *Wishes) { f.Variables["binlog_row_metadata"] = "MINIMAL" },
-			[]want{{fault.Warn, "binlog_row_metadata", "SET PERSIST binlog_row_metadata=FULL", 0}},
+			[]want{{fault.Hint, "binlog_row_metadata", "SET PERSIST binlog_row_metadata=FULL", 0}},
 		},
 		"no gtids": {
 			func(f *source.Facts, _ *Wishes) { f.Variables["gtid_mode"] = "OFF" },
@@ -100,14 +100,14 @@ func TestServer(t *testing.T) {
 			},
 			[]want{
 				{fault.Fail, "grants", "GRANT SELECT ON `shop`.*", fault.SourceGrantMissing},
-				{fault.Warn, "binlog_row_metadata", "", 0},
+				{fault.Hint, "binlog_row_metadata", "", 0},
 			},
 		},
 		"too many grants": {
 			func(f *source.Facts, _ *Wishes) {
 				f.Grants = append(f.Grants, "GRANT INSERT, SELECT ON `shop`.`orders` TO `cdc`@`%` WITH GRANT OPTION", "GRANT SUPER ON *.* TO `cdc`@`%`")
 			},
-			[]want{{fault.Warn, "excess grants", "REVOKE INSERT, GRANT OPTION ON `shop`.`orders` FROM 'cdc'@'%'; REVOKE SUPER ON *.* FROM 'cdc'@'%';", 0}},
+			[]want{{fault.Hint, "excess grants", "REVOKE INSERT, GRANT OPTION ON `shop`.`orders` FROM 'cdc'@'%'; REVOKE SUPER ON *.* FROM 'cdc'@'%';", 0}},
 		},
 		"retention short": {
 			func(f *source.Facts, _ *Wishes) {

@@ -268,7 +268,7 @@ func (l *list) excess(f *source.Facts, w Wishes, all []grant) {
 		l.pass("excess grants", "none")
 		return
 	}
-	l.warn("excess grants", "use an account of its own, made by `cdc check FILE --grants`; or "+strings.Join(cures, " "), "the account may do what is not needed: %s", strings.Join(names, "; "))
+	l.hint("excess grants", "use an account of its own, made by `cdc check FILE --grants`; or "+strings.Join(cures, " "), "the account may do what is not needed: %s", strings.Join(names, "; "))
 }
 
 // GrantFor is an account that Grants makes.

@@ -37,6 +37,10 @@ func (l *list) warn(check, cure, format string, args ...any) {
 	*l = append(*l, fault.Finding{Level: fault.Warn, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
 }
 
+func (l *list) hint(check, cure, format string, args ...any) {
+	*l = append(*l, fault.Finding{Level: fault.Hint, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
+}
+
 func (l *list) fail(code fault.Code, check, cure, format string, args ...any) {
 	*l = append(*l, fault.Finding{Level: fault.Fail, Check: check, What: fmt.Sprintf(format, args...), Cure: cure, Code: code})
 }
@@ -172,7 +176,7 @@ func (l *list) binlog(f *source.Facts) {
 	case !ok:
 		l.pass("binlog_row_metadata", "this version has none: the names of columns are tracked by DDL")
 	default:
-		l.warn("binlog_row_metadata", set(f, "binlog_row_metadata", "FULL"),
+		l.hint("binlog_row_metadata", set(f, "binlog_row_metadata", "FULL"),
 			"%s: the names of columns are not in the stream but tracked by DDL; a start in the past may stop at a table that was changed since (%s)", v, fault.SchemaUnknown)
 	}
 	if v := f.Variables["binlog_row_value_options"]; v != "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -26,10 +27,10 @@ func checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check FILE.yaml",
 		Short: "Look at everything that a pipeline needs before it starts, and say what to mend",
-		Long: `Check asks the source, the sinks and this machine for all that a run depends on, and prints a line for each: pass, warn or fail, what was found, and
+		Long: `Check asks the source, the sinks and this machine for all that a run depends on, and prints a line for each: pass, hint, warn or fail, what was found, and
 the statement or the setting that cures it. It changes nothing and may run beside the pipeline. ` + "`cdc run`" + ` makes the same check first.
 
-The exit code is 0 when nothing fails, 1 when something does, 2 when the configuration itself is wrong. A warning does not stop a run.`,
+The exit code is 0 when nothing fails, 1 when something does, 2 when the configuration itself is wrong. A warning does not stop a run; a hint is of what works and could be better.`,
 		Example: `  cdc check pipeline.yaml
   cdc check pipeline.yaml --json | jq '.findings[] | select(.level != "pass")'
   cdc check pipeline.yaml --grants         # the account that the source needs, as SQL
@@ -253,7 +254,7 @@ func printFindings(w io.Writer, findings []fault.Finding) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%d pass, %d warn, %d fail\n", n[fault.Pass], n[fault.Warn], n[fault.Fail])
+	_, err := fmt.Fprintf(w, "%d pass, %d hint, %d warn, %d fail\n", n[fault.Pass], n[fault.Hint], n[fault.Warn], n[fault.Fail])
 	return err
 }
 
@@ -368,9 +369,17 @@ func (s *stream) preflight(ctx context.Context, place live.InspectPlace) error {
 		return context.Cause(ctx)
 	}
 	for _, f := range findings {
-		if f.Level == fault.Warn && !a.warned[f.Check+"\x00"+f.What] {
+		level := slog.LevelWarn
+		switch f.Level {
+		case fault.Hint:
+			level = slog.LevelInfo
+		case fault.Warn:
+		default:
+			continue
+		}
+		if !a.warned[f.Check+"\x00"+f.What] {
 			a.warned[f.Check+"\x00"+f.What] = true
-			s.log.Warn("check", "what", f.Check, "found", f.What, "cure", f.Cure)
+			s.log.Log(ctx, level, "check", "what", f.Check, "found", f.What, "cure", f.Cure)
 		}
 	}
 	if err := checkFailure(findings); err != nil {

@@ -128,6 +128,36 @@ func TestCheckHealthy(t *testing.T) {
 	})
 }
 
+// Servers as they are installed, with an account as many have: there are hints, and no warning that a run would repeat at each start.
+func TestCheckDefaults(t *testing.T) {
+	t.Parallel()
+	for _, k := range []testbed.Kind{testbed.MySQL97, testbed.MySQL57, testbed.MariaDB118} {
+		t.Run(k.String(), func(t *testing.T) {
+			t.Parallel()
+			s := testbed.Start(t, k, testbed.Options{})
+			db := table(t, s)
+			var metadata []string
+			if k.HasFullMetadata() {
+				metadata = append(metadata, "hint binlog_row_metadata: binlog_row_metadata=FULL")
+			}
+			p := newPipe(t, s, settings{tables: only(db), start: "start"})
+			p.finds(t, append(metadata, "hint excess grants: SELECT on *.*")...) // the account of the other tests, which may read everything
+			p.account(t, "defaults")
+			p.finds(t, metadata...)
+			insert(t, s, db, 1, 3)
+			r := run(t, "run", p.yaml, "--until", "now")
+			if r.code != 0 || strings.Contains(r.err, "level=WARN") {
+				t.Errorf("%d: it warns:\n%s", r.code, r.err)
+			}
+			p.holds(t, 3)
+			p.finds(t, metadata...)
+			if r := run(t, "run", p.yaml, "--until", "now", "--quiet"); r.code != 0 || r.err != "" {
+				t.Errorf("%d: it is not quiet:\n%s", r.code, r.err)
+			}
+		})
+	}
+}
+
 // Broken servers: each fault is named with its cure, and nothing else is.
 func TestCheckServers(t *testing.T) {
 	t.Parallel()
@@ -153,7 +183,7 @@ func TestCheckServers(t *testing.T) {
 		{
 			"minimal", testbed.MySQL97,
 			testbed.Options{RowImage: "minimal"},
-			[]string{"warn binlog_row_image: SET PERSIST binlog_row_image=FULL", "warn binlog_row_metadata: SET PERSIST binlog_row_metadata=FULL"},
+			[]string{"warn binlog_row_image: SET PERSIST binlog_row_image=FULL", "hint binlog_row_metadata: SET PERSIST binlog_row_metadata=FULL"},
 			"",
 		},
 		{"no gtids", testbed.MySQL57, testbed.Options{GTIDOff: true}, []string{"warn gtid: enforce_gtid_consistency=ON"}, ""},
@@ -215,7 +245,7 @@ func TestCheckConfigurations(t *testing.T) {
 	t.Run("grants in excess", func(t *testing.T) {
 		p := newCheck(t, settings{})
 		p.user(t, "many")
-		p.finds(t, "warn excess grants: SUPER on *.*; INSERT on `"+db+"`.*")
+		p.finds(t, "hint excess grants: SUPER on *.*; INSERT on `"+db+"`.*")
 	})
 	t.Run("password", func(t *testing.T) {
 		p := newCheck(t, settings{})
