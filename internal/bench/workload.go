@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
@@ -42,14 +44,17 @@ func prepare(ctx context.Context, rows int) (*testbed.Server, error) {
 		return nil, err
 	}
 	dir := filepath.Join(cache, "bench", fmt.Sprintf("binlog-%d", rows))
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, err
+	}
+	if err := alone(ctx, dir+".lock"); err != nil {
+		return nil, err
+	}
 	done := filepath.Join(dir, "workload.done")
 	if _, err := os.Stat(done); err != nil {
 		if err := os.RemoveAll(dir); err != nil {
 			return nil, err
 		}
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return nil, err
 	}
 	s, err := testbed.Launch(ctx, testbed.MySQL97, testbed.Options{
 		Dir: dir, Log: os.Stderr, Args: []string{"--max-binlog-size=1073741824", "--binlog-expire-logs-seconds=0", "--innodb-buffer-pool-size=512M"},
@@ -65,6 +70,29 @@ func prepare(ctx context.Context, rows int) (*testbed.Server, error) {
 		return nil, fmt.Errorf("workload: %w", err)
 	}
 	return s, os.WriteFile(done, nil, 0o644)
+}
+
+// alone waits until no other run has the folder, and keeps it until this process ends: its lock is on a descriptor that nobody closes.
+func alone(ctx context.Context, lock string) error {
+	fd, err := syscall.Open(lock, syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o644)
+	if err != nil {
+		return fmt.Errorf("%s: %w", lock, err)
+	}
+	for said := false; ; {
+		err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		if !said {
+			fmt.Fprintln(os.Stderr, "bench: another run has the server of this workload: waiting")
+			said = true
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (w *workload) fill(ctx context.Context, s *testbed.Server) error {
