@@ -4,46 +4,24 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"cdc/event"
-	"cdc/fault"
 	"cdc/sinks"
+	"cdc/sinks/queue"
 )
-
-// queueLen is how many batches wait for the encoder. They are in the caller's memory budget; more would only add to the latency.
-const queueLen = 4
 
 // Sink is a sinks.Sink, sinks.Positioner and sinks.Starter.
 type Sink struct {
-	w      *writer
-	queue  chan item
-	calls  chan call
-	stop   context.CancelFunc
-	ended  <-chan struct{} // closed by stop
-	done   chan struct{}   // closed when the goroutine has ended
-	failed atomic.Pointer[error]
-	gap    bool // a Write was given up, or the sink closed: what follows would leave a hole
+	w *writer
+	q *queue.Queue
 
-	writing sync.RWMutex // held for reading by Write, so that Close knows when nobody sends any more
 	once    sync.Once
 	closing error
 
 	mu    sync.Mutex
 	place sinks.Place // durable
 	holds bool
-}
-
-type item struct {
-	b   *event.Batch
-	ack func(error)
-}
-
-type call struct {
-	do    func(context.Context) error
-	drain bool // do what is queued first
-	reply chan error
 }
 
 var (
@@ -70,14 +48,12 @@ func Open(ctx context.Context, opt Options) (*Sink, error) {
 			return nil, classify("open", opt.Dir, err)
 		}
 	}
-	s := &Sink{queue: make(chan item, queueLen), calls: make(chan call), done: make(chan struct{})}
+	s := &Sink{}
 	s.w = newWriter(store, &opt, tmpl, s.moved)
 	if err := s.w.recover(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop, s.ended = stop, run.Done()
-	go s.run(run)
+	s.q = queue.New(worker{s.w}, "the files sink was closed")
 	return s, nil
 }
 
@@ -97,164 +73,45 @@ func (s *Sink) Position(context.Context) (sinks.Place, bool, error) {
 
 // Start tells where the stream is read from; see sinks.Starter.
 func (s *Sink) Start(ctx context.Context, base sinks.Place) error {
-	return s.call(ctx, false, func(context.Context) error { return s.w.start(base) })
+	return s.q.Do(ctx, func(context.Context) error { return s.w.start(base) })
 }
 
 // Check reports whether the folder can be written: it makes a file, links it and removes both. It is for a sink that is not in use.
 func (s *Sink) Check(ctx context.Context) error {
-	return s.call(ctx, false, s.w.check)
+	return s.q.Do(ctx, s.w.check)
 }
 
 // Write queues b. It returns early with the context's error, or with the fault that ended the sink.
 func (s *Sink) Write(ctx context.Context, b *event.Batch, ack func(error)) error {
-	s.writing.RLock()
-	defer s.writing.RUnlock()
-	if err := s.err(); err != nil {
-		b.Release()
-		return err
-	}
-	select {
-	case s.queue <- item{b, ack}:
-		return nil
-	default:
-	}
-	select {
-	case s.queue <- item{b, ack}:
-		return nil
-	case <-ctx.Done():
-		s.gap = true
-		b.Release()
-		return ctx.Err()
-	case <-s.ended:
-		b.Release()
-		return closed()
-	}
-}
-
-func closed() error { return fault.New(fault.SinkClosed, "the files sink was closed") }
-
-func (s *Sink) err() error {
-	if p := s.failed.Load(); p != nil {
-		return *p
-	}
-	select {
-	case <-s.ended:
-		return closed()
-	default:
-	}
-	if s.gap {
-		return fault.New(fault.SinkClosed, "an earlier write was cancelled")
-	}
-	return nil
+	return s.q.Write(ctx, b, ack)
 }
 
 // Flush publishes every complete transaction of the batches that Write has taken, and returns when they were acked.
-func (s *Sink) Flush(ctx context.Context) error {
-	return s.call(ctx, true, s.w.publish)
-}
-
-func (s *Sink) call(ctx context.Context, drain bool, do func(context.Context) error) error {
-	c := call{do: do, drain: drain, reply: make(chan error, 1)}
-	select {
-	case s.calls <- c:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.ended:
-		return closed()
-	}
-	select {
-	case err := <-c.reply:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (s *Sink) Flush(ctx context.Context) error { return s.q.Flush(ctx) }
 
 // Close stops writing. What was not published is dropped, and its batches are acked with fault.SinkClosed.
 func (s *Sink) Close() error {
 	s.once.Do(func() {
-		s.stop()
-		s.writing.Lock() // waits for a Write that is under way
-		s.gap = true     // and from here on nobody sends
-		s.writing.Unlock()
-		<-s.done
-		s.refuse(closed())
+		s.q.Close()
 		s.closing = s.w.close()
 	})
 	return s.closing
 }
 
-// refuse gives back the batches that are queued.
-func (s *Sink) refuse(err error) {
-	for {
-		select {
-		case it := <-s.queue:
-			it.b.Release()
-			it.ack(err)
-		default:
-			return
-		}
-	}
+// worker is a writer for its queue.
+type worker struct{ w *writer }
+
+// Take encodes a batch to temporary files.
+func (x worker) Take(ctx context.Context, b *event.Batch, ack func(error)) error {
+	defer b.Release()
+	return x.w.take(ctx, b, ack)
 }
 
-func (s *Sink) run(ctx context.Context) {
-	defer close(s.done)
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	err := s.loop(ctx, timer)
-	if ctx.Err() != nil {
-		err = closed()
-	}
-	s.failed.Store(&err)
-	s.w.fail(ctx, err)
-	for { // everything that comes now gets the same answer
-		s.refuse(err)
-		select {
-		case it := <-s.queue:
-			it.b.Release()
-			it.ack(err)
-		case c := <-s.calls:
-			c.reply <- err
-		case <-ctx.Done():
-			return
-		}
-	}
-}
+// Flush publishes.
+func (x worker) Flush(ctx context.Context) error { return x.w.publish(ctx) }
 
-// loop returns the error that ends the sink.
-func (s *Sink) loop(ctx context.Context, timer *time.Timer) error {
-	for ctx.Err() == nil {
-		var tick <-chan time.Time
-		if at := s.w.deadline(); !at.IsZero() {
-			timer.Reset(time.Until(at))
-			tick = timer.C
-		}
-		var err error
-		select {
-		case it := <-s.queue:
-			err = s.w.take(ctx, it)
-		case c := <-s.calls:
-			for n := len(s.queue); c.drain && n > 0 && err == nil; n-- {
-				err = s.w.take(ctx, <-s.queue)
-			}
-			if err == nil {
-				err = c.do(ctx)
-			}
-			if failure := err; failure != nil && c.drain {
-				s.failed.Store(&failure) // before the caller hears of it: his next Write is refused
-			}
-			c.reply <- err
-			if _, ok := fault.As(err); ok && !c.drain {
-				err = nil // a refused Start or Check leaves the sink as it was
-			}
-		case <-tick:
-			err = s.w.publish(ctx)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
+// Due is when the oldest change has waited long enough.
+func (x worker) Due() time.Time { return x.w.deadline() }
+
+// Fail acks all that was not published.
+func (x worker) Fail(ctx context.Context, err error) { x.w.fail(ctx, err) }

@@ -101,14 +101,12 @@ func placeText(p sinks.Place) string {
 }
 
 // take encodes a batch and releases it, and publishes where that is due.
-func (w *writer) take(ctx context.Context, it item) error {
-	defer it.b.Release()
+func (w *writer) take(ctx context.Context, b *event.Batch, ack func(error)) error {
 	w.started = true
-	if it.b.Pos.Server != nil {
-		w.server = it.b.Pos.Server
+	if b.Pos.Server != nil {
+		w.server = b.Pos.Server
 	}
-	w.pending = append(w.pending, pending{it.ack, time.Now()})
-	b := it.b
+	w.pending = append(w.pending, pending{ack, time.Now()})
 	w.slots = append(w.slots[:0], make([]*table, len(b.Tables))...)
 	if len(b.Txns) == 0 {
 		return w.passes(ctx, b)

@@ -6,22 +6,21 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"cdc/event"
 	"cdc/fault"
 	"cdc/format"
 	"cdc/sinks"
+	"cdc/sinks/queue"
 )
 
 // ErrBrokenPipe says that nobody reads the output any more. It is no fault: `cdc tail ... | head` ends this way.
 var ErrBrokenPipe = errors.New("the reader of the output is gone")
 
 const (
-	queueLen = 4
-	bufLen   = 64 << 10
-	keepOut  = 1 << 20 // the largest buffer that is kept for the next batch
+	bufLen  = 64 << 10
+	keepOut = 1 << 20 // the largest buffer that is kept for the next batch
 )
 
 // Options of a sink.
@@ -32,19 +31,17 @@ type Options struct {
 
 // Sink is a sinks.Sink.
 type Sink struct {
-	opt    Options
-	enc    format.Encoder
-	queue  chan item
-	calls  chan chan error
-	stop   context.CancelFunc
-	ended  <-chan struct{}
-	done   chan struct{}
-	failed atomic.Pointer[error]
-	gap    bool // a Write was given up, or the sink closed: what follows would leave a hole
+	q    *queue.Queue
+	w    *worker
+	once sync.Once
+}
 
-	writing sync.RWMutex // held for reading by Write, so that Close knows when nobody sends any more
-	once    sync.Once
+var _ sinks.Sink = (*Sink)(nil)
 
+// worker writes the batches of a queue.
+type worker struct {
+	enc     format.Encoder
+	budget  *event.Budget
 	out     format.Out
 	buf     []byte // lines that wait for the writer
 	charged int
@@ -52,194 +49,78 @@ type Sink struct {
 	written chan error
 }
 
-type item struct {
-	b   *event.Batch
-	ack func(error)
-}
-
-var _ sinks.Sink = (*Sink)(nil)
+const closed = "the output was closed"
 
 // New makes a sink that writes to w. Close does not close w.
 func New(w io.Writer, opt Options) *Sink {
-	ctx, stop := context.WithCancel(context.Background())
-	s := &Sink{
-		opt: opt, enc: opt.Encoder(), queue: make(chan item, queueLen), calls: make(chan chan error), stop: stop, ended: ctx.Done(),
-		done: make(chan struct{}), pump: make(chan []byte), written: make(chan error, 1),
-	}
-	go s.feed(w)
-	go s.run(ctx)
-	return s
-}
-
-// feed calls the writer. It is apart from run so that run can end while the writer hangs.
-func (s *Sink) feed(w io.Writer) {
-	for p := range s.pump {
-		n, err := w.Write(p)
-		if err == nil && n < len(p) {
-			err = io.ErrShortWrite
-		}
-		s.written <- err // has room: nothing else is handed over before it was read
-	}
+	x := &worker{enc: opt.Encoder(), budget: opt.Budget, pump: make(chan []byte), written: make(chan error, 1)}
+	go x.feed(w)
+	return &Sink{q: queue.New(x, closed), w: x}
 }
 
 // Write queues b.
 func (s *Sink) Write(ctx context.Context, b *event.Batch, ack func(error)) error {
-	s.writing.RLock()
-	defer s.writing.RUnlock()
-	if err := s.err(); err != nil {
-		b.Release()
-		return err
-	}
-	select {
-	case s.queue <- item{b, ack}:
-		return nil
-	default:
-	}
-	select {
-	case s.queue <- item{b, ack}:
-		return nil
-	case <-ctx.Done():
-		s.gap = true
-		b.Release()
-		return ctx.Err()
-	case <-s.ended:
-		b.Release()
-		return closed()
-	}
-}
-
-func closed() error { return fault.New(fault.SinkClosed, "the output was closed") }
-
-func (s *Sink) err() error {
-	if p := s.failed.Load(); p != nil {
-		return *p
-	}
-	select {
-	case <-s.ended:
-		return closed()
-	default:
-	}
-	if s.gap {
-		return fault.New(fault.SinkClosed, "an earlier write was cancelled")
-	}
-	return nil
+	return s.q.Write(ctx, b, ack)
 }
 
 // Flush returns when the batches that Write has taken were written and acked.
-func (s *Sink) Flush(ctx context.Context) error {
-	reply := make(chan error, 1)
-	select {
-	case s.calls <- reply:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.ended:
-		return closed()
-	}
-	select {
-	case err := <-reply:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (s *Sink) Flush(ctx context.Context) error { return s.q.Flush(ctx) }
 
 // Close ends the sink; what was not written yet is dropped.
 func (s *Sink) Close() error {
 	s.once.Do(func() {
-		s.stop()
-		s.writing.Lock() // waits for a Write that is under way
-		s.gap = true     // and from here on nobody sends
-		s.writing.Unlock()
-		<-s.done
-		s.refuse(closed())
-		close(s.pump)
+		s.q.Close()
+		close(s.w.pump)
 	})
 	return nil
 }
 
-func (s *Sink) refuse(err error) {
-	for {
-		select {
-		case it := <-s.queue:
-			it.b.Release()
-			it.ack(err)
-		default:
-			return
+// feed calls the writer. It is apart from the queue's goroutine so that this can end while the writer hangs.
+func (x *worker) feed(w io.Writer) {
+	for p := range x.pump {
+		n, err := w.Write(p)
+		if err == nil && n < len(p) {
+			err = io.ErrShortWrite
 		}
+		x.written <- err // has room: nothing else is handed over before it was read
 	}
 }
 
-func (s *Sink) run(ctx context.Context) {
-	defer close(s.done)
-	err := s.loop(ctx)
-	if ctx.Err() != nil {
-		err = closed()
-	}
-	s.failed.Store(&err)
-	s.charge(-s.charged)
-	for { // everything that comes now gets the same answer
-		select {
-		case it := <-s.queue:
-			it.b.Release()
-			it.ack(err)
-		case c := <-s.calls:
-			c <- err
-		case <-ctx.Done():
-			s.refuse(err)
-			return
-		}
-	}
-}
-
-func (s *Sink) loop(ctx context.Context) error {
-	for ctx.Err() == nil {
-		var err error
-		select {
-		case it := <-s.queue:
-			err = s.take(ctx, it)
-		case c := <-s.calls:
-			for n := len(s.queue); n > 0 && err == nil; n-- {
-				err = s.take(ctx, <-s.queue)
-			}
-			c <- err
-		case <-ctx.Done():
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-// take writes a batch and acks it. The batch is released before the last bytes are on their way.
-func (s *Sink) take(ctx context.Context, it item) error {
-	err := s.encode(ctx, it.b)
-	it.b.Release()
+// Take writes a batch and acks it. The batch is released before the last bytes are on their way.
+func (x *worker) Take(ctx context.Context, b *event.Batch, ack func(error)) error {
+	err := x.encode(ctx, b)
+	b.Release()
 	if err == nil {
-		err = s.send(ctx)
+		err = x.send(ctx)
 	}
 	if err != nil && ctx.Err() != nil {
-		err = closed()
+		err = fault.New(fault.SinkClosed, closed)
 	}
-	it.ack(err)
+	ack(err)
 	return err
 }
 
-func (s *Sink) encode(ctx context.Context, b *event.Batch) error {
+// Flush has nothing to do: each batch was written when it was taken.
+func (x *worker) Flush(context.Context) error { return nil }
+
+// Fail gives the memory back.
+func (x *worker) Fail(context.Context, error) { x.charge(-x.charged) }
+
+func (x *worker) encode(ctx context.Context, b *event.Batch) error {
 	if b.DDL != nil {
-		s.out.Reset()
-		if err := s.enc.DDL(&s.out, b); err != nil {
+		x.out.Reset()
+		if err := x.enc.DDL(&x.out, b); err != nil {
 			return err
 		}
-		s.lines()
+		x.lines()
 	}
 	for i := range b.Changes {
-		s.out.Reset()
-		if err := s.enc.Change(&s.out, b, i); err != nil {
+		x.out.Reset()
+		if err := x.enc.Change(&x.out, b, i); err != nil {
 			return err
 		}
-		if s.lines(); len(s.buf) >= bufLen {
-			if err := s.send(ctx); err != nil {
+		if x.lines(); len(x.buf) >= bufLen {
+			if err := x.send(ctx); err != nil {
 				return err
 			}
 		}
@@ -248,53 +129,53 @@ func (s *Sink) encode(ctx context.Context, b *event.Batch) error {
 }
 
 // lines appends the encoded records to the buffer.
-func (s *Sink) lines() {
-	for i := range s.out.Recs {
-		r := &s.out.Recs[i]
+func (x *worker) lines() {
+	for i := range x.out.Recs {
+		r := &x.out.Recs[i]
 		if r.Tombstone {
 			continue // stands for nothing without its key
 		}
-		s.buf = append(s.buf, s.out.Buf[r.Value.Start:r.Value.End]...)
-		s.buf = append(s.buf, '\n')
+		x.buf = append(x.buf, x.out.Buf[r.Value.Start:r.Value.End]...)
+		x.buf = append(x.buf, '\n')
 	}
-	s.charge(cap(s.buf) + cap(s.out.Buf) - s.charged)
+	x.charge(cap(x.buf) + cap(x.out.Buf) - x.charged)
 }
 
 // send waits until the writer has taken the buffer.
-func (s *Sink) send(ctx context.Context) error {
-	if len(s.buf) == 0 {
+func (x *worker) send(ctx context.Context) error {
+	if len(x.buf) == 0 {
 		return nil
 	}
 	select {
-	case s.pump <- s.buf:
+	case x.pump <- x.buf:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	select {
-	case err := <-s.written:
+	case err := <-x.written:
 		if err != nil {
 			return writeError(err)
 		}
 	case <-ctx.Done():
 		return ctx.Err() // the writer may still read the buffer, which is not used again
 	}
-	s.buf = s.buf[:0]
-	if s.charged > keepOut {
-		s.buf, s.out = nil, format.Out{}
-		s.charge(-s.charged)
+	x.buf = x.buf[:0]
+	if x.charged > keepOut {
+		x.buf, x.out = nil, format.Out{}
+		x.charge(-x.charged)
 	}
 	return nil
 }
 
-func (s *Sink) charge(n int) {
-	s.charged += n
-	if s.opt.Budget == nil || n == 0 {
+func (x *worker) charge(n int) {
+	x.charged += n
+	if x.budget == nil || n == 0 {
 		return
 	}
 	if n > 0 {
-		s.opt.Budget.Charge(int64(n))
+		x.budget.Charge(int64(n))
 	} else {
-		s.opt.Budget.Credit(int64(-n))
+		x.budget.Credit(int64(-n))
 	}
 }
 
