@@ -9,7 +9,7 @@ GO ?= go
 # The versions of the tools are pinned in tools/go.mod, away from our own go.mod.
 TOOL := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-FUZZTIME ?= 5s
+FUZZ ?= 3000x
 # Tests of real servers run two packages at a time: each starts servers of its own.
 TESTFLAGS ?=
 
@@ -20,7 +20,7 @@ build: ## bin/cdc, one static binary
 	@scripts/check-deps.sh go
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/cdc ./cmd/cdc
 
-check: fmt-check vet lint race ## format, vet, linters and the race detector on unit tests: no server needed
+check: fmt-check vet lint race fuzz ## format, vet, linters, the race detector on unit tests, a moment of each fuzz target: no server needed
 
 fmt: ## format the code
 	$(TOOL) gofumpt -w .
@@ -71,9 +71,9 @@ torture: ## kills and faults, many more than the tests make
 	@scripts/check-deps.sh go apt maven
 	$(GO) run ./internal/torture
 
-fuzz: ## each fuzz target for FUZZTIME (5s)
+fuzz: ## each fuzz target with as many inputs (FUZZ=3000x), or for so long (FUZZ=60s)
 	@scripts/check-deps.sh go
-	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
+	@GO='$(GO)' scripts/fuzz.sh $(FUZZ)
 
 clean: ## remove what was built; the downloaded servers stay (rm -r .cache for those)
 	rm -rf bin demo-out

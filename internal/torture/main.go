@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -105,6 +106,7 @@ next:
 type result struct {
 	line     line
 	trials   int
+	inputs   int // that a line of fuzz targets says it ran
 	failures int
 	seed     uint64
 	took     time.Duration
@@ -128,6 +130,7 @@ func run(ctx context.Context, l line, seed uint64, stderr io.Writer) result {
 		fmt.Fprintf(stderr, "   %s %s\n", strings.Join(c.env, " "), strings.Join(c.args, " "))
 		err := cmd.Run()
 		r.failures += w.failures
+		r.inputs += w.inputs
 		if err != nil {
 			if w.failures == 0 {
 				r.failures++
@@ -144,11 +147,12 @@ func run(ctx context.Context, l line, seed uint64, stderr io.Writer) result {
 	return r
 }
 
-// watch passes lines on and counts the tests that failed: those without subtests that failed.
+// watch passes lines on and counts the tests that failed: those without subtests that failed, and fuzz targets. It adds up their inputs.
 type watch struct {
 	to       io.Writer
 	rest     []byte
 	failures int
+	inputs   int
 }
 
 func (w *watch) Write(p []byte) (int, error) {
@@ -160,8 +164,12 @@ func (w *watch) Write(p []byte) (int, error) {
 		}
 		l := string(w.rest[:at])
 		w.rest = w.rest[at+1:]
-		if strings.Contains(l, "--- FAIL: ") && strings.Contains(l, "/") {
+		if strings.Contains(l, "--- FAIL: ") && strings.Contains(l, "/") || strings.HasSuffix(l, ": FAILED") {
 			w.failures++
+		}
+		var inputs, targets int
+		if n, _ := fmt.Sscanf(l, "%d inputs in %d fuzz targets", &inputs, &targets); n == 2 {
+			w.inputs += inputs
 		}
 		if strings.HasPrefix(l, "=== ") {
 			continue
@@ -174,7 +182,11 @@ func table(results []result) string {
 	var b strings.Builder
 	b.WriteString("| line | what | trials | failures | seed | minutes |\n|---|---|---:|---:|---:|---:|\n")
 	for _, r := range results {
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %.1f |\n", r.line.name, r.line.what, r.trials, r.failures, r.seed, r.took.Minutes())
+		trials := strconv.Itoa(r.trials)
+		if r.inputs > 0 {
+			trials += fmt.Sprintf(" (%d inputs)", r.inputs)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %.1f |\n", r.line.name, r.line.what, trials, r.failures, r.seed, r.took.Minutes())
 	}
 	return b.String()
 }

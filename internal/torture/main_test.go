@@ -33,11 +33,12 @@ func TestRunCountsFailures(t *testing.T) {
 			{args: []string{"sh", "-c", "echo '    --- FAIL: TestX/one (0.1s)'; echo '    --- FAIL: TestX/two (0.1s)'; echo '--- FAIL: TestX (0.2s)'; exit 1"}},
 			{args: []string{"sh", "-c", "echo 'seed is '$CDC_SEED, $MORE"}, env: []string{"MORE=x"}},
 			{args: []string{"sh", "-c", "exit 3"}},
+			{args: []string{"sh", "-c", "echo 'gtid FuzzParse: 30 inputs, 2s'; echo 'gtid FuzzParseDump: FAILED'; echo '50 inputs in 2 fuzz targets, 1s each'; exit 1"}},
 		}
 	}}
 	var log bytes.Buffer
 	r := run(context.Background(), l, 42, &log)
-	if r.err == nil || r.failures != 3 || r.trials != 14 {
+	if r.err == nil || r.failures != 4 || r.trials != 14 || r.inputs != 50 {
 		t.Errorf("%+v", r)
 	}
 	for _, s := range []string{"seed is 42, x", "again: CDC_SEED=42 sh -c"} {
@@ -46,7 +47,7 @@ func TestRunCountsFailures(t *testing.T) {
 		}
 	}
 	r.took = 90 * time.Second
-	if got := table([]result{r}); !strings.Contains(got, "| a-line | trials of it | 14 | 3 | 42 | 1.5 |") {
+	if got := table([]result{r}); !strings.Contains(got, "| a-line | trials of it | 14 (50 inputs) | 4 | 42 | 1.5 |") {
 		t.Errorf("table:\n%s", got)
 	}
 }
