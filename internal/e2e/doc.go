@@ -13,4 +13,12 @@
 //	CDC_RESTARTS how often each server of TestServerKill is killed and restarted (2)
 //	CDC_KINDS    the servers of those tests, with commas between (mysql97,mysql57,mariadb118)
 //	CDC_ROWS     rows of the transaction of TestMemory (300000)
+//
+// and for Kafka:
+//
+//	CDC_KAFKA        the brokers of TestKafkaKill (kafka39) and TestKafkaBrokerKill (kafka43), with commas between
+//	CDC_KAFKA_KILLS  how often cdc is killed in TestKafkaKill (5)
+//	CDC_BROKER_KILLS how often the broker is killed and restarted in TestKafkaBrokerKill (2)
+//	CDC_LEADERS      how often a leader is killed in TestKafkaLeader (1)
+//	CDC_KAFKA_ROWS   rows of the transaction of TestKafkaMemory (100000)
 package e2e

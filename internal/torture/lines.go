@@ -30,6 +30,11 @@ func lines() []line {
 		kinds = append(kinds, k.String())
 	}
 	all := "CDC_KINDS=" + strings.Join(kinds, ",")
+	var kafkas []string
+	for _, k := range testbed.KafkaKinds() {
+		kafkas = append(kafkas, string(k))
+	}
+	brokers, everyBroker := len(kafkas), "CDC_KAFKA="+strings.Join(kafkas, ",")
 	return []line{
 		{"kill-cdc", "SIGKILL of cdc under traffic with DDL and large transactions, on each server; all changes counted", 40, len(kinds), func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKill$", env("CDC_KILLS", n), all)
@@ -39,6 +44,18 @@ func lines() []line {
 		}},
 		{"large-transaction", "rows of one transaction within memory: 32MiB, to files and to null", 5_000_000, 1, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestMemory$", env("CDC_ROWS", n))
+		}},
+		{"kafka-kill-cdc", "SIGKILL of cdc that writes to Kafka, under traffic with DDL and large transactions, on each broker; topics counted", 100, brokers, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestKafkaKill$", env("CDC_KAFKA_KILLS", n), everyBroker)
+		}},
+		{"kafka-kill-broker", "SIGKILL and restart of the only broker while cdc writes to it, on each; topics counted", 30, brokers, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestKafkaBrokerKill$", env("CDC_BROKER_KILLS", n), everyBroker)
+		}},
+		{"kafka-kill-leader", "SIGKILL and restart of the leader of a partition among three nodes; topics counted", 10, 1, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestKafkaLeader$", env("CDC_LEADERS", n))
+		}},
+		{"kafka-large-transaction", "rows of one transaction within memory: 32MiB, to Kafka", 5_000_000, 1, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestKafkaMemory$", env("CDC_KAFKA_ROWS", n))
 		}},
 		{"simulation", "seeds of the simulated pipeline with a kill at any step", 200_000, 1, func(n int, _ uint64) []command {
 			return test("./pipeline", "^TestSimulation$", "", "", "-sim.seeds", strconv.Itoa(n))
