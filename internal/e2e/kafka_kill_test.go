@@ -39,7 +39,7 @@ func TestKafkaKill(t *testing.T) {
 			s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
 			k := testbed.SharedKafka(t, kind)
 			p := newTopicPipe(t, s, k, settings{start: "start", tables: `"shop.%"`, memory: "32MiB"}, "partitions: 3")
-			l, stop := traffic(t, s, ledger.Options{DDL: true, Writers: 3, Pause: 15 * time.Millisecond, Seed: n, Large: 5_000})
+			l, stop := traffic(t, s, ledger.Options{DDL: true, Writers: 3, Pause: 15 * time.Millisecond, Seed: n, Large: 1_000})
 			kills := number(t, "CDC_KAFKA_KILLS", 5)
 			for i := range kills {
 				r := p.run(t)
@@ -76,7 +76,7 @@ func TestKafkaBrokerKill(t *testing.T) {
 			k := testbed.StartKafka(t, kind, testbed.KafkaOptions{})
 			s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
 			p := newTopicPipe(t, s, k, settings{start: "start", tables: `"shop.%"`, memory: "32MiB"}, "partitions: 4")
-			l, stop := traffic(t, s, ledger.Options{DDL: true, Writers: 3, Pause: 15 * time.Millisecond, Seed: n, Large: 5_000})
+			l, stop := traffic(t, s, ledger.Options{DDL: true, Writers: 3, Pause: 15 * time.Millisecond, Seed: n, Large: 1_000})
 			r := p.run(t)
 			kills := number(t, "CDC_BROKER_KILLS", 2)
 			for range kills {
@@ -108,7 +108,7 @@ func TestKafkaLeader(t *testing.T) {
 	k := testbed.StartKafka(t, testbed.Kafka43, testbed.KafkaOptions{Nodes: 3})
 	s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
 	p := newTopicPipe(t, s, k, settings{start: "start", tables: `"shop.%"`, memory: "32MiB"}, "partitions: 3")
-	l, stop := traffic(t, s, ledger.Options{Writers: 3, Pause: 15 * time.Millisecond, Seed: n, Large: 5_000})
+	l, stop := traffic(t, s, ledger.Options{Writers: 3, Pause: 15 * time.Millisecond, Seed: n, Large: 1_000})
 	r := p.run(t)
 	changes := number(t, "CDC_LEADERS", 1)
 	topic := p.prefix + ".shop.orders"
