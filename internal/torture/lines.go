@@ -54,7 +54,7 @@ func lines() []line {
 		{"kafka-kill-leader", "SIGKILL and restart of the leader of a partition among three nodes; topics counted", 10, 1, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKafkaLeader$", env("CDC_LEADERS", n))
 		}},
-		{"kafka-large-transaction", "rows of one transaction within memory: 32MiB, to Kafka", 5_000_000, 1, func(n int, _ uint64) []command {
+		{"kafka-large", "rows of one transaction within memory: 32MiB, to Kafka", 5_000_000, 1, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKafkaMemory$", env("CDC_KAFKA_ROWS", n))
 		}},
 		{"simulation", "seeds of the simulated pipeline with a kill at any step", 200_000, 1, func(n int, _ uint64) []command {
