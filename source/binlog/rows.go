@@ -1,6 +1,7 @@
 package binlog
 
 import (
+	"encoding/binary"
 	"io"
 
 	"cdc/event"
@@ -53,7 +54,8 @@ func (a *Assembler) rows(b *event.Batch, h *Header, raw []byte) (again bool, err
 		return again, err
 	}
 	a.endStatementRows(s.flags)
-	*s = rowsState{}
+	s.active = false
+	s.before, s.after, s.data = nil, nil, nil
 	return false, nil
 }
 
@@ -61,9 +63,14 @@ func (a *Assembler) rows(b *event.Batch, h *Header, raw []byte) (again bool, err
 func (a *Assembler) beginRows(h *Header, raw []byte) (wanted bool, err error) {
 	body := raw[HeaderSize:]
 	c := cursor{b: body}
-	idSize := a.format.idSize(h.Type)
-	id := c.uint(idSize)
-	flags := c.u16()
+	var id uint64
+	var flags uint16
+	if idSize := a.format.idSize(h.Type); idSize == 6 && len(body) >= 8 {
+		top := binary.LittleEndian.Uint64(body)
+		id, flags, c.b = top&(1<<48-1), uint16(top>>48), body[8:]
+	} else {
+		id, flags = c.uint(idSize), c.u16()
+	}
 	if c.bad || !a.txn.open {
 		return false, malformed("%s event of %d bytes, or outside of a transaction", h.Type, len(body))
 	}
@@ -94,7 +101,8 @@ func (a *Assembler) beginRows(h *Header, raw []byte) (wanted bool, err error) {
 		a.endStatementRows(flags)
 		return false, a.txn.xa.add(a.format, raw)
 	}
-	s := rowsState{active: true, flags: flags, first: a.txn.row, plan: p, partial: h.Type == PartialUpdateRows}
+	s := &a.rs
+	s.flags, s.first, s.plan, s.partial, s.before, s.after, s.grouped = flags, a.txn.row, p, h.Type == PartialUpdateRows, nil, nil, 0
 	columns := int(min(c.lenenc(), maxColumns))
 	bitmap := (columns + 7) / 8
 	switch h.Type {
@@ -115,7 +123,7 @@ func (a *Assembler) beginRows(h *Header, raw []byte) (wanted bool, err error) {
 		}
 		a.stats.Inflated += int64(len(s.data))
 	}
-	a.rs = s
+	s.active = true
 	return true, nil
 }
 
@@ -179,7 +187,6 @@ func (a *Assembler) decode(b *event.Batch, s *rowsState) (again bool, err error)
 	t := &a.txn
 	p := s.plan
 	cells, arena := b.Slabs()
-	defer func() { b.PutSlabs(cells, arena) }()
 	for first := true; len(s.data) > 0 || first && allAbsent(s); first = false {
 		var before, after uint32
 		at, end := len(cells), len(arena)
@@ -188,6 +195,7 @@ func (a *Assembler) decode(b *event.Batch, s *rowsState) (again bool, err error)
 		if s.before != nil {
 			before = uint32(at)
 			if cells, arena, n, err = p.image.Decode(s.data, s.before, cells, arena); err != nil {
+				b.PutSlabs(cells, arena)
 				return false, a.rowFault(p, err)
 			}
 			s.data = s.data[n:]
@@ -200,11 +208,13 @@ func (a *Assembler) decode(b *event.Batch, s *rowsState) (again bool, err error)
 				cells, arena, n, err = p.image.Decode(s.data, s.after, cells, arena)
 			}
 			if err != nil {
+				b.PutSlabs(cells, arena)
 				return false, a.rowFault(p, err)
 			}
 			s.data = s.data[n:]
 		}
 		if len(s.data) == left && left > 0 {
+			b.PutSlabs(cells, arena)
 			return false, malformed("%d bytes of a rows event belong to no column", left)
 		}
 		if t.again() { // an earlier connection handed it out
@@ -225,10 +235,12 @@ func (a *Assembler) decode(b *event.Batch, s *rowsState) (again bool, err error)
 		t.seen++
 		a.stats.Rows++
 		if int64(len(cells))*16+int64(len(arena)) >= a.cfg.BatchBytes && len(s.data) > 0 {
-			return true, nil
+			again = true
+			break
 		}
 	}
-	return false, nil
+	b.PutSlabs(cells, arena)
+	return again, nil
 }
 
 // allAbsent reports a rows event that has a row in no bytes: an INSERT that gave no column a value, logged with a MINIMAL image.

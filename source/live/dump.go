@@ -75,6 +75,17 @@ func (in *incoming) clear() { in.raw, in.body = nil, nil }
 // late is when a connection that stays silent from now on is given up.
 func (d *dump) late() time.Time { return time.Now().Add(d.lost) }
 
+// quick puts the next event into in, if it is in the buffer: no event that has room there is read as a stream.
+func (d *dump) quick(in *incoming) bool {
+	body := d.packets.quick(0x00)
+	if body == nil {
+		return false
+	}
+	in.raw, in.body = body[1:], nil
+	d.started = true
+	return true
+}
+
 // headSize is how much of an event is looked at before it is decided how to read it: the common header, table id and flags of a rows event.
 const headSize = binlog.HeaderSize + 8
 

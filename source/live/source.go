@@ -193,6 +193,9 @@ func (s *Source) fill(ctx context.Context, b *event.Batch) error {
 		if full {
 			return nil
 		}
+		if s.d.quick(&s.in) {
+			continue
+		}
 		empty := batchEmpty(b)
 		var soon time.Time
 		if !s.d.whole() {
@@ -258,8 +261,14 @@ func (s *Source) push(b *event.Batch) (again bool, err error) {
 		return false, err
 	}
 	if !again {
-		_, is := s.asm.Where()
-		s.atHead.Store(isHeartbeat(s.in.raw) && was == is && !s.asm.Open())
+		head := false
+		if isHeartbeat(s.in.raw) {
+			_, is := s.asm.Where()
+			head = was == is && !s.asm.Open()
+		}
+		if head != s.atHead.Load() { // storing costs much more than looking
+			s.atHead.Store(head)
+		}
 		s.in.clear()
 		s.d.trim()
 	}
