@@ -43,10 +43,11 @@ var (
 	debeziumWorker    = map[string]string{"producer.linger.ms": "20", "producer.batch.size": "524288", "producer.buffer.memory": "67108864", "producer.acks": "all"}
 	debeziumConnector = map[string]string{
 		"max.batch.size": "16384", "max.queue.size": "65536", "poll.interval.ms": "20", "table.include.list": "bench.narrow,bench.mixed",
+		"key.converter.schemas.enable": "false", "value.converter.schemas.enable": "false",
 		"schema.history.internal.store.only.captured.tables.ddl": "true",
 	}
 	maxwellJava     = []string{"-Xmx1g"}
-	maxwellProducer = map[string]string{"kafka.linger.ms": "20", "kafka.batch.size": "524288", "kafka.buffer.memory": "67108864", "kafka.acks": "all"}
+	maxwellProducer = map[string]string{"kafka.linger.ms": "20", "kafka.batch.size": "524288", "kafka.buffer.memory": "67108864", "kafka.acks": "all", "producer_partition_by": "primary_key"}
 )
 
 // deadline of one peer's run.
@@ -166,7 +167,6 @@ func maxwellBeside(compression string) func(*bencher, line) error {
 			}
 			settings := maps.Clone(maxwellProducer)
 			settings["kafka.compression.type"] = compression
-			settings["producer_partition_by"] = "primary_key"
 			config := filepath.Join(dir, "maxwell.properties")
 			if err := os.WriteFile(config, []byte(propertiesText(settings, "\n")+"\n"), 0o644); err != nil {
 				return nil, nil, err
@@ -312,12 +312,17 @@ func (b *bencher) peersPage(t *strings.Builder) {
 		}
 		fmt.Fprintf(t, "| %s | %s | %.3f | %s | %s | %.0f | %s | %s | %s |\n", f.what, f.compression, f.whole.rate(), half, halfWall, float64(f.whole.rss)/1e6, cpu, wall, rss)
 	}
-	fmt.Fprintf(t, "\nSettings besides the defaults and those that name servers and topics:\n\n"+
-		"- `cdc run`: none, but the format and the compression.\n"+
-		"- Debezium: Java %s; worker %s; connector snapshot.mode=never, a file as schema history, JsonConverter with schemas.enable=false, %s.\n"+
-		"- Maxwell: Java %s; %s, producer_partition_by=primary_key; its own database on another server. It is the newest release in Maven's repository (2019),\n"+
-		"  with the MySQL and Kafka clients of today in its class path, without which it does not run on these versions.\n",
-		strings.Join(debeziumJava, " "), propertiesText(debeziumWorker, ", "), propertiesText(debeziumConnector, ", "), strings.Join(maxwellJava, " "), propertiesText(maxwellProducer, ", "))
+	t.WriteString("\nSettings besides the defaults and those that name servers and topics; Debezium begins with snapshot.mode=never and keeps its schema history in a file,\n" +
+		"Maxwell keeps its own database on another server. It is the newest release in Maven's repository (of 2019), with the MySQL and Kafka clients of today\n" +
+		"in its class path, without which it does not run on these versions.\n\n```\n")
+	block := func(title string, settings map[string]string) {
+		fmt.Fprintf(t, "%s\n  %s\n", title, propertiesText(settings, "\n  "))
+	}
+	t.WriteString("cdc run\n  format and compression\n")
+	block("Debezium's connector", debeziumConnector)
+	block("Debezium's worker, "+strings.Join(debeziumJava, " "), debeziumWorker)
+	block("Maxwell, "+strings.Join(maxwellJava, " "), maxwellProducer)
+	t.WriteString("```\n")
 }
 
 func propertiesText(settings map[string]string, between string) string {

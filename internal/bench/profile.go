@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -34,8 +35,24 @@ func runPart(ctx context.Context, name, address string, args []string) (int, err
 
 // profiled is what a profile of a line says, in percent of its samples.
 type profiled struct {
-	what                string
-	packages, functions []cost
+	what                        string
+	stages, packages, functions []cost
+}
+
+// stages are functions by what they are for. Their time is with all that they call.
+var stages = []struct{ name, function string }{
+	{"reading", "cdc/source/live.(*Source).Read"},
+	{"reading", "cdc/source/files.(*Source).Read"},
+	{"checksums", "cdc/source/binlog.checkCRC"},
+	{"row images", "cdc/source/binlog/image.(*Plan).Decode"},
+	{"encoding", "cdc/format/debezium.(*Encoder).Change"},
+	{"encoding", "cdc/format/maxwell.(*Encoder).Change"},
+	{"encoding", "cdc/format/plain.(*Encoder).Change"},
+	{"JSON columns", "cdc/event/jsonbin.write"},
+	{"record batches", "cdc/sinks/kafka.(*encoder).add"},
+	{"compression", "cdc/sinks/kafka.(*compressor).append"},
+	{"sending", "cdc/sinks/kafka.(*link).run"},
+	{"garbage collector", "runtime.gcBgMarkWorker"},
 }
 
 type cost struct {
@@ -64,14 +81,28 @@ func (b *bencher) digest(l line, file string) error {
 		if err != nil {
 			continue
 		}
-		name := strings.Join(f[5:], " ")
+		name := strings.TrimSuffix(strings.Join(f[5:], " "), " (inline)")
+		for _, s := range stages {
+			if s.function != name {
+				continue
+			}
+			with, err := strconv.ParseFloat(strings.TrimSuffix(f[4], "%"), 64)
+			if err != nil {
+				return fmt.Errorf("go tool pprof %s: %q", file, text)
+			}
+			p.stages = append(p.stages, cost{s.name, with})
+		}
 		of[packageOf(name)] += percent
 		p.functions = append(p.functions, cost{name, percent})
 	}
 	for name, percent := range of {
 		p.packages = append(p.packages, cost{name, percent})
 	}
-	slices.SortFunc(p.packages, func(a, c cost) int { return int(100 * (c.percent - a.percent)) })
+	byCost := func(a, c cost) int {
+		return cmp.Or(cmp.Compare(c.percent, a.percent), strings.Compare(a.name, c.name))
+	}
+	slices.SortFunc(p.packages, byCost)
+	slices.SortFunc(p.stages, byCost)
 	b.profiles = append(b.profiles, p)
 	return nil
 }
@@ -89,8 +120,9 @@ func (b *bencher) profilesPart(t *strings.Builder) {
 	if len(b.profiles) == 0 {
 		return
 	}
-	t.WriteString("\n## Where the time goes\n\nSamples of a CPU profile of each line (-profile), in percent, in the functions themselves: their packages, and the largest of them.\n\n" +
-		"| what | packages | functions |\n|---|---|---|\n")
+	t.WriteString("\n## Where the time goes\n\nSamples of a CPU profile of each line (-profile), in percent: of stages with all that they call (row images are a part of\n" +
+		"reading, JSON columns of encoding), then of packages and of functions by themselves.\n\n" +
+		"| what | stages | packages | functions |\n|---|---|---|---|\n")
 	list := func(all []cost, most int, least float64) string {
 		var out []string
 		for _, c := range all[:min(most, len(all))] {
@@ -105,6 +137,6 @@ func (b *bencher) profilesPart(t *strings.Builder) {
 		for i := range short {
 			short[i].name = "`" + path.Base(short[i].name) + "`"
 		}
-		fmt.Fprintf(t, "| %s | %s | %s |\n", p.what, list(p.packages, 10, 2), list(short, 8, 2))
+		fmt.Fprintf(t, "| %s | %s | %s | %s |\n", p.what, list(p.stages, 12, 1), list(p.packages, 8, 3), list(short, 6, 3))
 	}
 }
