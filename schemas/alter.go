@@ -85,7 +85,11 @@ func (x *interpreter) alterTable(target Name, a *alteration) {
 		x.fail("%s", x.failed())
 	}
 	if x.err != nil {
+		to := x.renamedTo()
 		x.giveUp()
+		if to != nil && x.ddl.ErrorCode == 0 {
+			x.move(target, x.named(*to), FromDDL)
+		}
 		return
 	}
 	old, state := x.catalog.Table(target.Database, target.Table)
@@ -117,6 +121,27 @@ func (x *interpreter) alterTable(target Name, a *alteration) {
 	if a.rename != nil && *a.rename != target {
 		x.move(target, *a.rename, FromDDL)
 	}
+}
+
+// renamedTo finds the new name in an ALTER TABLE that was not understood: the table goes on under it.
+func (x *interpreter) renamedTo() *Name {
+	var p parser
+	p.start(&x.ddl.Statement, x.charsets.flavor, x.charsets.version)
+	for p.err == nil && !p.eof() {
+		switch {
+		case !p.accept("RENAME"):
+			p.skip()
+		case p.isAny("COLUMN", "INDEX", "KEY"):
+		default:
+			if !p.acceptAny("TO", "AS") {
+				p.punct('=')
+			}
+			if n := p.name(x.ddl.Database); p.err == nil {
+				return &n
+			}
+		}
+	}
+	return nil
 }
 
 // onTemporary reports whether the statement changed a temporary table of its session and not the one that the catalog knows by this name.

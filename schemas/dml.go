@@ -9,18 +9,8 @@ import "cdc/gtid"
 func ClassifyDML(st *Statement) (isDML bool, names []Name) {
 	var p parser
 	p.start(st, st.Flavor, st.Version)
-	for p.accept("SET", "STATEMENT") {
-		for !p.eof() && !p.accept("FOR") {
-			p.skip()
-		}
-	}
-	if p.accept("WITH") {
-		if !p.withClauses() {
-			return false, nil
-		}
-	}
-	for p.isPunct('(') { // (SELECT ..) UNION ..
-		p.advance()
+	if !p.toVerb() {
+		return false, nil
 	}
 	switch {
 	case p.accept("INSERT"), p.accept("REPLACE"):
@@ -49,6 +39,36 @@ func ClassifyDML(st *Statement) (isDML bool, names []Name) {
 		return p.createSelect(st)
 	}
 	return false, nil
+}
+
+// DMLVerb names the kind of a statement that ClassifyDML recognises, for messages that must not show the values in it. It is empty for others.
+func DMLVerb(st *Statement) string {
+	var p parser
+	p.start(st, st.Flavor, st.Version)
+	if p.toVerb() {
+		for _, verb := range []string{"INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD", "CALL", "DO", "SELECT", "VALUES", "HANDLER", "CREATE"} {
+			if p.is(verb) {
+				return verb
+			}
+		}
+	}
+	return ""
+}
+
+// toVerb passes what may stand before the word that says what a statement does.
+func (p *parser) toVerb() bool {
+	for p.accept("SET", "STATEMENT") {
+		for !p.eof() && !p.accept("FOR") {
+			p.skip()
+		}
+	}
+	if p.accept("WITH") && !p.withClauses() {
+		return false
+	}
+	for p.isPunct('(') { // (SELECT ..) UNION ..
+		p.advance()
+	}
+	return true
 }
 
 // skip passes a token, or a whole group in parentheses.

@@ -66,5 +66,9 @@ func TestClassifyDML(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s\n got %s\nwant %s", c.text, got, c.want)
 		}
+		verb := DMLVerb(&Statement{Text: c.text, Database: "d", Flavor: gtid.MariaDB, Version: 101106})
+		if is && (verb == "" || !strings.Contains(strings.ToUpper(c.text), verb)) {
+			t.Errorf("%s: the verb is %q", c.text, verb)
+		}
 	}
 }

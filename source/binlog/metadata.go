@@ -5,6 +5,7 @@ import (
 
 	"cdc/schemas"
 	"cdc/schemas/charset"
+	"cdc/source/binlog/image"
 )
 
 // Metadata is the optional metadata of a table map event. Each slice has an entry for each column of the table, or is nil where the server did
@@ -78,7 +79,7 @@ func (tm *TableMap) parseMetadata(b []byte) error {
 		case metaGeometryType:
 			m.Geometry = make([]schemas.GeometryKind, len(tm.wire))
 			for i := range tm.wire {
-				if tm.wire[i].typ == wireGeometry {
+				if tm.wire[i].typ == image.WireGeometry {
 					m.Geometry[i] = schemas.GeometryKind(min(f.lenenc(), 255))
 				}
 			}
@@ -93,7 +94,7 @@ func (tm *TableMap) parseMetadata(b []byte) error {
 		case metaVectorDimensions:
 			m.Dimensions = make([]uint32, len(tm.wire))
 			for i := range tm.wire {
-				if tm.wire[i].typ == wireVector {
+				if tm.wire[i].typ == image.WireVector {
 					m.Dimensions[i] = uint32(f.lenenc())
 				}
 			}
@@ -194,8 +195,8 @@ func (tm *TableMap) members(sets, enums []byte) error {
 	for i := range tm.wire {
 		f := &s
 		switch tm.wire[i].typ {
-		case wireSet:
-		case wireEnum:
+		case image.WireSet:
+		case image.WireEnum:
 			f = &e
 		default:
 			continue

@@ -32,43 +32,6 @@ type wireColumn struct {
 	nullable bool
 }
 
-// Types of columns in table maps (MySQL source, include/field_types.h; MariaDB's compressed ones in include/mysql_com.h).
-const (
-	wireDecimalOld   = 0
-	wireTiny         = 1
-	wireShort        = 2
-	wireLong         = 3
-	wireFloat        = 4
-	wireDouble       = 5
-	wireTimestampOld = 7
-	wireLongLong     = 8
-	wireInt24        = 9
-	wireDate         = 10
-	wireTimeOld      = 11
-	wireDateTimeOld  = 12
-	wireYear         = 13
-	wireNewDate      = 14
-	wireVarChar      = 15
-	wireBit          = 16
-	wireTimestamp    = 17
-	wireDateTime     = 18
-	wireTime         = 19
-	wireBlobPacked   = 140
-	wireStringPacked = 141
-	wireVector       = 242
-	wireJSON         = 245
-	wireDecimal      = 246
-	wireEnum         = 247
-	wireSet          = 248
-	wireTinyBlob     = 249
-	wireMediumBlob   = 250
-	wireLongBlob     = 251
-	wireBlob         = 252
-	wireVarString    = 253
-	wireString       = 254
-	wireGeometry     = 255
-)
-
 // maxColumns is more than any server allows (4,096 in MySQL, 4,096 in MariaDB).
 const maxColumns = 1 << 16
 
@@ -110,9 +73,9 @@ func (tm *TableMap) parseWire() error {
 	for i, t := range w.Types {
 		c := wireColumn{typ: t, size: w.Meta[i], nullable: w.Nullable[i/8]>>(i%8)&1 != 0}
 		switch t {
-		case wireDecimal:
+		case image.WireDecimal:
 			c.size, c.scale = w.Meta[i]>>8, uint8(w.Meta[i])
-		case wireTimestamp, wireDateTime, wireTime:
+		case image.WireTimestamp, image.WireDateTime, image.WireTime:
 			c.scale = uint8(w.Meta[i])
 		}
 		tm.wire[i] = c
@@ -123,7 +86,8 @@ func (tm *TableMap) parseWire() error {
 // numeric, character and the others below say which columns a field of the optional metadata has entries for.
 func (w *wireColumn) numeric() bool {
 	switch w.typ {
-	case wireTiny, wireShort, wireInt24, wireLong, wireLongLong, wireDecimalOld, wireDecimal, wireFloat, wireDouble, wireYear:
+	case image.WireTiny, image.WireShort, image.WireInt24, image.WireLong, image.WireLongLong, image.WireDecimalOld, image.WireDecimal,
+		image.WireFloat, image.WireDouble, image.WireYear:
 		return true
 	}
 	return false
@@ -132,15 +96,15 @@ func (w *wireColumn) numeric() bool {
 // character is the server's is_character_type. MySQL counts vectors too and MariaDB geometries, whose character set is binary.
 func (w *wireColumn) character(f gtid.Flavor) bool {
 	switch w.typ {
-	case wireString, wireVarString, wireVarChar, wireBlob, wireVector:
+	case image.WireString, image.WireVarString, image.WireVarChar, image.WireBlob, image.WireVector:
 		return true
-	case wireGeometry, wireBlobPacked, wireStringPacked:
+	case image.WireGeometry, image.WireBlobPacked, image.WireStringPacked:
 		return f == gtid.MariaDB
 	}
 	return false
 }
 
-func (w *wireColumn) members() bool { return w.typ == wireEnum || w.typ == wireSet }
+func (w *wireColumn) members() bool { return w.typ == image.WireEnum || w.typ == image.WireSet }
 
 // Table makes a table version from FULL metadata; it is nil where the names are missing. What the event does not say is left empty: secondary
 // keys, defaults, which columns are generated, JSON on MariaDB, where it is a LONGTEXT.
@@ -214,14 +178,17 @@ func (tm *TableMap) table() *schemas.Table {
 }
 
 var wireTypes = map[byte]schemas.Type{
-	wireTiny: schemas.TinyInt, wireShort: schemas.SmallInt, wireInt24: schemas.MediumInt, wireLong: schemas.Int, wireLongLong: schemas.BigInt,
-	wireFloat: schemas.Float, wireDouble: schemas.Double, wireDecimal: schemas.Decimal, wireDecimalOld: schemas.Decimal,
-	wireTimestampOld: schemas.Timestamp, wireTimestamp: schemas.Timestamp, wireDate: schemas.Date, wireNewDate: schemas.Date,
-	wireTimeOld: schemas.Time, wireTime: schemas.Time, wireDateTimeOld: schemas.DateTime, wireDateTime: schemas.DateTime,
-	wireYear: schemas.Year, wireBit: schemas.Bit, wireVarChar: schemas.VarChar, wireVarString: schemas.VarChar,
-	wireStringPacked: schemas.VarChar, wireString: schemas.Char, wireEnum: schemas.Enum, wireSet: schemas.Set, wireJSON: schemas.JSON,
-	wireGeometry: schemas.Geometry, wireVector: schemas.Vector, wireTinyBlob: schemas.TinyText, wireMediumBlob: schemas.MediumText,
-	wireLongBlob: schemas.LongText,
+	image.WireTiny: schemas.TinyInt, image.WireShort: schemas.SmallInt, image.WireInt24: schemas.MediumInt, image.WireLong: schemas.Int,
+	image.WireLongLong: schemas.BigInt,
+	image.WireFloat:    schemas.Float, image.WireDouble: schemas.Double, image.WireDecimal: schemas.Decimal, image.WireDecimalOld: schemas.Decimal,
+	image.WireTimestampOld: schemas.Timestamp, image.WireTimestamp: schemas.Timestamp, image.WireDate: schemas.Date, image.WireNewDate: schemas.Date,
+	image.WireTimeOld: schemas.Time, image.WireTime: schemas.Time, image.WireDateTimeOld: schemas.DateTime, image.WireDateTime: schemas.DateTime,
+	image.WireYear: schemas.Year, image.WireBit: schemas.Bit, image.WireVarChar: schemas.VarChar, image.WireVarString: schemas.VarChar,
+	image.WireStringPacked: schemas.VarChar, image.WireString: schemas.Char, image.WireEnum: schemas.Enum, image.WireSet: schemas.Set,
+	image.WireJSON:     schemas.JSON,
+	image.WireGeometry: schemas.Geometry, image.WireVector: schemas.Vector, image.WireTinyBlob: schemas.TinyText,
+	image.WireMediumBlob: schemas.MediumText,
+	image.WireLongBlob:   schemas.LongText,
 }
 
 // column fills in what the column's type and metadata say by themselves. Strings are taken for text until a collation says binary.
@@ -229,15 +196,15 @@ func (tm *TableMap) column(c *schemas.Column, w *wireColumn) {
 	c.Type = wireTypes[w.typ]
 	c.Nullable = w.nullable
 	switch w.typ {
-	case wireDecimal:
+	case image.WireDecimal:
 		c.Precision, c.Scale = uint8(w.size), w.scale
-	case wireTimestamp, wireDateTime, wireTime:
+	case image.WireTimestamp, image.WireDateTime, image.WireTime:
 		c.Fsp = w.scale
-	case wireVarChar, wireVarString, wireString, wireBit:
+	case image.WireVarChar, image.WireVarString, image.WireString, image.WireBit:
 		c.Length = uint32(w.size)
-	case wireStringPacked: // one byte more than declared, for the header
+	case image.WireStringPacked: // one byte more than declared, for the header
 		c.Length = uint32(max(w.size, 1) - 1)
-	case wireBlob, wireBlobPacked:
+	case image.WireBlob, image.WireBlobPacked:
 		switch w.size {
 		case 1:
 			c.Type = schemas.TinyText

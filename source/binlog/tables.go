@@ -194,6 +194,12 @@ func (a *Assembler) ready(b *event.Batch, p *plan) error {
 				At(fault.Where{Table: name.String()})
 		}
 	}
+	if t := p.tm.spelled(table); t != nil {
+		if better, _ := a.fit(t, p.tm); better != nil {
+			a.enter(b, t)
+			table, plan = t, better
+		}
+	}
 	p.image, p.table, p.known, p.epoch = plan, table, table, 0
 	p.generation = a.tables.generation
 	return nil

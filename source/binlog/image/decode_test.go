@@ -146,7 +146,7 @@ func TestDecodePartial(t *testing.T) {
 
 func TestDecodeText(t *testing.T) {
 	column := func(cs string) *Plan {
-		return compileModel(t, []modelColumn{modelString(wireVarChar, schemas.Column{Type: schemas.VarChar, Length: 10, Charset: cs}, 10*map[string]int{"": 1, "latin1": 1, "ascii": 1, "utf8mb3": 3, "utf8mb4": 4}[cs], nil)}, Options{})
+		return compileModel(t, []modelColumn{modelString(WireVarChar, schemas.Column{Type: schemas.VarChar, Length: 10, Charset: cs}, 10*map[string]int{"": 1, "latin1": 1, "ascii": 1, "utf8mb3": 3, "utf8mb4": 4}[cs], nil)}, Options{})
 	}
 	for _, c := range []struct{ charset, in, want string }{
 		{"latin1", "h\xe4", "hä"},
@@ -171,8 +171,8 @@ func TestDecodeText(t *testing.T) {
 
 func TestDecodeErrors(t *testing.T) {
 	one := []byte{1}
-	json := modelColumn{col: schemas.Column{Type: schemas.JSON}, typ: wireJSON, meta: []byte{4}}
-	packed := modelColumn{col: schemas.Column{Type: schemas.Blob}, typ: wireBlobPacked, meta: []byte{2}}
+	json := modelColumn{col: schemas.Column{Type: schemas.JSON}, typ: WireJSON, meta: []byte{4}}
+	packed := modelColumn{col: schemas.Column{Type: schemas.Blob}, typ: WireBlobPacked, meta: []byte{2}}
 	for _, c := range []struct {
 		name string
 		col  modelColumn
@@ -189,8 +189,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"datetime below zero", modelDateTime(0), "\x00\x00\x00\x00\x00\x00", 0, fault.BinlogMalformed},
 		{"hour 31", modelDateTime(0), "\x00\x80\x00\x01\xf0\x00", 0, fault.BinlogMalformed},
 		{"minute 63", modelTime(0), "\x00\x80\x0f\xc0", 0, fault.BinlogMalformed},
-		{"string longer than the rest", modelString(wireVarChar, schemas.Column{Type: schemas.VarBinary, Length: 300}, 300, nil), "\x00\xff\xffx", 0, fault.BinlogMalformed},
-		{"binary longer than column", modelString(wireString, schemas.Column{Type: schemas.Binary, Length: 2}, 2, nil), "\x00\x03abc", 0, fault.BinlogMalformed},
+		{"string longer than the rest", modelString(WireVarChar, schemas.Column{Type: schemas.VarBinary, Length: 300}, 300, nil), "\x00\xff\xffx", 0, fault.BinlogMalformed},
+		{"binary longer than column", modelString(WireString, schemas.Column{Type: schemas.Binary, Length: 2}, 2, nil), "\x00\x03abc", 0, fault.BinlogMalformed},
 		{"blob of 4 GiB", modelBlob(schemas.LongBlob, "", 4, nil), "\x00\xff\xff\xff\xffx", 0, fault.BinlogMalformed},
 		{"json", json, "\x00\x02\x00\x00\x00\x00\x01", 0, fault.BinlogMalformed},
 		{"row limit", modelBlob(schemas.Blob, "", 2, nil), "\x00\x05\x00abcde", 7, fault.BinlogRowLimit},
@@ -225,8 +225,8 @@ func TestCompileMismatch(t *testing.T) {
 		{"decimal", modelDecimal(10, 2), schemas.Column{Type: schemas.Decimal, Precision: 10, Scale: 3}},
 		{"fsp", modelTime(3), schemas.Column{Type: schemas.Time, Fsp: 4}},
 		{"bits", modelBit(8), schemas.Column{Type: schemas.Bit, Length: 9}},
-		{"length", modelString(wireVarChar, schemas.Column{}, 40, nil), schemas.Column{Type: schemas.VarChar, Length: 40, Charset: "utf8mb4"}},
-		{"char for varchar", modelString(wireString, schemas.Column{}, 40, nil), schemas.Column{Type: schemas.VarChar, Length: 40, Charset: "latin1"}},
+		{"length", modelString(WireVarChar, schemas.Column{}, 40, nil), schemas.Column{Type: schemas.VarChar, Length: 40, Charset: "utf8mb4"}},
+		{"char for varchar", modelString(WireString, schemas.Column{}, 40, nil), schemas.Column{Type: schemas.VarChar, Length: 40, Charset: "latin1"}},
 		{"enum size", modelEnum(300), schemas.Column{Type: schemas.Enum, Members: []string{"a"}}},
 		{"set size", modelSet(9), schemas.Column{Type: schemas.Set, Members: []string{"a"}}},
 		{"text", modelBlob(schemas.Text, "", 2, nil), schemas.Column{Type: schemas.MediumText, Charset: "utf8mb4"}},
@@ -246,20 +246,20 @@ func TestCompileMismatch(t *testing.T) {
 			t.Errorf("%s: a column less: %v", c.name, err)
 		}
 	}
-	w := Wire{Types: []byte{wireBlob}, Meta: []uint16{2}}
+	w := Wire{Types: []byte{WireBlob}, Meta: []uint16{2}}
 	if _, err := Compile(&schemas.Table{Columns: []schemas.Column{{Type: schemas.Text, Charset: "klingon"}}}, w, Options{}); !fault.Has(err, fault.BinlogCharset) {
 		t.Errorf("unknown character set: %v", err)
 	}
 }
 
 func TestParseWire(t *testing.T) {
-	w, err := ParseWire([]byte{wireString, wireString, wireString, wireString, wireBit, wireDecimal, wireVarString}, []byte{
-		0xfe, 40, 0xce, 0xfc, wireEnum, 2, 0, 255, 3, 1, 10, 4, 0x2c, 1,
+	w, err := ParseWire([]byte{WireString, WireString, WireString, WireString, WireBit, WireDecimal, WireVarString}, []byte{
+		0xfe, 40, 0xce, 0xfc, WireEnum, 2, 0, 255, 3, 1, 10, 4, 0x2c, 1,
 	}, []byte{0})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []byte{wireString, wireString, wireEnum, wireString, wireBit, wireDecimal, wireVarString}; !bytes.Equal(w.Types, want) {
+	if want := []byte{WireString, WireString, WireEnum, WireString, WireBit, WireDecimal, WireVarString}; !bytes.Equal(w.Types, want) {
 		t.Errorf("types %v, want %v", w.Types, want)
 	}
 	if want := []uint16{40, 1020, 2, 255, 11, 10<<8 | 4, 300}; !slices.Equal(w.Meta, want) {

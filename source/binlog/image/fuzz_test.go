@@ -14,16 +14,16 @@ import (
 func fuzzPlan(t testing.TB) *Plan {
 	cols := modelColumns()
 	cols = append(cols,
-		modelColumn{col: schemas.Column{Type: schemas.JSON}, typ: wireJSON, meta: []byte{4}},
-		modelColumn{col: schemas.Column{Type: schemas.Text, Charset: "gbk"}, typ: wireBlobPacked, meta: []byte{2}},
-		modelColumn{col: schemas.Column{Type: schemas.UUID}, typ: wireString, meta: []byte{wireString, 16}},
-		modelColumn{col: schemas.Column{Type: schemas.DateTime, Fsp: 3}, typ: wireDateTimeOld},
-		modelColumn{col: schemas.Column{Type: schemas.Time, Fsp: 6}, typ: wireTimeOld},
-		modelColumn{col: schemas.Column{Type: schemas.Timestamp, Fsp: 5}, typ: wireTimestampOld},
-		modelColumn{col: schemas.Column{Type: schemas.DateTime}, typ: wireDateTimeOld},
-		modelColumn{col: schemas.Column{Type: schemas.Time}, typ: wireTimeOld},
-		modelColumn{col: schemas.Column{Type: schemas.Geometry}, typ: wireGeometry, meta: []byte{4}},
-		modelColumn{col: schemas.Column{Type: schemas.VarChar, Length: 50, Charset: "utf16"}, typ: wireVarChar, meta: []byte{200, 0}},
+		modelColumn{col: schemas.Column{Type: schemas.JSON}, typ: WireJSON, meta: []byte{4}},
+		modelColumn{col: schemas.Column{Type: schemas.Text, Charset: "gbk"}, typ: WireBlobPacked, meta: []byte{2}},
+		modelColumn{col: schemas.Column{Type: schemas.UUID}, typ: WireString, meta: []byte{WireString, 16}},
+		modelColumn{col: schemas.Column{Type: schemas.DateTime, Fsp: 3}, typ: WireDateTimeOld},
+		modelColumn{col: schemas.Column{Type: schemas.Time, Fsp: 6}, typ: WireTimeOld},
+		modelColumn{col: schemas.Column{Type: schemas.Timestamp, Fsp: 5}, typ: WireTimestampOld},
+		modelColumn{col: schemas.Column{Type: schemas.DateTime}, typ: WireDateTimeOld},
+		modelColumn{col: schemas.Column{Type: schemas.Time}, typ: WireTimeOld},
+		modelColumn{col: schemas.Column{Type: schemas.Geometry}, typ: WireGeometry, meta: []byte{4}},
+		modelColumn{col: schemas.Column{Type: schemas.VarChar, Length: 50, Charset: "utf16"}, typ: WireVarChar, meta: []byte{200, 0}},
 	)
 	return compileModel(t, cols, Options{MaxRow: 1 << 16})
 }
@@ -76,10 +76,10 @@ func FuzzDecodeOne(f *testing.F) {
 
 func FuzzDecodePartial(f *testing.F) {
 	p := compileModel(f, []modelColumn{
-		modelInt(wireLong, schemas.Int, 4, false),
-		{col: schemas.Column{Type: schemas.JSON}, typ: wireJSON, meta: []byte{4}},
-		{col: schemas.Column{Type: schemas.JSON}, typ: wireJSON, meta: []byte{4}},
-		modelInt(wireLong, schemas.Int, 4, false),
+		modelInt(WireLong, schemas.Int, 4, false),
+		{col: schemas.Column{Type: schemas.JSON}, typ: WireJSON, meta: []byte{4}},
+		{col: schemas.Column{Type: schemas.JSON}, typ: WireJSON, meta: []byte{4}},
+		modelInt(WireLong, schemas.Int, 4, false),
 	}, Options{MaxRow: 1 << 16})
 	record, _ := readRecorded(f, "testdata/partial.hex")
 	for _, r := range record {

@@ -66,7 +66,7 @@ func modelMap(id uint64, cols []modelColumn) (types, meta, nulls, body []byte) {
 		meta = append(meta, c.meta...)
 		nulls[i/8] |= 1 << (i % 8)
 		switch c.typ {
-		case wireTiny, wireShort, wireInt24, wireLong, wireLongLong, wireDecimal, wireFloat, wireDouble:
+		case WireTiny, WireShort, WireInt24, WireLong, WireLongLong, WireDecimal, WireFloat, WireDouble:
 			if n%8 == 0 {
 				signs = append(signs, 0)
 			}
@@ -159,7 +159,7 @@ func modelInt(typ byte, t schemas.Type, bytes int, unsigned bool) modelColumn {
 // modelDecimal writes digits group by group, as decimal2bin does.
 func modelDecimal(precision, scale int) modelColumn {
 	return modelColumn{
-		col: schemas.Column{Type: schemas.Decimal, Precision: uint8(precision), Scale: uint8(scale)}, typ: wireDecimal, meta: []byte{byte(precision), byte(scale)},
+		col: schemas.Column{Type: schemas.Decimal, Precision: uint8(precision), Scale: uint8(scale)}, typ: WireDecimal, meta: []byte{byte(precision), byte(scale)},
 		value: func(r *rand.Rand) ([]byte, string) {
 			digits := make([]byte, precision)
 			from := r.IntN(precision + 1)
@@ -235,7 +235,7 @@ func appendFraction(b []byte, micro int64, fsp int) []byte {
 }
 
 func modelDateTime(fsp int) modelColumn {
-	return modelColumn{col: schemas.Column{Type: schemas.DateTime, Fsp: uint8(fsp)}, typ: wireDateTime, meta: []byte{byte(fsp)}, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: schemas.DateTime, Fsp: uint8(fsp)}, typ: WireDateTime, meta: []byte{byte(fsp)}, value: func(r *rand.Rand) ([]byte, string) {
 		y, mo, d, h, mi, s := r.IntN(10000), r.IntN(13), r.IntN(32), r.IntN(24), r.IntN(60), r.IntN(60)
 		micro, frac := modelFraction(r, fsp)
 		ymd := uint64(y*13+mo)<<5 | uint64(d)
@@ -245,7 +245,7 @@ func modelDateTime(fsp int) modelColumn {
 }
 
 func modelTimestamp(fsp int) modelColumn {
-	return modelColumn{col: schemas.Column{Type: schemas.Timestamp, Fsp: uint8(fsp)}, typ: wireTimestamp, meta: []byte{byte(fsp)}, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: schemas.Timestamp, Fsp: uint8(fsp)}, typ: WireTimestamp, meta: []byte{byte(fsp)}, value: func(r *rand.Rand) ([]byte, string) {
 		if r.IntN(8) == 0 {
 			return appendFraction(be(0, 4), 0, fsp), "0000-00-00 00:00:00" + strings.TrimSuffix("."+strings.Repeat("0", fsp), ".")
 		}
@@ -275,7 +275,7 @@ func modelTimestamp(fsp int) modelColumn {
 
 // modelTime follows my_time_packed_to_binary: one signed number with 24 bits of micro seconds, cut at the fraction.
 func modelTime(fsp int) modelColumn {
-	return modelColumn{col: schemas.Column{Type: schemas.Time, Fsp: uint8(fsp)}, typ: wireTime, meta: []byte{byte(fsp)}, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: schemas.Time, Fsp: uint8(fsp)}, typ: WireTime, meta: []byte{byte(fsp)}, value: func(r *rand.Rand) ([]byte, string) {
 		h, mi, s := r.IntN(839), r.IntN(60), r.IntN(60)
 		if r.IntN(4) == 0 {
 			h, mi, s = 0, 0, r.IntN(2)
@@ -294,7 +294,7 @@ func modelTime(fsp int) modelColumn {
 }
 
 func modelDate() modelColumn {
-	return modelColumn{col: schemas.Column{Type: schemas.Date}, typ: wireDate, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: schemas.Date}, typ: WireDate, value: func(r *rand.Rand) ([]byte, string) {
 		y, m, d := r.IntN(10000), r.IntN(13), r.IntN(32)
 		return le(uint64(y*512+m*32+d), 3), fmt.Sprintf("%04d-%02d-%02d", y, m, d)
 	}}
@@ -302,8 +302,8 @@ func modelDate() modelColumn {
 
 func modelString(typ byte, c schemas.Column, size int, text func(r *rand.Rand) string) modelColumn {
 	meta := le(uint64(size), 2)
-	if typ == wireString {
-		meta = []byte{byte(wireString ^ (size&0x300)>>4), byte(size)}
+	if typ == WireString {
+		meta = []byte{byte(WireString ^ (size&0x300)>>4), byte(size)}
 	}
 	return modelColumn{col: c, typ: typ, meta: meta, value: func(r *rand.Rand) ([]byte, string) {
 		s := text(r)
@@ -320,7 +320,7 @@ func modelString(typ byte, c schemas.Column, size int, text func(r *rand.Rand) s
 }
 
 func modelBlob(t schemas.Type, charset string, width int, text func(r *rand.Rand) string) modelColumn {
-	return modelColumn{col: schemas.Column{Type: t, Charset: charset}, typ: wireBlob, meta: []byte{byte(width)}, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: t, Charset: charset}, typ: WireBlob, meta: []byte{byte(width)}, value: func(r *rand.Rand) ([]byte, string) {
 		s := text(r)
 		return append(le(uint64(len(s)), width), s...), s
 	}}
@@ -332,7 +332,7 @@ func modelEnum(n int) modelColumn {
 	if n > 255 {
 		width = 2
 	}
-	return modelColumn{col: schemas.Column{Type: schemas.Enum, Members: names}, typ: wireString, meta: []byte{wireEnum, byte(width)}, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: schemas.Enum, Members: names}, typ: WireString, meta: []byte{WireEnum, byte(width)}, value: func(r *rand.Rand) ([]byte, string) {
 		v := r.IntN(n + 1)
 		if v == 0 {
 			return le(0, width), ""
@@ -347,7 +347,7 @@ func modelSet(n int) modelColumn {
 	if width > 4 {
 		width = 8
 	}
-	return modelColumn{col: schemas.Column{Type: schemas.Set, Members: names}, typ: wireString, meta: []byte{wireSet, byte(width)}, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: schemas.Set, Members: names}, typ: WireString, meta: []byte{WireSet, byte(width)}, value: func(r *rand.Rand) ([]byte, string) {
 		v := r.Uint64() >> (64 - n)
 		var set []string
 		for i := range n {
@@ -360,14 +360,14 @@ func modelSet(n int) modelColumn {
 }
 
 func modelBit(n int) modelColumn {
-	return modelColumn{col: schemas.Column{Type: schemas.Bit, Length: uint32(n)}, typ: wireBit, meta: []byte{byte(n % 8), byte(n / 8)}, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: schemas.Bit, Length: uint32(n)}, typ: WireBit, meta: []byte{byte(n % 8), byte(n / 8)}, value: func(r *rand.Rand) ([]byte, string) {
 		b := be(r.Uint64()>>(64-n), (n+7)/8)
 		return b, string(b)
 	}}
 }
 
 func modelFloat64() modelColumn {
-	return modelColumn{col: schemas.Column{Type: schemas.Double}, typ: wireDouble, meta: []byte{8}, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: schemas.Double}, typ: WireDouble, meta: []byte{8}, value: func(r *rand.Rand) ([]byte, string) {
 		// Numbers whose text needs no rule of layout.
 		whole, frac := r.IntN(1000000), r.IntN(999)+1
 		v, _ := strconv.ParseFloat(fmt.Sprintf("%d.%03d", whole, frac), 64)
@@ -376,7 +376,7 @@ func modelFloat64() modelColumn {
 }
 
 func modelYear() modelColumn {
-	return modelColumn{col: schemas.Column{Type: schemas.Year}, typ: wireYear, value: func(r *rand.Rand) ([]byte, string) {
+	return modelColumn{col: schemas.Column{Type: schemas.Year}, typ: WireYear, value: func(r *rand.Rand) ([]byte, string) {
 		v := r.IntN(256)
 		if v == 0 {
 			return []byte{0}, "0000"
@@ -411,8 +411,8 @@ func unicode(n int) func(r *rand.Rand) string {
 func modelColumns() []modelColumn {
 	var cols []modelColumn
 	for _, unsigned := range []bool{false, true} {
-		cols = append(cols, modelInt(wireTiny, schemas.TinyInt, 1, unsigned), modelInt(wireShort, schemas.SmallInt, 2, unsigned),
-			modelInt(wireInt24, schemas.MediumInt, 3, unsigned), modelInt(wireLong, schemas.Int, 4, unsigned), modelInt(wireLongLong, schemas.BigInt, 8, unsigned))
+		cols = append(cols, modelInt(WireTiny, schemas.TinyInt, 1, unsigned), modelInt(WireShort, schemas.SmallInt, 2, unsigned),
+			modelInt(WireInt24, schemas.MediumInt, 3, unsigned), modelInt(WireLong, schemas.Int, 4, unsigned), modelInt(WireLongLong, schemas.BigInt, 8, unsigned))
 	}
 	for p := 1; p <= 65; p += 4 {
 		for s := 0; s <= min(p, 30); s += 3 {
@@ -427,12 +427,12 @@ func modelColumns() []modelColumn {
 	}
 	return append(
 		cols, modelDate(), modelYear(), modelFloat64(), modelEnum(3), modelEnum(300),
-		modelString(wireVarChar, schemas.Column{Type: schemas.VarChar, Length: 60, Charset: "utf8mb4"}, 240, unicode(60)),
-		modelString(wireVarChar, schemas.Column{Type: schemas.VarChar, Length: 100, Charset: "utf8mb4"}, 400, unicode(100)),
-		modelString(wireString, schemas.Column{Type: schemas.Char, Length: 30, Charset: "utf8mb4"}, 120, unicode(30)),
-		modelString(wireString, schemas.Column{Type: schemas.Char, Length: 255, Charset: "utf8mb4"}, 1020, unicode(255)),
-		modelString(wireString, schemas.Column{Type: schemas.Binary, Length: 20}, 20, ascii(20)),
-		modelString(wireVarChar, schemas.Column{Type: schemas.VarBinary, Length: 20}, 20, ascii(20)),
+		modelString(WireVarChar, schemas.Column{Type: schemas.VarChar, Length: 60, Charset: "utf8mb4"}, 240, unicode(60)),
+		modelString(WireVarChar, schemas.Column{Type: schemas.VarChar, Length: 100, Charset: "utf8mb4"}, 400, unicode(100)),
+		modelString(WireString, schemas.Column{Type: schemas.Char, Length: 30, Charset: "utf8mb4"}, 120, unicode(30)),
+		modelString(WireString, schemas.Column{Type: schemas.Char, Length: 255, Charset: "utf8mb4"}, 1020, unicode(255)),
+		modelString(WireString, schemas.Column{Type: schemas.Binary, Length: 20}, 20, ascii(20)),
+		modelString(WireVarChar, schemas.Column{Type: schemas.VarBinary, Length: 20}, 20, ascii(20)),
 		modelBlob(schemas.TinyText, "utf8mb4", 1, unicode(60)), modelBlob(schemas.Text, "utf8mb4", 2, unicode(100)),
 		modelBlob(schemas.MediumBlob, "", 3, ascii(100)), modelBlob(schemas.LongText, "latin1", 4, ascii(100)),
 	)
@@ -441,10 +441,10 @@ func modelColumns() []modelColumn {
 // shopColumns is a row of twelve mixed columns as an application has them; note draws the largest text.
 func shopColumns(note func(r *rand.Rand) string) []modelColumn {
 	return []modelColumn{
-		modelInt(wireLongLong, schemas.BigInt, 8, true), modelInt(wireLong, schemas.Int, 4, false), modelEnum(5), modelInt(wireShort, schemas.SmallInt, 2, false),
-		modelDecimal(12, 2), modelString(wireVarChar, schemas.Column{Type: schemas.VarChar, Length: 100, Charset: "utf8mb4"}, 400, fixed(ascii(60))),
-		modelString(wireVarChar, schemas.Column{Type: schemas.VarChar, Length: 255, Charset: "latin1"}, 255, fixed(ascii(60))), modelDateTime(6), modelTimestamp(0),
-		modelBlob(schemas.Text, "utf8mb4", 2, fixed(note)), modelInt(wireTiny, schemas.TinyInt, 1, false), modelFloat64(),
+		modelInt(WireLongLong, schemas.BigInt, 8, true), modelInt(WireLong, schemas.Int, 4, false), modelEnum(5), modelInt(WireShort, schemas.SmallInt, 2, false),
+		modelDecimal(12, 2), modelString(WireVarChar, schemas.Column{Type: schemas.VarChar, Length: 100, Charset: "utf8mb4"}, 400, fixed(ascii(60))),
+		modelString(WireVarChar, schemas.Column{Type: schemas.VarChar, Length: 255, Charset: "latin1"}, 255, fixed(ascii(60))), modelDateTime(6), modelTimestamp(0),
+		modelBlob(schemas.Text, "utf8mb4", 2, fixed(note)), modelInt(WireTiny, schemas.TinyInt, 1, false), modelFloat64(),
 	}
 }
 

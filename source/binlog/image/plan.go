@@ -111,7 +111,7 @@ func Compile(t *schemas.Table, w Wire, o Options) (*Plan, error) {
 			return nil, fault.New(fault.SchemaMismatch, "column %d (%s) is %s in the definition and %s in the row", i+1, c.Name, c.ColumnType(), w.describe(i)).
 				At(fault.Where{Table: t.FullName()})
 		}
-		if w.Types[i] == wireJSON {
+		if w.Types[i] == WireJSON {
 			p.json++
 		}
 	}
@@ -126,11 +126,11 @@ var integerOps = map[byte]struct {
 	code opcode // signed; unsigned follows
 	n    uint8
 }{
-	wireTiny:     {schemas.TinyInt, opInt8, 1},
-	wireShort:    {schemas.SmallInt, opInt16, 2},
-	wireInt24:    {schemas.MediumInt, opInt24, 3},
-	wireLong:     {schemas.Int, opInt32, 4},
-	wireLongLong: {schemas.BigInt, opInt64, 8},
+	WireTiny:     {schemas.TinyInt, opInt8, 1},
+	WireShort:    {schemas.SmallInt, opInt16, 2},
+	WireInt24:    {schemas.MediumInt, opInt24, 3},
+	WireLong:     {schemas.Int, opInt32, 4},
+	WireLongLong: {schemas.BigInt, opInt64, 8},
 }
 
 // set fills the op in, and reports whether the wire type fits the column.
@@ -143,33 +143,33 @@ func (o *op) set(c *schemas.Column, wire byte, meta uint16) (fits bool, err erro
 		return c.Type == x.typ, nil
 	}
 	switch wire {
-	case wireFloat:
+	case WireFloat:
 		o.code, o.n = opFloat32, 4
 		return c.Type == schemas.Float && meta == 4, nil
-	case wireDouble:
+	case WireDouble:
 		o.code, o.n = opFloat64, 8
 		return c.Type == schemas.Double && meta == 8, nil
-	case wireDecimal:
+	case WireDecimal:
 		o.code, o.a, o.b = opDecimal, uint8(meta>>8), uint8(meta)
 		if o.a == 0 || o.a > 65 || o.b > 30 || o.b > o.a {
 			return false, nil
 		}
 		o.n = uint8(jsonbin.DecimalBytes(o.a, o.b))
 		return c.Type == schemas.Decimal && c.Precision == o.a && c.Scale == o.b, nil
-	case wireYear:
+	case WireYear:
 		o.code, o.n = opYear, 1
 		return c.Type == schemas.Year, nil
-	case wireDate, wireNewDate:
+	case WireDate, WireNewDate:
 		o.code, o.n = opDate, 3
 		return c.Type == schemas.Date, nil
-	case wireBit:
+	case WireBit:
 		o.code, o.n = opBits, uint8((meta+7)/8)
 		o.mask = ^uint64(0) >> (64 - min(meta, 64))
 		return c.Type == schemas.Bit && uint32(meta) == c.Length && meta >= 1 && meta <= 64, nil
-	case wireEnum:
+	case WireEnum:
 		o.code, o.n, o.size = opEnum, uint8(meta), uint32(len(c.Members))
 		return c.Type == schemas.Enum && (meta == 1 || meta == 2) && (o.size == 0 || (o.size > 255) == (meta == 2)), nil
-	case wireSet:
+	case WireSet:
 		o.code, o.n = opSet, uint8(meta)
 		o.mask = ^uint64(0)
 		n := len(c.Members)
@@ -177,7 +177,7 @@ func (o *op) set(c *schemas.Column, wire byte, meta uint16) (fits bool, err erro
 			o.mask = 1<<n - 1
 		}
 		return c.Type == schemas.Set && (meta >= 1 && meta <= 4 || meta == 8) && n <= 64 && (n == 0 || setBytes(n) == meta), nil
-	case wireTimestamp, wireDateTime, wireTime, wireTimestampOld, wireDateTimeOld, wireTimeOld:
+	case WireTimestamp, WireDateTime, WireTime, WireTimestampOld, WireDateTimeOld, WireTimeOld:
 		return o.setTemporal(c, wire, meta), nil
 	}
 	return o.setString(c, wire, meta)
@@ -198,25 +198,25 @@ func (o *op) setTemporal(c *schemas.Column, wire byte, meta uint16) bool {
 	o.a = c.Fsp
 	frac := uint8(fracBytes(c.Fsp))
 	switch wire {
-	case wireTimestamp:
+	case WireTimestamp:
 		o.code, o.n = opTimestamp, 4+frac
 		return c.Type == schemas.Timestamp && uint16(c.Fsp) == meta
-	case wireDateTime:
+	case WireDateTime:
 		o.code, o.n = opDateTime, 5+frac
 		return c.Type == schemas.DateTime && uint16(c.Fsp) == meta
-	case wireTime:
+	case WireTime:
 		o.code, o.n = opTime, 3+frac
 		return c.Type == schemas.Time && uint16(c.Fsp) == meta
 	}
 	// The old types carry no digits, and those of MariaDB have them all the same: the definition must know.
 	switch wire {
-	case wireTimestampOld:
+	case WireTimestampOld:
 		o.code, o.n = opOldTimestamp, 4
 		if c.Fsp > 0 {
 			o.code, o.n = opHiresTimestamp, hiresTimestampBytes[c.Fsp]
 		}
 		return c.Type == schemas.Timestamp
-	case wireDateTimeOld:
+	case WireDateTimeOld:
 		o.code, o.n = opOldDateTime, 8
 		if c.Fsp > 0 {
 			o.code, o.n = opHiresDateTime, hiresDateTimeBytes[c.Fsp]
@@ -233,16 +233,16 @@ func (o *op) setTemporal(c *schemas.Column, wire byte, meta uint16) bool {
 // setString fills in what has a length in front of each value.
 func (o *op) setString(c *schemas.Column, wire byte, meta uint16) (fits bool, err error) {
 	switch wire {
-	case wireJSON:
+	case WireJSON:
 		o.code, o.n = opJSON, uint8(meta)
 		return c.Type == schemas.JSON && lengthBytes(meta), nil
-	case wireGeometry:
+	case WireGeometry:
 		o.code, o.n = opGeometry, uint8(meta)
 		return c.Type == schemas.Geometry && lengthBytes(meta), nil
-	case wireVector:
+	case WireVector:
 		o.code, o.n = opVector, uint8(meta)
 		return c.Type == schemas.Vector && lengthBytes(meta), nil
-	case wireBlob, wireBlobPacked, wireTinyBlob, wireMediumBlob, wireLongBlob:
+	case WireBlob, WireBlobPacked, WireTinyBlob, WireMediumBlob, WireLongBlob:
 		if !lengthBytes(meta) {
 			return false, nil
 		}
@@ -263,13 +263,13 @@ func (o *op) setString(c *schemas.Column, wire byte, meta uint16) (fits bool, er
 		}
 		if c.Type.IsBinary() {
 			o.code = opBytes
-			if wire == wireBlobPacked {
+			if wire == WireBlobPacked {
 				o.code = opPackedBytes
 			}
 			return true, nil
 		}
-		return true, o.setText(c, wire == wireBlobPacked)
-	case wireVarChar, wireVarString, wireStringPacked, wireString:
+		return true, o.setText(c, wire == WireBlobPacked)
+	case WireVarChar, WireVarString, WireStringPacked, WireString:
 	default:
 		return false, nil
 	}
@@ -282,28 +282,28 @@ func (o *op) setString(c *schemas.Column, wire byte, meta uint16) (fits bool, er
 	case schemas.UUID, schemas.INET6, schemas.INET4:
 		o.code = opFixed
 		if c.Type == schemas.INET4 {
-			return wire == wireString && meta == 4, nil
+			return wire == WireString && meta == 4, nil
 		}
-		return wire == wireString && meta == 16, nil
+		return wire == WireString && meta == 16, nil
 	case schemas.Vector: // MariaDB's is a VARBINARY underneath
 		o.code = opVector
-		return wire == wireVarChar, nil
+		return wire == WireVarChar, nil
 	case schemas.Binary:
 		o.code = opBinary
-		fits = wire == wireString
+		fits = wire == WireString
 	case schemas.VarBinary:
 		o.code = opBytes
-		if wire == wireStringPacked {
+		if wire == WireStringPacked {
 			o.code = opPackedBytes
 		}
-		fits = wire != wireString
+		fits = wire != WireString
 	case schemas.Char, schemas.VarChar:
 		chars = uint32(max(charset.MaxBytes(c.Charset), 1))
-		fits = (wire == wireString) == (c.Type == schemas.Char)
+		fits = (wire == WireString) == (c.Type == schemas.Char)
 		if !fits {
 			return false, nil
 		}
-		if err := o.setText(c, wire == wireStringPacked); err != nil {
+		if err := o.setText(c, wire == WireStringPacked); err != nil {
 			return false, err
 		}
 	}
@@ -312,9 +312,9 @@ func (o *op) setString(c *schemas.Column, wire byte, meta uint16) (fits bool, er
 	}
 	// The definition counts characters, the row bytes. Compressed columns have one more for a header.
 	switch wire {
-	case wireVarChar, wireString:
+	case WireVarChar, WireString:
 		return c.Charset == "" && c.Type.IsText() || c.Length*chars == uint32(meta), nil
-	case wireStringPacked:
+	case WireStringPacked:
 		return c.Charset == "" && c.Type.IsText() || c.Length*chars+1 == uint32(meta), nil
 	}
 	return true, nil

@@ -7,42 +7,42 @@ import (
 	"cdc/fault"
 )
 
-// Types of columns in table maps (MySQL source, include/field_types.h; MariaDB's compressed ones in include/mysql_com.h).
+// Types of columns as they are in table maps (MySQL source, include/field_types.h; MariaDB's compressed ones in include/mysql_com.h).
 const (
-	wireDecimalOld   = 0
-	wireTiny         = 1
-	wireShort        = 2
-	wireLong         = 3
-	wireFloat        = 4
-	wireDouble       = 5
-	wireNull         = 6
-	wireTimestampOld = 7
-	wireLongLong     = 8
-	wireInt24        = 9
-	wireDate         = 10
-	wireTimeOld      = 11
-	wireDateTimeOld  = 12
-	wireYear         = 13
-	wireNewDate      = 14
-	wireVarChar      = 15
-	wireBit          = 16
-	wireTimestamp    = 17
-	wireDateTime     = 18
-	wireTime         = 19
-	wireBlobPacked   = 140
-	wireStringPacked = 141
-	wireVector       = 242
-	wireJSON         = 245
-	wireDecimal      = 246
-	wireEnum         = 247
-	wireSet          = 248
-	wireTinyBlob     = 249
-	wireMediumBlob   = 250
-	wireLongBlob     = 251
-	wireBlob         = 252
-	wireVarString    = 253
-	wireString       = 254
-	wireGeometry     = 255
+	WireDecimalOld   = 0
+	WireTiny         = 1
+	WireShort        = 2
+	WireLong         = 3
+	WireFloat        = 4
+	WireDouble       = 5
+	WireNull         = 6
+	WireTimestampOld = 7
+	WireLongLong     = 8
+	WireInt24        = 9
+	WireDate         = 10
+	WireTimeOld      = 11
+	WireDateTimeOld  = 12
+	WireYear         = 13
+	WireNewDate      = 14
+	WireVarChar      = 15
+	WireBit          = 16
+	WireTimestamp    = 17
+	WireDateTime     = 18
+	WireTime         = 19
+	WireBlobPacked   = 140
+	WireStringPacked = 141
+	WireVector       = 242
+	WireJSON         = 245
+	WireDecimal      = 246
+	WireEnum         = 247
+	WireSet          = 248
+	WireTinyBlob     = 249
+	WireMediumBlob   = 250
+	WireLongBlob     = 251
+	WireBlob         = 252
+	WireVarString    = 253
+	WireString       = 254
+	WireGeometry     = 255
 )
 
 // Wire is how a table map lays out the columns of its rows. Types and Nullable may be views of the event.
@@ -71,11 +71,11 @@ func ParseWire(types, metaBlock, nullBitmap []byte) (Wire, error) {
 			return Wire{}, fault.New(fault.BinlogMalformed, "table map's metadata block of %d bytes is too short for its %d columns", len(metaBlock), len(types))
 		}
 		switch t {
-		case wireBit: // bits beyond the last whole byte, whole bytes
+		case WireBit: // bits beyond the last whole byte, whole bytes
 			w.Meta[i] = uint16(b[1])*8 + uint16(b[0])
-		case wireDecimal:
+		case WireDecimal:
 			w.Meta[i] = uint16(b[0])<<8 | uint16(b[1])
-		case wireString:
+		case WireString:
 			var typ byte
 			typ, w.Meta[i] = unpackString(b[0], b[1])
 			if typ != t {
@@ -103,13 +103,13 @@ func ParseWire(types, metaBlock, nullBitmap []byte) (Wire, error) {
 // metaBytes is the size of a type's metadata, -1 for an unknown type.
 func metaBytes(t byte) int {
 	switch t {
-	case wireDecimalOld, wireTiny, wireShort, wireLong, wireNull, wireTimestampOld, wireLongLong, wireInt24, wireDate, wireTimeOld, wireDateTimeOld,
-		wireYear, wireNewDate:
+	case WireDecimalOld, WireTiny, WireShort, WireLong, WireNull, WireTimestampOld, WireLongLong, WireInt24, WireDate, WireTimeOld, WireDateTimeOld,
+		WireYear, WireNewDate:
 		return 0
-	case wireFloat, wireDouble, wireTimestamp, wireDateTime, wireTime, wireBlobPacked, wireVector, wireJSON, wireTinyBlob, wireMediumBlob,
-		wireLongBlob, wireBlob, wireGeometry:
+	case WireFloat, WireDouble, WireTimestamp, WireDateTime, WireTime, WireBlobPacked, WireVector, WireJSON, WireTinyBlob, WireMediumBlob,
+		WireLongBlob, WireBlob, WireGeometry:
 		return 1
-	case wireVarChar, wireBit, wireStringPacked, wireDecimal, wireEnum, wireSet, wireVarString, wireString:
+	case WireVarChar, WireBit, WireStringPacked, WireDecimal, WireEnum, WireSet, WireVarString, WireString:
 		return 2
 	}
 	return -1
@@ -120,7 +120,7 @@ func metaBytes(t byte) int {
 func unpackString(first, second byte) (typ byte, size uint16) {
 	switch {
 	case first == 0:
-		return wireString, uint16(second)
+		return WireString, uint16(second)
 	case first&0x30 != 0x30:
 		return first | 0x30, uint16(second) | uint16(first&0x30^0x30)<<4
 	}
@@ -128,13 +128,13 @@ func unpackString(first, second byte) (typ byte, size uint16) {
 }
 
 var wireNames = map[byte]string{
-	wireDecimalOld: "DECIMAL of MySQL 4", wireTiny: "TINYINT", wireShort: "SMALLINT", wireLong: "INT", wireFloat: "FLOAT", wireDouble: "DOUBLE",
-	wireNull: "NULL", wireTimestampOld: "TIMESTAMP (old format)", wireLongLong: "BIGINT", wireInt24: "MEDIUMINT", wireDate: "DATE",
-	wireTimeOld: "TIME (old format)", wireDateTimeOld: "DATETIME (old format)", wireYear: "YEAR", wireNewDate: "DATE", wireVarChar: "VARCHAR",
-	wireBit: "BIT", wireTimestamp: "TIMESTAMP", wireDateTime: "DATETIME", wireTime: "TIME", wireBlobPacked: "compressed BLOB",
-	wireStringPacked: "compressed VARCHAR", wireVector: "VECTOR", wireJSON: "JSON", wireDecimal: "DECIMAL", wireEnum: "ENUM", wireSet: "SET",
-	wireTinyBlob: "TINYBLOB", wireMediumBlob: "MEDIUMBLOB", wireLongBlob: "LONGBLOB", wireBlob: "BLOB", wireVarString: "VAR_STRING",
-	wireString: "CHAR", wireGeometry: "GEOMETRY",
+	WireDecimalOld: "DECIMAL of MySQL 4", WireTiny: "TINYINT", WireShort: "SMALLINT", WireLong: "INT", WireFloat: "FLOAT", WireDouble: "DOUBLE",
+	WireNull: "NULL", WireTimestampOld: "TIMESTAMP (old format)", WireLongLong: "BIGINT", WireInt24: "MEDIUMINT", WireDate: "DATE",
+	WireTimeOld: "TIME (old format)", WireDateTimeOld: "DATETIME (old format)", WireYear: "YEAR", WireNewDate: "DATE", WireVarChar: "VARCHAR",
+	WireBit: "BIT", WireTimestamp: "TIMESTAMP", WireDateTime: "DATETIME", WireTime: "TIME", WireBlobPacked: "compressed BLOB",
+	WireStringPacked: "compressed VARCHAR", WireVector: "VECTOR", WireJSON: "JSON", WireDecimal: "DECIMAL", WireEnum: "ENUM", WireSet: "SET",
+	WireTinyBlob: "TINYBLOB", WireMediumBlob: "MEDIUMBLOB", WireLongBlob: "LONGBLOB", WireBlob: "BLOB", WireVarString: "VAR_STRING",
+	WireString: "CHAR", WireGeometry: "GEOMETRY",
 }
 
 // describe names a column's layout in messages.
@@ -145,15 +145,15 @@ func (w *Wire) describe(i int) string {
 		s = "type " + strconv.Itoa(int(w.Types[i]))
 	}
 	switch w.Types[i] {
-	case wireDecimal:
+	case WireDecimal:
 		return s + "(" + strconv.Itoa(int(m>>8)) + "," + strconv.Itoa(int(m&255)) + ")"
-	case wireVarChar, wireVarString, wireString, wireStringPacked:
+	case WireVarChar, WireVarString, WireString, WireStringPacked:
 		return s + " of " + strconv.Itoa(int(m)) + " bytes"
-	case wireBlob, wireBlobPacked, wireVector, wireJSON, wireGeometry:
+	case WireBlob, WireBlobPacked, WireVector, WireJSON, WireGeometry:
 		return s + " with a length of " + strconv.Itoa(int(m)) + " bytes"
-	case wireEnum, wireSet:
+	case WireEnum, WireSet:
 		return s + " of " + strconv.Itoa(int(m)) + " bytes"
-	case wireBit, wireTimestamp, wireDateTime, wireTime:
+	case WireBit, WireTimestamp, WireDateTime, WireTime:
 		return s + "(" + strconv.Itoa(int(m)) + ")"
 	}
 	return s
