@@ -168,6 +168,7 @@ func TestBindFaults(t *testing.T) {
 		`mask: {columns: ["%.%.id"], constant: "1"}`:               "merge_keys",
 		`mask: {columns: ["%.%.balance"], keep_last: 2}`:           "makes no sense",
 		`mask: {columns: ["%.%.size"], keep_last: 2}`:              "makes no sense",
+		`mask: {columns: ["%.%.doc"], keep_last: 2}`:               "makes no sense",
 		`mask: {columns: ["%.%.balance"], constant: "much"}`:       "does not fit",
 		`mask: {columns: ["%.%.size"], constant: "huge"}`:          "members",
 		`mask: {columns: ["%.%.doc"], constant: "{"}`:              "not JSON",
@@ -282,6 +283,14 @@ func TestHashIsOfTheValue(t *testing.T) {
 		{schemas.Column{Type: schemas.Decimal, Precision: 10, Scale: 2}, schemas.Column{Type: schemas.Int}, batchtest.Decimal("-0.00"), batchtest.Int(0)},
 		{schemas.Column{Type: schemas.DateTime}, schemas.Column{Type: schemas.DateTime, Fsp: 6}, batchtest.DateTime(event.Civil{Year: 1, Month: 2, Day: 3}), batchtest.DateTime(event.Civil{Year: 1, Month: 2, Day: 3})},
 		{schemas.Column{Type: schemas.Enum, Members: []string{"a"}}, schemas.Column{Type: schemas.Char, Length: 1}, batchtest.Num(event.Enum, 1), batchtest.Text("a")},
+		// {"k": 1} in both of MySQL's binary forms
+		{
+			schemas.Column{Type: schemas.JSON},
+			schemas.Column{Type: schemas.JSON},
+			batchtest.Arena(event.JSONBinary, "\x00\x01\x00\x0c\x00\x0b\x00\x01\x00\x05\x01\x00k"),
+			batchtest.Arena(event.JSONBinary, "\x01\x01\x00\x00\x00\x14\x00\x00\x00\x13\x00\x00\x00\x01\x00\x07\x01\x00\x00\x00k"),
+		},
+		{schemas.Column{Type: schemas.JSON}, schemas.Column{Type: schemas.VarChar}, batchtest.Arena(event.JSONBinary, "\x00\x01\x00\x0c\x00\x0b\x00\x01\x00\x05\x01\x00k"), batchtest.Text(`{"k": 1}`)},
 	} {
 		var got [2]string
 		for i, col := range []schemas.Column{c.x, c.y} {
