@@ -104,56 +104,6 @@ func StatementOffset(b *event.Batch) uint64 {
 	return t.Off
 }
 
-// Kind is the kind of cell that holds the values of a column: what a source hands over, and an encoder expects besides Absent and Null.
-// JSON columns hold a JSONBinary mostly, and may hold a JSONDiff.
-func Kind(c *schemas.Column) event.Kind {
-	switch t := c.Type; {
-	case t.IsInteger() && c.Unsigned:
-		return event.Uint
-	case t.IsInteger():
-		return event.Int
-	case t.IsBinary():
-		return event.Bytes
-	}
-	switch c.Type {
-	case schemas.Decimal:
-		return event.Decimal
-	case schemas.Float:
-		return event.Float32
-	case schemas.Double:
-		return event.Float64
-	case schemas.Bit:
-		return event.Bits
-	case schemas.Year:
-		return event.Year
-	case schemas.Date:
-		return event.Date
-	case schemas.Time:
-		return event.Time
-	case schemas.DateTime:
-		return event.DateTime
-	case schemas.Timestamp:
-		return event.Timestamp
-	case schemas.Enum:
-		return event.Enum
-	case schemas.Set:
-		return event.SetBits
-	case schemas.JSON:
-		return event.JSON
-	case schemas.Geometry:
-		return event.Geometry
-	case schemas.Vector:
-		return event.Vector
-	case schemas.UUID:
-		return event.UUID
-	case schemas.INET6:
-		return event.INET6
-	case schemas.INET4:
-		return event.INET4
-	}
-	return event.String
-}
-
 // KeyColumns gives the ordinals of the columns that name a row of a table: its primary key, else its first unique key of whole columns none
 // of which may be NULL, else none.
 func KeyColumns(t *schemas.Table) []int {

@@ -1,6 +1,7 @@
 package sqltext
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"slices"
 )
@@ -14,7 +15,7 @@ func AppendInt(dst []byte, v int64) []byte {
 	return AppendUint(dst, uint64(v))
 }
 
-// AppendUint appends a number: it is written in place, two digits at a time from its end.
+// AppendUint appends a number: it is written in place, four digits at a time from its end.
 func AppendUint(dst []byte, v uint64) []byte {
 	if v < 10 {
 		return append(dst, byte('0'+v))
@@ -26,15 +27,22 @@ func AppendUint(dst []byte, v uint64) []byte {
 	}
 	b := dst[start : start+n]
 	i := n
-	for v >= 100 {
-		q := v / 100
-		r := (v - q*100) * 2
+	for v >= 10000 {
+		q := v / 10000
+		r := uint32(v - q*10000)
 		v = q
+		i -= 4
+		high := r / 100
+		binary.LittleEndian.PutUint32(b[i:], uint32(pairs[high])|uint32(pairs[r-high*100])<<16)
+	}
+	if v >= 100 {
+		q := v / 100
 		i -= 2
-		b[i+1], b[i] = digits[r+1], digits[r]
+		binary.LittleEndian.PutUint16(b[i:], pairs[v-q*100])
+		v = q
 	}
 	if v >= 10 {
-		b[1], b[0] = digits[2*v+1], digits[2*v]
+		binary.LittleEndian.PutUint16(b, pairs[v])
 	} else {
 		b[0] = byte('0' + v)
 	}
@@ -54,6 +62,14 @@ func decimalLen(v uint64) int {
 var pow10 = [...]uint64{
 	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
 }
+
+// pairs are the numbers 00 to 99, each as two bytes that are stored at once.
+var pairs = func() (t [100]uint16) {
+	for i := range t {
+		t[i] = binary.LittleEndian.Uint16([]byte(digits[2*i:]))
+	}
+	return t
+}()
 
 // digits are the numbers 00 to 99.
 const digits = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849" +

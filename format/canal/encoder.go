@@ -164,7 +164,7 @@ func (e *Encoder) write(r record, end string, row, fill, old event.Row) error {
 	dst := r.o.Buf
 	rec.Value.Start = len(dst)
 	dst = append(dst, `{"data":[`...)
-	dst, odd, err := e.image(dst, r.p, row, fill)
+	dst, odd, err := e.image(dst, r.p, &row, &fill)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (e *Encoder) write(r record, end string, row, fill, old event.Row) error {
 		dst = append(dst, "null"...)
 	} else {
 		dst = append(dst, '[')
-		if dst, err = e.changed(dst, r.p, old, row); err != nil {
+		if dst, err = e.changed(dst, r.p, &old, &row); err != nil {
 			return err
 		}
 		dst = append(dst, ']')
@@ -217,7 +217,7 @@ func (e *Encoder) truncate(r record) {
 }
 
 // image appends a row. What it leaves out comes from fill, as far as that holds it. odd says that sqlType is another one than the plan's.
-func (e *Encoder) image(dst []byte, p *plan, row, fill event.Row) (out []byte, odd bool, err error) {
+func (e *Encoder) image(dst []byte, p *plan, row, fill *event.Row) (out []byte, odd bool, err error) {
 	start := len(dst)
 	for i, c := range row.Cells {
 		from := row
@@ -252,12 +252,12 @@ func sqlTypes(dst []byte, p *plan, row, fill event.Row) []byte {
 }
 
 // changed appends what an update changed, as it was before.
-func (e *Encoder) changed(dst []byte, p *plan, before, after event.Row) ([]byte, error) {
+func (e *Encoder) changed(dst []byte, p *plan, before, after *event.Row) ([]byte, error) {
 	start := len(dst)
 	var err error
 	for i, c := range before.Cells {
 		a := after.Cells[i]
-		if c.Kind() == event.Absent || a.Kind() == event.Absent || format.SameCell(before, c, after, a) {
+		if c.Kind() == event.Absent || a.Kind() == event.Absent || format.SameCell(*before, c, *after, a) {
 			continue
 		}
 		col := &p.columns[i]
@@ -284,9 +284,9 @@ func (e *Encoder) key(r record, row, fill event.Row) (format.Span, error) {
 	var err error
 	for _, k := range r.p.keys {
 		col := &r.p.columns[k]
-		from, c := row, row.Cells[k]
+		from, c := &row, row.Cells[k]
 		if c.Kind() == event.Absent && !fill.IsZero() {
-			from, c = fill, fill.Cells[k]
+			from, c = &fill, fill.Cells[k]
 		}
 		if c.Kind() == event.Absent {
 			return span, fault.New(fault.FormatValue, "the row image does not hold column %s of the key", col.def.Name).

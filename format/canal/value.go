@@ -15,7 +15,7 @@ import (
 )
 
 // value appends one value: null, or text.
-func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([]byte, error) {
+func (e *Encoder) value(dst []byte, col *column, row *event.Row, c event.Cell) ([]byte, error) {
 	if c.Kind() != col.kind {
 		switch c.Kind() {
 		case event.Null:

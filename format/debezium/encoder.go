@@ -177,9 +177,9 @@ func (e *Encoder) key(r record, row, fill event.Row) (format.Span, error) {
 	start := len(buf)
 	for _, k := range r.p.keys {
 		col := &r.p.columns[k]
-		from, c := row, row.Cells[k]
+		from, c := &row, row.Cells[k]
 		if c.Kind() == event.Absent && !fill.IsZero() {
-			from, c = fill, fill.Cells[k]
+			from, c = &fill, fill.Cells[k]
 		}
 		if c.Kind() == event.Absent {
 			return span, fault.New(fault.FormatValue, "the row image does not hold column %s of the key", col.def.Name).
@@ -210,7 +210,7 @@ func (e *Encoder) write(r record, key format.Span, op byte, before, after, fill 
 	var err error
 	if before.IsZero() {
 		buf = append(buf, "null"...)
-	} else if buf, err = e.image(buf, r.p, before, event.Row{}); err != nil {
+	} else if buf, err = e.image(buf, r.p, &before, &event.Row{}); err != nil {
 		return 0, err
 	}
 	buf = append(buf, `,"after":`...)
@@ -218,9 +218,9 @@ func (e *Encoder) write(r record, key format.Span, op byte, before, after, fill 
 	case after.IsZero():
 		buf = append(buf, "null"...)
 	case before.IsZero():
-		buf, err = e.image(buf, r.p, after, fill)
+		buf, err = e.image(buf, r.p, &after, &fill)
 	default:
-		buf, err = e.update(buf, r.p, before, after)
+		buf, err = e.update(buf, r.p, &before, &after)
 	}
 	if err != nil {
 		return 0, err

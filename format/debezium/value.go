@@ -3,6 +3,7 @@ package debezium
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 
 	"cdc/event"
@@ -14,13 +15,15 @@ import (
 )
 
 // image appends a row as an object. Absent cells take their value from fill, where it has one. Where each column begins is kept in e.marks.
-func (e *Encoder) image(dst []byte, p *plan, row, fill event.Row) ([]byte, error) {
+func (e *Encoder) image(dst []byte, p *plan, row, fill *event.Row) ([]byte, error) {
 	start := len(dst)
-	e.marks = e.marks[:0]
-	for i, c := range row.Cells {
-		e.marks = append(e.marks, len(dst))
-		col := &p.columns[i]
-		from := row
+	cells := row.Cells
+	columns := p.columns[:len(cells)]
+	marks := slices.Grow(e.marks[:0], len(cells)+1)[:len(cells)+1]
+	for i := range cells {
+		marks[i] = len(dst)
+		col := &columns[i]
+		from, c := row, cells[i]
 		if c.Kind() == event.Absent {
 			if !fill.IsZero() {
 				from, c = fill, fill.Cells[i]
@@ -40,13 +43,14 @@ func (e *Encoder) image(dst []byte, p *plan, row, fill event.Row) ([]byte, error
 			return dst, err
 		}
 	}
-	e.marks = append(e.marks, len(dst))
+	marks[len(cells)] = len(dst)
+	e.marks = marks
 	return object(dst, start), nil
 }
 
 // update appends the after image of an update, whose before image was appended last: most columns did not change, and runs of those are
 // copied as they were written. An absent column was not changed.
-func (e *Encoder) update(dst []byte, p *plan, before, after event.Row) ([]byte, error) {
+func (e *Encoder) update(dst []byte, p *plan, before, after *event.Row) ([]byte, error) {
 	start := len(dst)
 	from := 0 // columns from here on are the same and not written yet
 	same := func(to int) {
@@ -55,8 +59,11 @@ func (e *Encoder) update(dst []byte, p *plan, before, after event.Row) ([]byte, 
 			dst[at] = ',' // the first column of the before image had the brace
 		}
 	}
-	for i, c := range after.Cells {
-		if c.Kind() == event.Absent || format.SameCell(before, before.Cells[i], after, c) {
+	cells := after.Cells
+	others := before.Cells[:len(cells)]
+	for i := range cells {
+		c := cells[i]
+		if c.Kind() == event.Absent || format.SameCell(*before, others[i], *after, c) {
 			continue
 		}
 		same(i)
@@ -94,7 +101,7 @@ func (e *Encoder) leaveOut(col *column) error {
 }
 
 // value appends one value.
-func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([]byte, error) {
+func (e *Encoder) value(dst []byte, col *column, row *event.Row, c event.Cell) ([]byte, error) {
 	if c.Kind() != col.kind {
 		switch c.Kind() {
 		case event.Null:

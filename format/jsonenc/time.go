@@ -1,6 +1,11 @@
 package jsonenc
 
-import "cdc/event"
+import (
+	"encoding/binary"
+	"slices"
+
+	"cdc/event"
+)
 
 // Microseconds in a second, an hour and a day.
 const (
@@ -8,24 +13,75 @@ const (
 	day    = 86400 * second
 )
 
+// pairs are the numbers 00 to 99, each as two bytes that are stored at once.
+var pairs = func() (t [100]uint16) {
+	for i := range t {
+		t[i] = binary.LittleEndian.Uint16([]byte(digits[2*i:]))
+	}
+	return t
+}()
+
+func put(b []byte, v uint) { binary.LittleEndian.PutUint16(b, pairs[v]) }
+
+// Lengths of the texts of a date and a clock, the latter with six digits of a second.
+const (
+	dateLen  = len("2024-01-02")
+	clockLen = len("03:04:05.123456")
+)
+
 // AppendDate appends 2024-01-02, without quotes. Zero parts are written as they are.
 func AppendDate(dst []byte, v event.Civil) []byte {
-	y, m, d := uint(v.Year)%10000, uint(v.Month), uint(v.Day)
-	return append(dst, digits[y/100*2], digits[y/100*2+1], digits[y%100*2], digits[y%100*2+1], '-', digits[m*2], digits[m*2+1], '-', digits[d*2], digits[d*2+1])
+	dst = slices.Grow(dst, dateLen)
+	n := len(dst)
+	dst = dst[:n+dateLen]
+	putDate((*[dateLen]byte)(dst[n:]), v)
+	return dst
+}
+
+func putDate(b *[dateLen]byte, v event.Civil) {
+	y := uint(v.Year) % 10000
+	put(b[0:], y/100)
+	put(b[2:], y%100)
+	b[4], b[7] = '-', '-'
+	put(b[5:], uint(v.Month)%100)
+	put(b[8:], uint(v.Day)%100)
 }
 
 // AppendClock appends 03:04:05 and so many digits of a second, 0 to 6, without quotes.
 func AppendClock(dst []byte, v event.Civil, fsp int) []byte {
-	h, m, s := uint(v.Hour), uint(v.Minute), uint(v.Second)
-	dst = append(dst, digits[h*2], digits[h*2+1], ':', digits[m*2], digits[m*2+1], ':', digits[s*2], digits[s*2+1])
-	return appendMicro(dst, uint(v.Micro), fsp)
+	dst = slices.Grow(dst, clockLen)
+	n := len(dst)
+	dst = dst[:n+clockLen]
+	return dst[:n+putClock((*[clockLen]byte)(dst[n:]), v, fsp)]
+}
+
+// putClock writes all six digits and tells how many bytes were asked for.
+func putClock(b *[clockLen]byte, v event.Civil, fsp int) int {
+	put(b[0:], uint(v.Hour)%100)
+	put(b[3:], uint(v.Minute)%100)
+	put(b[6:], uint(v.Second)%100)
+	b[2], b[5] = ':', ':'
+	if fsp <= 0 {
+		return len("03:04:05")
+	}
+	micro := uint(v.Micro)
+	b[8] = '.'
+	put(b[9:], micro/10000%100)
+	put(b[11:], micro/100%100)
+	put(b[13:], micro%100)
+	return len("03:04:05.") + min(fsp, 6)
 }
 
 // AppendDateTime appends 2024-01-02T03:04:05 and so many digits of a second, without quotes and zone. sep stands between date and time.
 func AppendDateTime(dst []byte, v event.Civil, sep byte, fsp int) []byte {
-	dst = AppendDate(dst, v)
-	dst = append(dst, sep)
-	return AppendClock(dst, v, fsp)
+	const size = dateLen + 1 + clockLen
+	dst = slices.Grow(dst, size)
+	n := len(dst)
+	dst = dst[:n+size]
+	b := (*[size]byte)(dst[n:])
+	putDate((*[dateLen]byte)(b[:dateLen]), v)
+	b[dateLen] = sep
+	return dst[:n+dateLen+1+putClock((*[clockLen]byte)(b[dateLen+1:]), v, fsp)]
 }
 
 func appendMicro(dst []byte, micro uint, fsp int) []byte {

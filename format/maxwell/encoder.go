@@ -223,12 +223,12 @@ func (e *Encoder) write(r record, typ int, row, fill, key, old event.Row) error 
 	}
 	if !row.IsZero() {
 		dst = append(dst, `,"data":`...)
-		if dst, err = e.image(dst, r.p, row, fill); err != nil {
+		if dst, err = e.image(dst, r.p, &row, &fill); err != nil {
 			return err
 		}
 	}
 	if !old.IsZero() {
-		if dst, err = e.changed(dst, r.p, old, row); err != nil {
+		if dst, err = e.changed(dst, r.p, &old, &row); err != nil {
 			return err
 		}
 	}
@@ -240,11 +240,13 @@ func (e *Encoder) write(r record, typ int, row, fill, key, old event.Row) error 
 }
 
 // image appends a row. What it leaves out comes from fill, as far as that holds it.
-func (e *Encoder) image(dst []byte, p *plan, row, fill event.Row) ([]byte, error) {
+func (e *Encoder) image(dst []byte, p *plan, row, fill *event.Row) ([]byte, error) {
 	start := len(dst)
 	var err error
-	for i, c := range row.Cells {
-		from := row
+	cells, nulls := row.Cells, e.nulls
+	columns := p.columns[:len(cells)]
+	for i := range cells {
+		from, c := row, cells[i]
 		if c.Kind() == event.Absent {
 			if fill.IsZero() {
 				continue
@@ -254,8 +256,8 @@ func (e *Encoder) image(dst []byte, p *plan, row, fill event.Row) ([]byte, error
 				continue
 			}
 		}
-		col := &p.columns[i]
-		if !e.nulls && e.null(col, c) {
+		col := &columns[i]
+		if !nulls && e.null(col, c) {
 			continue
 		}
 		if dst, err = e.value(col.key.Append(dst), col, from, c); err != nil {
@@ -271,16 +273,18 @@ func (e *Encoder) null(col *column, c event.Cell) bool {
 }
 
 // changed appends what an update changed, as it was before, and nothing where that is nothing.
-func (e *Encoder) changed(dst []byte, p *plan, before, after event.Row) ([]byte, error) {
+func (e *Encoder) changed(dst []byte, p *plan, before, after *event.Row) ([]byte, error) {
 	start := len(dst)
 	const name = `,"old":`
 	dst = append(dst, name...)
 	first := len(dst)
 	differs := false
 	var err error
-	for i, c := range before.Cells {
-		a := after.Cells[i]
-		if c.Kind() == event.Absent || a.Kind() == event.Absent || format.SameCell(before, c, after, a) {
+	cells := before.Cells
+	others := after.Cells[:len(cells)]
+	for i := range cells {
+		c, a := cells[i], others[i]
+		if c.Kind() == event.Absent || a.Kind() == event.Absent || format.SameCell(*before, c, *after, a) {
 			continue
 		}
 		differs = true
@@ -361,7 +365,7 @@ func (e *Encoder) keyValue(dst []byte, col *column, k int, row, fill event.Row) 
 		return dst, fault.New(fault.FormatValue, "the row image does not hold column %s of the key", col.def.Name).
 			Hint("SET GLOBAL binlog_row_image=FULL on the source")
 	}
-	return e.value(dst, col, row, c)
+	return e.value(dst, col, &row, c)
 }
 
 // Heartbeat appends what Maxwell's own heartbeat looks like in the binlog, an update of maxwell.heartbeats, where it is asked for.

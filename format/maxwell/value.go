@@ -14,7 +14,7 @@ import (
 )
 
 // value appends one value.
-func (e *Encoder) value(dst []byte, col *column, row event.Row, c event.Cell) ([]byte, error) {
+func (e *Encoder) value(dst []byte, col *column, row *event.Row, c event.Cell) ([]byte, error) {
 	if c.Kind() != col.kind {
 		switch c.Kind() {
 		case event.Null:
