@@ -62,7 +62,7 @@ func (e *Encoder) planOf(t *schemas.Table) *plan {
 	for i := range t.Columns {
 		def := &t.Columns[i]
 		c := &p.columns[i]
-		*c = column{def: def, kind: format.Kind(def), fsp: min(def.Fsp, 6)}
+		*c = column{def: def, kind: event.KindOf(def), fsp: min(def.Fsp, 6)}
 		c.key = jsonenc.MakeKey(jsonenc.AppendText(nil, def.Name))
 		c.javaType()
 		p.odd = p.odd || c.limit != 0 || c.kind == event.SetBits || c.kind == event.JSON

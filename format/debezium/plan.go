@@ -126,7 +126,7 @@ func topicName(parts ...string) string {
 }
 
 func (e *Encoder) column(def *schemas.Column) column {
-	c := column{def: def, kind: format.Kind(def), fsp: min(def.Fsp, 6), scale: def.Scale}
+	c := column{def: def, kind: event.KindOf(def), fsp: min(def.Fsp, 6), scale: def.Scale}
 	c.key = jsonenc.MakeKey(jsonenc.AppendSurrogateText(nil, def.Name))
 	switch c.kind {
 	case event.Int:

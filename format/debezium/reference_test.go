@@ -239,7 +239,7 @@ func referenceImage(o debezium.Options, t *schemas.Table, row, fill []batchtest.
 			m[c.Name] = reference(o, c, v)
 			continue
 		}
-		k := batchtest.Kind(c)
+		k := event.KindOf(c)
 		switch {
 		case o.Absent == debezium.AbsentError:
 			panic(errReference("absent"))

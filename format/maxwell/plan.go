@@ -64,7 +64,7 @@ func (e *Encoder) planOf(t *schemas.Table) *plan {
 	}
 	for i := range t.Columns {
 		def := &t.Columns[i]
-		c := column{def: def, kind: format.Kind(def), fsp: min(def.Fsp, 6)}
+		c := column{def: def, kind: event.KindOf(def), fsp: min(def.Fsp, 6)}
 		c.key = jsonenc.MakeKey(jsonenc.AppendSurrogateText(nil, def.Name))
 		for _, m := range def.Members {
 			text := jsonenc.AppendSurrogateText(nil, m)

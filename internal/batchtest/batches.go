@@ -160,7 +160,7 @@ func (o *Options) value(t *rapid.T, c *schemas.Column, key bool) Value {
 	if c.Nullable && !key && rapid.IntRange(0, 4).Draw(t, "null") == 0 {
 		return Null()
 	}
-	if o.Raw && Kind(c) == event.String && !key && rapid.IntRange(0, 3).Draw(t, "raw") == 0 {
+	if o.Raw && event.KindOf(c) == event.String && !key && rapid.IntRange(0, 3).Draw(t, "raw") == 0 {
 		return RawText(rapid.SampledFrom(brokenTexts[:]).Draw(t, "bytes"))
 	}
 	if o.ZeroDates && rapid.IntRange(0, 2).Draw(t, "zero") == 0 {

@@ -120,7 +120,7 @@ func check(t *rapid.T, c *schemas.Column, v batchtest.Value) {
 		}
 		fallthrough
 	default:
-		if want := batchtest.Kind(c); v.Kind != want {
+		if want := event.KindOf(c); v.Kind != want {
 			t.Fatalf("%v in a column of %s", v, c.ColumnType())
 		}
 	}

@@ -27,54 +27,6 @@ func intBits(t schemas.Type) int {
 	return 64
 }
 
-// Kind is the kind of cell that holds the values of a column.
-func Kind(c *schemas.Column) event.Kind {
-	switch c.Type {
-	case schemas.TinyInt, schemas.SmallInt, schemas.MediumInt, schemas.Int, schemas.BigInt:
-		if c.Unsigned {
-			return event.Uint
-		}
-		return event.Int
-	case schemas.Decimal:
-		return event.Decimal
-	case schemas.Float:
-		return event.Float32
-	case schemas.Double:
-		return event.Float64
-	case schemas.Bit:
-		return event.Bits
-	case schemas.Year:
-		return event.Year
-	case schemas.Date:
-		return event.Date
-	case schemas.Time:
-		return event.Time
-	case schemas.DateTime:
-		return event.DateTime
-	case schemas.Timestamp:
-		return event.Timestamp
-	case schemas.Binary, schemas.VarBinary, schemas.TinyBlob, schemas.Blob, schemas.MediumBlob, schemas.LongBlob:
-		return event.Bytes
-	case schemas.Enum:
-		return event.Enum
-	case schemas.Set:
-		return event.SetBits
-	case schemas.JSON:
-		return event.JSON
-	case schemas.Geometry:
-		return event.Geometry
-	case schemas.Vector:
-		return event.Vector
-	case schemas.UUID:
-		return event.UUID
-	case schemas.INET6:
-		return event.INET6
-	case schemas.INET4:
-		return event.INET4
-	}
-	return event.String
-}
-
 // texts are strings that have broken an encoder somewhere. The lengths around 8 are for those that look at eight bytes at a time.
 var texts = [...]string{
 	"", "a", "hello", `"`, `\`, `\\"`, "\x00", "\x1f", "\x7f", "\b\f\n\r\t", "1234567", "12345678", "123456789", `1234567"`, `12345678"`, "1234567\n",
@@ -111,7 +63,7 @@ const timeLimit = (838*3600 + 59*60 + 59) * 1_000_000
 // Edges gives the edge values of a column: all within its range, without NULL, and without zero dates.
 func Edges(c *schemas.Column) []Value {
 	var vs []Value
-	k := Kind(c)
+	k := event.KindOf(c)
 	switch k {
 	case event.Int:
 		b := intBits(c.Type)
@@ -300,7 +252,7 @@ func ValuesOf(c *schemas.Column) *rapid.Generator[Value] {
 		if rapid.Bool().Draw(t, "edge") {
 			return rapid.SampledFrom(edges).Draw(t, "value")
 		}
-		k := Kind(c)
+		k := event.KindOf(c)
 		switch k {
 		case event.Int:
 			lim := int64(1)<<(intBits(c.Type)-1) - 1
