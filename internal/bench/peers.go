@@ -294,7 +294,7 @@ func (b *bencher) peersPage(t *strings.Builder) {
 		"topics of %d partitions on the same broker, acks=all; one after the other. How many records there are is counted at the broker, and must be what the binlog\n"+
 		"holds. Debezium and `cdc run` in its format write a tombstone behind each delete; the inline schemas are off in both.\n\n"+
 		"Rates are rows per CPU second (user and system, all threads) of the process. \"Whole\" is from its start, \"second half\" from the moment when half of\n"+
-		"the records were there to the last of them: by then a JVM is warm. A ratio is our whole run, start and preflight included, to the peer's second half. Ours\n"+
+		"the records were there to the last of them: by then a JVM is warm (and what it has read but not written by then counts for it). A ratio is our whole run, start and preflight included, to the peer's second half. Ours\n"+
 		"is the median of BENCH_RUNS runs, a peer runs once.\n\n", partitions)
 	t.WriteString("| what | compression | M rows per CPU second, whole | second half | M rows/s wall, second half | peak RSS, MB | ours to theirs: rows per CPU second | wall | memory |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, f := range b.beside {
