@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -167,16 +168,22 @@ func (b *bencher) bench() error {
 			_ = b.broker.Stop()
 		}
 	}()
+	var failed []error
 	for _, l := range b.lines {
 		if err := l.measure(b, l); err != nil {
-			return fmt.Errorf("%s: %w", l.name, err)
+			// The others can be measured all the same.
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", l.name, err)
+			failed = append(failed, fmt.Errorf("%s: %w", l.name, err))
+		}
+		if b.ctx.Err() != nil {
+			return errors.Join(failed...)
 		}
 		if err := b.write(); err != nil {
 			return err
 		}
 	}
 	fmt.Print(b.page())
-	return nil
+	return errors.Join(failed...)
 }
 
 // aside runs what writes to a server on one of its own: the binlog of the workload stays as it is, for the next run.
