@@ -64,6 +64,10 @@ func (c *checker) pass(check, format string, args ...any) {
 	c.out = append(c.out, fault.Finding{Level: fault.Pass, Check: check, What: fmt.Sprintf(format, args...)})
 }
 
+func (c *checker) hint(check, cure, format string, args ...any) {
+	c.out = append(c.out, fault.Finding{Level: fault.Hint, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
+}
+
 func (c *checker) warn(check, cure, format string, args ...any) {
 	c.out = append(c.out, fault.Finding{Level: fault.Warn, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
 }

@@ -123,7 +123,7 @@ func TestCheck(t *testing.T) {
 		healthy := check(nil, "orders", "new", "keyless newer", "compact")
 		finds(t, healthy)
 		version := map[testbed.KafkaKind]string{testbed.Kafka43: "Kafka 4.1 or later", testbed.Kafka39: "Kafka 3.8 or later"}[kind]
-		passes(t, healthy, "brokers: 1 answer(s), without login: 127.0.0.1:", "version: "+version, "encryption: not needed", "topics: 2 of 4 fit, 2 may be created", "idempotent writes: allowed")
+		passes(t, healthy, "brokers: 1 answer(s), without login: 127.0.0.1:", "version: "+version, "encryption: not needed", "topics: 2 exist and fit, 2 may be created", "idempotent writes: allowed")
 		passes(t, check(nil), "topics: no table is known")
 		topics, err := k.Topics(ctx)
 		if err != nil {
@@ -254,9 +254,9 @@ func TestCheckReplicas(t *testing.T) {
 		return kafka.Check(ctx, kafka.Options{Config: kafka.Config{Brokers: k.Brokers(), ReplicationFactor: replicas}, Tombstones: true}, list)
 	}
 	finds(t, check(0, "good", "new"))
-	passes(t, check(0, "good"), "brokers: 3 answer(s)", "topics: 1 of 1 fit")
+	passes(t, check(0, "good"), "brokers: 3 answer(s)", "topics: 1 exist and fit")
 	finds(t, check(0, "good", "one", "loose", "strict"),
-		"warn topic shop.one: one replica & kafka-reassign-partitions", "warn topic shop.loose: --add-config min.insync.replicas=2",
+		"warn topic shop.one: one replica & kafka-reassign-partitions", "hint topic shop.loose: --add-config min.insync.replicas=2",
 		"warn topic shop.strict: --add-config min.insync.replicas=2")
 	finds(t, check(1, "new"), "warn topic shop.new: set replication_factor: 3")
 	finds(t, check(4, "new"), "fail topic shop.new CDC5110: set replication_factor: 3")
@@ -330,7 +330,7 @@ func TestCheckAccess(t *testing.T) {
 		routed.Topic = "routed"
 		healthy := check(nil, orders, fresh, routed)
 		finds(t, healthy)
-		passes(t, healthy, "as cdc by SCRAM-SHA-512", "topics: 1 of 4 fit, 3 may be created", "idempotent writes: allowed")
+		passes(t, healthy, "as cdc by SCRAM-SHA-512", "topics: 1 exist and fit, 3 may be created", "idempotent writes: allowed")
 		l := newLoad(t, kafka.Options{Config: config}, "fresh")
 		l.mustWrite(10)
 		if err := l.flush(); err != nil {

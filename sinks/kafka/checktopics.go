@@ -94,12 +94,12 @@ func (c *checker) topics(ctx context.Context, wants []*want) {
 	switch {
 	case len(wants) == 0:
 		c.pass("topics", "no table is known, so there is none to look at")
-	case good+fit > 0:
-		text := fmt.Sprintf("%d of %d fit", good, len(wants))
-		if fit > 0 {
-			text += fmt.Sprintf(", %d may be created", fit)
-		}
-		c.pass("topics", "%s", text)
+	case good > 0 && fit > 0:
+		c.pass("topics", "%d exist and fit, %d may be created", good, fit)
+	case good > 0:
+		c.pass("topics", "%d exist and fit", good)
+	case fit > 0:
+		c.pass("topics", "%d may be created", fit)
 	}
 }
 
@@ -217,7 +217,7 @@ func (c *checker) copies(w *want, replicas, need int, exists bool) {
 		}
 	case replicas > 1 && need == 1:
 		if !c.crowded("topics with min.insync.replicas=1") {
-			c.warn("topic "+w.name, c.alter(w, "min.insync.replicas", 2, exists),
+			c.hint("topic "+w.name, c.alter(w, "min.insync.replicas", 2, exists),
 				"min.insync.replicas is 1: while its other replicas are behind, what was acknowledged is on one disk only")
 		}
 	case replicas > 2 && need == replicas:
