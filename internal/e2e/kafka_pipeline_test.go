@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,5 +46,27 @@ func TestKafka(t *testing.T) {
 				p.refuted(t, l)
 			}
 		})
+	}
+}
+
+// The default character set of a database that CREATE DATABASE IF NOT EXISTS may have found is not in the binary log, but MySQL 8 names the
+// character set of each column in its events.
+func TestKafkaUnknownDefault(t *testing.T) {
+	t.Parallel()
+	s := testbed.Shared(t, testbed.MySQL97)
+	k := testbed.SharedKafka(t, testbed.Kafka43)
+	testbed.MustExec(t, s, "CREATE DATABASE IF NOT EXISTS maybe DEFAULT CHARACTER SET latin1", "CREATE TABLE maybe.t (id INT PRIMARY KEY, name VARCHAR(20), kind ENUM('é', 'ü'), note TEXT)",
+		"SET NAMES utf8mb4", "INSERT INTO maybe.t VALUES (1, 'é', 'ü', 'ñ')", "ALTER TABLE maybe.t ADD COLUMN more VARCHAR(10) AFTER id",
+		"INSERT INTO maybe.t VALUES (2, 'è', 'é', 'é', 'ö')")
+	p := newTopicPipe(t, s, k, settings{tables: `"maybe.%"`, start: "start"}, "")
+	must(t, "run", p.yaml, "--until", "now")
+	var rows []string
+	for _, m := range messages(t, k, p.prefix+".") {
+		_, after, _ := strings.Cut(string(m.Value), `"after":`)
+		after, _, _ = strings.Cut(after, "}")
+		rows = append(rows, after)
+	}
+	if want := []string{`{"id":1,"name":"é","kind":"ü","note":"ñ"`, `{"id":2,"more":"è","name":"é","kind":"é","note":"ö"`}; !slices.Equal(rows, want) {
+		t.Errorf("rows %q, want %q", rows, want)
 	}
 }
