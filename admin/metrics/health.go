@@ -19,7 +19,7 @@ type Reason struct {
 	Next   string `json:"next,omitempty"`
 }
 
-// Unhealthy lists the streams that need somebody: those that failed, those that wait for their source or start again for too long, those that are
+// Unhealthy lists the streams that need somebody: those that failed, those that wait for their source or their target or start again for too long, those that are
 // too far behind. A stream that an operator paused is as it should be.
 func Unhealthy(streams []Stream, l Limits) []Reason {
 	l = l.withDefaults()
@@ -35,6 +35,8 @@ func Unhealthy(streams []Stream, l Limits) []Reason {
 		case s.Paused, s.State == "stopped", s.State == "stopping":
 		case s.Reader != streaming && s.ReaderSince > l.Wait:
 			add("%s for %s: %s", s.Reader, s.ReaderSince.Round(time.Second), s.Error)
+		case s.SinkWaits > l.Wait:
+			add("the sink has waited for %s: %s", s.SinkWaits.Round(time.Second), s.Error)
 		case s.Behind != nil && l.Lag > 0 && *s.Behind > l.Lag.Seconds():
 			add("%s seconds behind the source", seconds(*s.Behind))
 		}
@@ -53,10 +55,13 @@ func Unready(streams []Stream) []Reason {
 	var out []Reason
 	for i := range streams {
 		s := &streams[i]
-		if s.State == "running" && s.Reader == streaming {
+		why := s.State + ", reader " + s.Reader
+		if s.SinkWaits > 0 {
+			why += ", the sink waits for its target"
+		} else if s.State == "running" && s.Reader == streaming {
 			continue
 		}
-		out = append(out, Reason{Stream: s.Stream, Why: s.State + ", reader " + s.Reader, Code: s.ErrorCode, Next: s.Hint})
+		out = append(out, Reason{Stream: s.Stream, Why: why, Code: s.ErrorCode, Next: s.Hint})
 	}
 	return out
 }

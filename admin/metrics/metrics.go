@@ -15,6 +15,7 @@ type Stream struct {
 	pipeline.Status
 	Reader      string        // state of its reader
 	ReaderSince time.Duration // in that state
+	SinkWaits   time.Duration // how long the sink has waited for its target by now; 0 while it writes
 	Reconnects  int           // in this run
 	Restarts    int
 	Errors      map[string]uint64 // faults that ended a run of the stream, by code
@@ -25,7 +26,7 @@ type Stream struct {
 // Limits bound what is shown and what counts as healthy. A zero field means its default.
 type Limits struct {
 	Tables int           // series of tables for each stream; default 100
-	Wait   time.Duration // how long a stream may wait for its source or start again before it counts as unhealthy; default 5 minutes
+	Wait   time.Duration // how long a stream may wait for its source or its target, or start again, before it counts as unhealthy; default 5 minutes
 	Lag    time.Duration // seconds behind above which a stream counts as unhealthy; default none
 }
 

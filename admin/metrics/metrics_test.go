@@ -89,6 +89,8 @@ func TestHealth(t *testing.T) {
 		"waits":           {func(s *Stream) { s.Reader, s.ReaderSince = waiting, time.Minute }, true, false},
 		"waits long":      {func(s *Stream) { s.Reader, s.ReaderSince = waiting, time.Hour }, false, false},
 		"starts long":     {func(s *Stream) { s.State, s.Reader, s.ReaderSince = "starting", "connecting", time.Hour }, false, false},
+		"sink waits":      {func(s *Stream) { s.SinkWaits = time.Minute }, true, false},
+		"sink waits long": {func(s *Stream) { s.SinkWaits = time.Hour }, false, false},
 		"paused":          {func(s *Stream) { s.State, s.Paused, s.Reader, s.ReaderSince = "paused", true, "stopped", time.Hour }, true, false},
 		"far behind":      {func(s *Stream) { s.Behind = ptr(61) }, false, true},
 		"behind unknown":  {func(s *Stream) { s.Behind = nil }, true, true},

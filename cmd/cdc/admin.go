@@ -15,7 +15,7 @@ type AdminConfig struct {
 	Listen      string        `yaml:"listen" jsonschema_description:"Address for /metrics, /healthz and /readyz, as 127.0.0.1:8083. Default none."`
 	AllowRemote bool          `yaml:"allow_remote" jsonschema_description:"Also listen at an address that others can reach. There is no login and no encryption: table names, places and error texts are shown to whoever asks."`
 	Tables      int           `yaml:"tables" jsonschema_description:"Tables that have a series of their own in cdc_table_rows_total, for each stream; the rest are counted together. Default 100."`
-	MaxWait     time.Duration `yaml:"max_wait" jsonschema_description:"How long a stream may wait for its source before /healthz answers 503. Default 5m."`
+	MaxWait     time.Duration `yaml:"max_wait" jsonschema_description:"How long a stream may wait for its source or its target before /healthz answers 503. Default 5m."`
 	MaxLag      time.Duration `yaml:"max_lag" jsonschema_description:"Seconds behind above which /healthz answers 503. Default none."`
 }
 
@@ -70,7 +70,7 @@ func (a *app) metrics() []metrics.Stream {
 		st := s.status()
 		m := metrics.Stream{
 			Status: st.Status, Reader: st.ReaderState, ReaderSince: time.Duration(st.ReaderSince * float64(time.Second)), Reconnects: st.Reconnects,
-			Restarts: st.Restarts, Paused: st.Paused != nil, Errors: s.faults(),
+			SinkWaits: time.Duration(st.WriterWaits * float64(time.Second)), Restarts: st.Restarts, Paused: st.Paused != nil, Errors: s.faults(),
 		}
 		if m.ReaderSince == 0 {
 			m.ReaderSince = time.Since(a.began) // it has not come to read yet

@@ -31,6 +31,7 @@ type streamStatus struct {
 	ReaderState string  `json:"reader_state"`
 	ReaderSince float64 `json:"reader_state_seconds"`
 	WriterState string  `json:"writer_state"` // writing, waiting, stopped
+	WriterWaits float64 `json:"writer_waits_seconds"`
 	Reconnects  int     `json:"reconnects"`
 	Restarts    int     `json:"restarts"`
 	ServerID    uint32  `json:"server_id"`
@@ -68,7 +69,7 @@ func (s *stream) status() streamStatus {
 		}
 	}
 	if s.waiting != nil {
-		out.WriterState = "waiting"
+		out.WriterState, out.WriterWaits = "waiting", time.Since(s.waitingSince).Seconds()
 		if out.Error == "" {
 			out.setError(s.waiting)
 		}

@@ -54,7 +54,8 @@ type stream struct {
 	err  error
 	over bool
 
-	waiting error // why the sink's target takes nothing at present
+	waiting      error // why the sink's target takes nothing at present
+	waitingSince time.Time
 
 	cycle   *cycle            // the present one, or the last
 	resting string            // paused or failed, between two cycles
@@ -205,6 +206,9 @@ func (s *stream) waits(err error) {
 	s.mu.Lock()
 	was := s.waiting
 	s.waiting = err
+	if was == nil {
+		s.waitingSince = time.Now()
+	}
 	s.mu.Unlock()
 	switch {
 	case err != nil:
