@@ -163,7 +163,7 @@ func (b *bencher) latencyKafka() error {
 		read := make(chan struct{})
 		go func() {
 			defer close(read)
-			if err := t.follow(ctx, seen); err != nil && ctx.Err() == nil {
+			if err := t.follow(ctx, seen); ctx.Err() == nil {
 				fmt.Fprintln(os.Stderr, "bench: consumer:", err)
 			}
 		}()
@@ -176,7 +176,7 @@ func (b *bencher) latencyKafka() error {
 	})
 }
 
-// follow reads partition 0 of the first topic, from its beginning until ctx ends.
+// follow reads partition 0 of the first topic, from its beginning until ctx ends or something else fails.
 func (t *topics) follow(ctx context.Context, seen func(value []byte)) error {
 	offset := int64(0)
 	for {
