@@ -56,6 +56,9 @@ func (c *columnChoice) Bind(t *schemas.Table) (Binding, error) {
 	return project(t, cols, nil)
 }
 
+// Idle is that of Idler.
+func (c *columnChoice) Idle() []string { return idleColumns(c.columns) }
+
 // Hides is that of Hider.
 func (c *columnChoice) Hides() Hidden { return HidesRows | HidesValues }
 
@@ -116,6 +119,9 @@ func (p *projection) Bind(t *schemas.Table) (Binding, error) {
 	}
 	return project(t, cols, p.cfg.Key)
 }
+
+// Idle is that of Idler.
+func (p *projection) Idle() []string { return p.tables.idle() }
 
 // Hides is that of Hider.
 func (p *projection) Hides() Hidden { return HidesRows | HidesValues }
@@ -197,6 +203,9 @@ type renaming struct {
 	cfg    *RenameConfig
 	tables tables
 }
+
+// Idle is that of Idler.
+func (r *renaming) Idle() []string { return r.tables.idle() }
 
 // Bind gives the table with other names, which costs nothing per row.
 func (r *renaming) Bind(t *schemas.Table) (Binding, error) {

@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -76,7 +77,7 @@ type scope struct {
 	err           *exprError
 	absent        bool // err is about an absent column
 	limit         bool // err is about the size of a result, or the work for it
-	work          int  // what was done so far
+	work, most    int  // what was done so far, and may be; 0 is maxWork
 }
 
 // eval works out one value. After an error, which it leaves in the scope, its value means nothing.
@@ -652,7 +653,7 @@ const (
 // spend counts work; false where there was too much of it.
 func (s *scope) spend(n int) bool {
 	s.work += n
-	return s.work <= maxWork
+	return s.work <= cmp.Or(s.most, maxWork)
 }
 
 func (s *scope) tooMuch(e *exprError) value { return s.tooLong(e) }

@@ -68,6 +68,9 @@ type compute struct {
 	buf    []byte
 }
 
+// Idle is that of Idler.
+func (c *compute) Idle() []string { return c.tables.idle() }
+
 // Bind compiles the expression for the table.
 func (c *compute) Bind(t *schemas.Table) (Binding, error) {
 	if !c.tables.match(t) || nameless(t) {

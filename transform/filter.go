@@ -70,6 +70,9 @@ type filter struct {
 	scope  scope
 }
 
+// Idle is that of Idler.
+func (f *filter) Idle() []string { return f.tables.idle() }
+
 // Hides is that of Hider: a statement shows rows that were dropped.
 func (f *filter) Hides() Hidden { return HidesRows }
 
@@ -108,7 +111,7 @@ func (f *filter) Bind(t *schemas.Table) (Binding, error) {
 
 // reset looks at a change.
 func (s *scope) reset(b *event.Batch, i int) {
-	*s = scope{batch: b, change: &b.Changes[i], before: b.Before(i), after: b.After(i), buf: s.buf[:0]}
+	*s = scope{batch: b, change: &b.Changes[i], before: b.Before(i), after: b.After(i), buf: s.buf[:0], most: s.most}
 }
 
 // fault gives the error of a row.

@@ -96,6 +96,9 @@ type mask struct {
 	hex     []byte
 }
 
+// Idle is that of Idler.
+func (m *mask) Idle() []string { return idleColumns(m.columns) }
+
 // Hides is that of Hider.
 func (m *mask) Hides() Hidden { return HidesRows | HidesValues }
 

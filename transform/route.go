@@ -28,7 +28,7 @@ func (c *RouteConfig) parse() (*route, []settings.Problem) {
 	bad := func(key, format string, args ...any) {
 		out = append(out, settings.Problem{Path: key, Text: fmt.Sprintf(format, args...)})
 	}
-	r := &route{any: c.Columns == "any", known: map[schemas.Name]map[schemas.Name]*schemas.Table{}}
+	r := &route{any: c.Columns == "any", match: c.Match, known: map[schemas.Name]map[schemas.Name]*schemas.Table{}}
 	var groups []string
 	if expr, ok := strings.CutPrefix(c.Match, regexpPrefix); ok {
 		re, err := regexp.Compile("^(?:" + expr + ")$")
@@ -164,6 +164,8 @@ type route struct {
 	re                     *regexp.Regexp
 	database, table, topic template
 	any                    bool
+	match                  string
+	hit                    bool // a table was routed
 	// known holds, by new name, the tables that came to it, by the name they had.
 	known map[schemas.Name]map[schemas.Name]*schemas.Table
 }
@@ -190,6 +192,7 @@ func (r *route) to(n schemas.Name) (name schemas.Name, topic string, ok bool) {
 func (r *route) Bind(t *schemas.Table) (Binding, error) {
 	old := schemas.Name{Database: t.Database, Table: t.Name}
 	name, topic, matched := r.to(old)
+	r.hit = r.hit || matched
 	if matched && (name.Database == "" || name.Table == "") {
 		return Binding{}, tableFault(t, "route: the new name would be %q", name.String())
 	}
@@ -205,6 +208,14 @@ func (r *route) Bind(t *schemas.Table) (Binding, error) {
 		out.Topic = topic
 	}
 	return Binding{Tables: []*schemas.Table{&out}}, nil
+}
+
+// Idle is that of Idler.
+func (r *route) Idle() []string {
+	if r.hit {
+		return nil
+	}
+	return []string{r.match}
 }
 
 func (r *route) collide(old, name schemas.Name, t *schemas.Table) error {

@@ -484,3 +484,32 @@ func TestStepsAllocateNothing(t *testing.T) {
 		}
 	}
 }
+
+// Patterns that have fitted nothing can be named, once the tables were bound.
+func TestIdle(t *testing.T) {
+	t.Setenv("MASK_KEY", testKey)
+	for yaml, want := range map[string]string{
+		`mask: {columns: ["%.%.email", "%.%.phone", "!%.%.fax"], null: true}`:   "%.%.phone",
+		`exclude_columns: ["%.customers.x", "%.%.doc"]`:                         "%.customers.x",
+		`filter: {tables: ["shop.customers"], where: 'row.x == 1'}`:             "shop.customers",
+		`filter: {tables: ["shop.customers", "shop.u%"], where: 'row.id == 1'}`: "",
+		`filter: {where: 'row.id == 1'}`:                                        "",
+		`compute: {tables: ["a.%"], column: x, type: int, value: '1'}`:          "a.%",
+		`project: {tables: ["a.b", "a.c"], columns: [x]}`:                       "a.b a.c",
+		`rename: {tables: ["shop.users"], columns: {name: x}}`:                  "",
+		`route: {match: "shop.%", to: "a.{table}"}`:                             "",
+		`route: {match: 'regexp:a\.(.*)', to: "a.{1}"}`:                         `regexp:a\.(.*)`,
+	} {
+		step := open(t, yaml)
+		if _, err := step.Bind(users()); err != nil {
+			t.Fatalf("%s: %v", yaml, err)
+		}
+		if got := strings.Join(step.(Idler).Idle(), " "); got != want {
+			t.Errorf("%s: %q, want %q", yaml, got, want)
+		}
+	}
+	// A name with _ in it is a name.
+	table := users()
+	table.Columns[2].Name = "first_name"
+	bindFault(t, `mask: {columns: ["shop.users.first_nmae"], null: true}`, table, fault.TransformTable, "no such column")
+}

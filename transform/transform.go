@@ -57,6 +57,12 @@ type Forgetter interface {
 	Forget(n schemas.Name)
 }
 
+// Idler is implemented by transforms that are for some tables or columns only.
+type Idler interface {
+	// Idle gives the patterns that have fitted nothing in any Bind so far: they may be mistyped.
+	Idle() []string
+}
+
 // nameless reports a table of which nothing but the name is known. There are no rows of it, only a TRUNCATE.
 func nameless(t *schemas.Table) bool { return len(t.Columns) == 0 }
 

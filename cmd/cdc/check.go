@@ -162,10 +162,11 @@ func (c *Config) checkSource(ctx context.Context, places []live.InspectPlace, ou
 // checkStream looks at what one stream needs beside the source: its transforms bind to the present tables, and its sink takes what leaves them.
 func (c *Config) checkStream(ctx context.Context, s *StreamConfig, facts *source.Facts) []fault.Finding {
 	var tables []*schemas.Table
+	whole := facts != nil && facts.TablesErr == nil
 	if facts != nil {
 		tables = facts.Tables
 	}
-	out, tables := checkTransforms(s, tables)
+	out, tables := checkTransforms(s, tables, whole)
 	if s.Sink.Kafka != nil {
 		for _, f := range c.checkKafka(ctx, s, tables) {
 			f.Check += " of " + s.Name

@@ -95,8 +95,8 @@ func memoryOfMachine() uint64 {
 }
 
 // checkTransforms binds the steps of a stream to the present tables: a column that is not there shows now and not at its first change. It gives
-// the tables as they leave the steps too.
-func checkTransforms(s *StreamConfig, tables []*schemas.Table) ([]fault.Finding, []*schemas.Table) {
+// the tables as they leave the steps too. whole says that these are all tables: then a pattern that fits none of them is worth a warning.
+func checkTransforms(s *StreamConfig, tables []*schemas.Table, whole bool) ([]fault.Finding, []*schemas.Table) {
 	if len(s.Transforms) == 0 {
 		return nil, tables
 	}
@@ -117,7 +117,19 @@ func checkTransforms(s *StreamConfig, tables []*schemas.Table) ([]fault.Finding,
 			}
 		}
 	}
-	if len(out) == 0 {
+	idle := false
+	for _, s := range steps {
+		if t, ok := s.Transform.(transform.Idler); ok && whole && (idle || len(out) == 0) && len(tables) > 0 {
+			for _, p := range t.Idle() {
+				idle = true
+				out = append(out, fault.Finding{
+					Level: fault.Warn, Check: name, What: fmt.Sprintf("%s: %s fits nothing in the captured tables", s.Name, p),
+					Cure: "mend the pattern, if what it is for is there already",
+				})
+			}
+		}
+	}
+	if len(out) == 0 || idle {
 		out = append(out, fault.Finding{Check: name, What: fmt.Sprintf("%d step(s) fit the %d captured tables", len(steps), len(tables))})
 	}
 	return out, left

@@ -40,7 +40,7 @@ func (p *pipe) check(t testing.TB) (bad []finding, exit int) {
 			}
 		}
 	}
-	if (doc.Worst == "fail") != (r.code == 1) {
+	if (doc.Worst == "fail") != (r.code != 0) {
 		t.Errorf("the worst is %s, and the exit code %d", doc.Worst, r.code)
 	}
 	return bad, r.code
@@ -296,6 +296,40 @@ func TestCheckConfigurations(t *testing.T) {
 		p := newCheck(t, settings{memory: "900TiB"})
 		p.account(t, "memory")
 		p.finds(t, "fail memory CDC7001: 900.0 TiB")
+	})
+	t.Run("transforms", func(t *testing.T) {
+		p := newCheck(t, settings{})
+		p.steps(t, settings{tables: only(db)}, "- mask: {columns: [\"%.%.none\"], null: true}\n- mask: {columns: [\""+db+".t.emial\"], null: true}\n", "")
+		p.account(t, "transforms")
+		p.finds(t, "fail transforms of all CDC8003: mend the name")
+		run(t, "run", p.yaml, "--until", "now").refused(t, 1, "CDC8003", "emial", db+".t")
+		key := filepath.Join(p.dir, "key")
+		if err := os.WriteFile(key, []byte("0123456789abcdef"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.steps(t, settings{tables: only(db)}, "- mask: {columns: [\"%.%.id\", \"%.%.none\"], hmac: {key: {file: "+key+"}}}\n- filter: {tables: [\"%.x\"], where: 'row.a == 1'}\n", "")
+		p.user(t, "transforms")
+		p.finds(t, "warn transforms of all: transforms[0].mask: %.%.none", "warn transforms of all: transforms[1].filter: %.x")
+	})
+	t.Run("secret", func(t *testing.T) {
+		p := newCheck(t, settings{})
+		text, err := os.ReadFile(p.yaml)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p.yaml, []byte(strings.Replace(string(text), "CDC_PASSWORD", "CDC_UNSET", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.finds(t, "fail source CDC1003: CDC_UNSET")
+	})
+	t.Run("choice of tables", func(t *testing.T) {
+		p := newCheck(t, settings{})
+		p.account(t, "choice")
+		must(t, "run", p.yaml, "--until", "now")
+		p.write(t, settings{tables: only(db) + `, "!` + db + `.u"`})
+		p.user(t, "choice")
+		p.finds(t, "fail checkpoint of all CDC6005: --accept-tables")
+		run(t, "run", p.yaml, "--until", "now").refused(t, 1, "CDC6005", "--accept-tables")
 	})
 	t.Run("phantom", func(t *testing.T) {
 		p := newCheck(t, settings{})
