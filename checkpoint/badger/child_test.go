@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	case "save":
 		err = childSave(args[1])
 	case "damage":
-		err = childDamage(args[1], args[2], args[3], args[4])
+		err = childDamage(args[1], args[2], args[3:]...)
 	case "fill":
 		err = childFill(args[1])
 	case "full":
