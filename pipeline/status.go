@@ -24,6 +24,7 @@ type stats struct {
 	state                string
 	rows, txns, bytes    uint64 // read in this run
 	tables               map[schemas.Name]*TableCount
+	counts               []*TableCount // of the tables of the batch at hand
 	gtid                 string
 	file                 string
 	offset               uint64
@@ -49,20 +50,18 @@ func (s *stats) read(b *event.Batch) {
 	if b.Pos.File != "" {
 		s.file, s.offset = b.Pos.File, b.Pos.Offset
 	}
-	var (
-		last  uint16
-		count *TableCount
-	)
+	s.counts = append(s.counts[:0], make([]*TableCount, len(b.Tables))...)
 	for i := range b.Changes {
 		c := &b.Changes[i]
-		if count == nil || c.Table != last {
-			last = c.Table
-			t := b.Tables[last]
+		count := s.counts[c.Table]
+		if count == nil {
+			t := b.Tables[c.Table]
 			name := schemas.Name{Database: t.Database, Table: t.Name}
 			if count = s.tables[name]; count == nil {
 				count = &TableCount{Table: name.String()}
 				s.tables[name] = count
 			}
+			s.counts[c.Table] = count
 		}
 		switch c.Op {
 		case event.Insert, event.Read:
