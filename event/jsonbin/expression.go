@@ -42,7 +42,7 @@ func AppendExpression(dst, doc []byte) ([]byte, error) {
 		return append(dst, "CAST('null' AS JSON)"...), nil
 	}
 	w := writer{dst: dst, end: len(dst) + MaxText, quote: "'", growth: growth}
-	ok := false
+	var ok bool
 	switch doc[0] {
 	case smallObject, largeObject, smallArray, largeArray:
 		ok = w.expression(doc[0], doc[1:], 1)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"cdc/internal/ledger"
 	"cdc/internal/testbed"
@@ -91,4 +92,31 @@ func kafkaKinds(t testing.TB, otherwise ...testbed.KafkaKind) []testbed.KafkaKin
 		out = append(out, k)
 	}
 	return out
+}
+
+// reached waits until everything that the server has committed by now is acknowledged by the brokers, for as long as more and more of it is: after
+// many kills there may be much to do.
+func (p *topicPipe) reached(t testing.TB, r *process) {
+	t.Helper()
+	target, err := p.server.ExecutedGTIDs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last status
+	for moved := time.Now(); time.Since(moved) < patience; pause(t.Context(), 50*time.Millisecond) {
+		if !r.running() {
+			t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
+		}
+		st, ok := p.status(t)
+		if ok && st.State == "running" && p.contains(t, st.Executed, target) {
+			return
+		}
+		if ok && st.Executed != last.Executed || st.Acked > last.Acked {
+			moved = time.Now()
+		}
+		if ok {
+			last = st
+		}
+	}
+	t.Fatalf("the stream does not come to %s, and stands still; the last status: %+v", target, last)
 }

@@ -449,11 +449,11 @@ func compareFlink(t *testing.T, server *testbed.Server, n flinkTable, in int, ch
 	for _, row := range rows {
 		want := make([]string, len(columns))
 		for i, v := range row {
-			switch print := columns[i].by[in].print; {
+			switch show := columns[i].by[in].print; {
 			case !v.Valid:
 				want[i] = `\N`
-			case print != nil:
-				want[i] = print(v.String)
+			case show != nil:
+				want[i] = show(v.String)
 			default:
 				want[i] = v.String
 			}

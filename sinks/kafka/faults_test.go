@@ -104,7 +104,8 @@ func TestBrokerKilled(t *testing.T) {
 					t.Fatal(err)
 				}
 				written <- nil
-			case <-stalled:
+			case err := <-stalled:
+				t.Logf("it waits: %v", err)
 			case <-time.After(2 * time.Second):
 			}
 			if err := k.Restart(t.Context()); err != nil {
