@@ -352,7 +352,7 @@ func (tr *trial) compare(cat *Catalog, s *shot) string {
 	}
 	for _, n := range cat.Names() {
 		// RENAME TABLE of a temporary table, which MariaDB logs as if it had renamed the table of that name: see renameOrNot.
-		renamed := false
+		var renamed bool
 		if t, state := cat.Table(n.Database, n.Table); state == Forgotten {
 			renamed = strings.HasPrefix(cat.Why(n.Database, n.Table).Reason, "it was ")
 		} else {

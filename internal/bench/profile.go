@@ -121,7 +121,8 @@ func (b *bencher) profilesPart(t *strings.Builder) {
 		return
 	}
 	t.WriteString("\n## Where the time goes\n\nSamples of a CPU profile of each line (-profile), in percent: of stages with all that they call (row images are a part of\n" +
-		"reading, JSON columns of encoding), then of packages and of functions by themselves.\n\n" +
+		"reading, JSON columns of encoding), then of packages and of functions by themselves (asyncPreempt is where samples land on a machine with more to run than it\n" +
+		"has cores: they belong to all the others).\n\n" +
 		"| what | stages | packages | functions |\n|---|---|---|---|\n")
 	list := func(all []cost, most int, least float64) string {
 		var out []string
