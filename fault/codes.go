@@ -35,6 +35,7 @@ const (
 	SourceRowFormat       Code = 2021
 	SourceRollback        Code = 2022
 	SourceCascades        Code = 2023
+	SourceReset           Code = 2024
 
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
@@ -150,6 +151,7 @@ var descriptions = [...]Description{
 	{SourceRowFormat, Fatal, "the source does not write row format", "SET GLOBAL binlog_format=ROW (SET PERSIST on MySQL 8.0 and later)"},
 	{SourceRollback, Fatal, "a transaction that was handed over in part was rolled back in the binlog", "step over this transaction by `cdc checkpoint set` and take its tables anew; raising memory makes batches larger, up to 2 MiB"},
 	{SourceCascades, Fatal, "foreign keys change rows of captured tables below the binlog, so that those changes would be missing", "make the constraints RESTRICT, leave the tables out, or accept it by source.accept_unlogged_cascades"},
+	{SourceReset, Fatal, "the source's binlogs were reset, and its transactions are counted anew", "what was committed between the last transaction read and the reset is in no binlog: compare the data, then reset the checkpoint by `cdc checkpoint set`, or begin a new one"},
 
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},

@@ -263,7 +263,11 @@ func (c *Config) loadPlace(ctx context.Context, store checkpoint.Store, name str
 		}
 		return rec, live.Start{Kind: live.StartFile, File: rec.File, Offset: rec.Offset}, nil
 	}
-	return rec, live.Start{Kind: live.StartCheckpoint, GTIDs: rec.GTIDs, File: rec.File, Offset: rec.Offset, Server: rec.Server}, nil
+	start := live.Start{Kind: live.StartCheckpoint, GTIDs: rec.GTIDs, File: rec.File, Offset: rec.Offset, Server: rec.Server}
+	if rec.Time != 0 {
+		start.Time = time.UnixMicro(rec.Time)
+	}
+	return rec, start, nil
 }
 
 func describe(rec *checkpoint.Record, start string) string {

@@ -32,6 +32,7 @@ type Config struct {
 	MaxPayload      settings.Size `yaml:"max_payload" jsonschema_description:"Largest compressed transaction, decompressed. Default 4GiB."`
 
 	silence time.Duration // after which the connection is given up; set by withDefaults
+	watch   time.Duration // between looks at the server from outside of the stream; 0 is watchEvery
 }
 
 // TLS says how the connection is encrypted and how the server proves who it is.
@@ -134,6 +135,7 @@ func (c Config) withDefaults() Config {
 	if c.Backoff.Most < c.Backoff.First {
 		c.Backoff.Most = c.Backoff.First
 	}
+	def(&c.watch, watchEvery)
 	if c.GTID == "" {
 		c.GTID = "auto"
 	}

@@ -45,6 +45,14 @@ func (s *Source) open(ctx context.Context) error {
 	}
 	if s.useGTID {
 		s.done = o.gtids.Clone()
+		if t := s.opt.Start.Time; !o.fresh && !t.IsZero() {
+			s.newest.Store(t.UnixMicro())
+		}
+		if !o.fresh && s.newest.Load() > 0 && sameServer(s.opt.Start.Server, f) {
+			if err := s.checkPlace(ctx, sess, f, o.at, s.done); err != nil {
+				return err
+			}
+		}
 	}
 	s.stop = stopper{stop: s.opt.Stop}
 	if err := s.prepareStop(ctx, sess, f); err != nil {
@@ -68,6 +76,7 @@ func (s *Source) open(ctx context.Context) error {
 		s.unsaid = true
 	}
 	s.lastIdle = time.Now()
+	s.startWatch(ctx)
 	return nil
 }
 

@@ -47,7 +47,7 @@ const (
 	StartGTIDs                       // behind the transactions of GTIDs
 	StartFile                        // at Offset of File
 	StartTime                        // at the first transaction committed at Time or later
-	StartCheckpoint                  // where an earlier run stopped: GTIDs, File, Offset and Server are of its checkpoint
+	StartCheckpoint                  // where an earlier run stopped: GTIDs, File, Offset, Time and Server are of its checkpoint
 )
 
 // Start is the place where reading starts.

@@ -96,6 +96,11 @@ func (s *Source) again(ctx context.Context) error {
 	if err := s.check(ctx, sess, f, &o, settleAgain); err != nil {
 		return err
 	}
+	if s.useGTID && sameServer(was, f) {
+		if err := s.checkPlace(ctx, sess, f, o.at, s.done); err != nil {
+			return err
+		}
+	}
 	if f.flavor == gtid.MariaDB && s.useGTID && was.ID != f.id {
 		if err := s.checkNewDomains(f); err != nil {
 			return err

@@ -37,6 +37,7 @@ type Source struct {
 
 	d       *dump
 	useGTID bool
+	doneMu  sync.Mutex      // held by Read where it changes done, and by others who read it
 	done    *gtid.Set       // every transaction that was handed over; nil without GTIDs
 	domains map[uint32]bool // MariaDB: those of which a transaction came
 	server  event.Server
@@ -61,11 +62,14 @@ type Source struct {
 	mu     sync.Mutex
 	status Status
 	closed bool
-	raw    io.Closer // of the connection in use, for Close
+	// endWatch ends the goroutine that looks at the server from outside of the stream, and waits for it.
+	endWatch func()
+	raw      io.Closer // of the connection in use, for Close
 
 	clock   atomic.Int64 // microseconds that the server's clock is ahead
 	clockOK atomic.Bool
 	atHead  atomic.Bool
+	newest  atomic.Int64 // commit time of the youngest transaction that was handed over, microseconds; that of the checkpoint at first
 }
 
 // Open connects, finds the place to start at, checks that reading can go on from there without a gap, reads the schemas where they are needed,
@@ -149,6 +153,7 @@ func (s *Source) read(ctx context.Context) (*event.Batch, error) {
 				return nil, err
 			}
 		default:
+			err = s.explain(ctx, err)
 			// What was read before the fault goes out first, so that everything up to it is delivered and an operator finds the place right before it.
 			if batchEmpty(b) && b.Pos.IsZero() {
 				b.Release()
@@ -317,6 +322,11 @@ func (s *Source) handOver(b *event.Batch) error {
 		b.Pos.Server = &srv
 		s.unsaid = false
 	}
+	for i := range b.Txns {
+		if c := b.Txns[i].Commit; c > s.newest.Load() {
+			s.newest.Store(c)
+		}
+	}
 	s.stop.known = 0
 	s.note(b)
 	return nil
@@ -330,7 +340,9 @@ func (s *Source) count(b *event.Batch) error {
 		}
 	}
 	if b.Pos.GTIDs != nil {
+		s.doneMu.Lock()
 		s.done.AddSet(b.Pos.GTIDs)
+		s.doneMu.Unlock()
 	}
 	return nil
 }
@@ -364,12 +376,17 @@ func (s *Source) Close() error {
 
 func (s *Source) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.raw != nil {
 		_ = s.raw.Close()
 		s.raw = nil
 	}
+	end := s.endWatch
+	s.endWatch = nil
+	s.mu.Unlock()
 	s.atHead.Store(false)
+	if end != nil {
+		end()
+	}
 }
 
 func (s *Source) isClosed() bool {

@@ -76,7 +76,7 @@ func (s *Source) note(b *event.Batch) {
 // ByFile reports that the place is kept as file and offset of this one server.
 func (s *Source) ByFile() bool { return !s.useGTID }
 
-// ClockOffset is the server's clock minus ours, as measured when the connection was made.
+// ClockOffset is the server's clock minus ours, as measured at the last connection: one is made every minute for that.
 func (s *Source) ClockOffset() (micros int64, ok bool) { return s.clock.Load(), s.clockOK.Load() }
 
 // AtHead reports that everything the server had to send was handed over: it said so by a heartbeat, and has sent nothing since.
