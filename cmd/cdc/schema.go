@@ -111,6 +111,16 @@ func entriesAt(doc *checkpoint.Document, at string, flavor gtid.Flavor) (int, er
 	return len(doc.History), nil
 }
 
+// changedSince gives the first entry that is about a table, nil where none is.
+func changedSince(entries []*schemas.Entry, name schemas.Name) *schemas.Entry {
+	for _, e := range entries {
+		if e.Name == name || e.Kind == schemas.DropDatabase && e.Name.Database == name.Database {
+			return e
+		}
+	}
+	return nil
+}
+
 func printEntry(w io.Writer, e *schemas.Entry) {
 	what := map[schemas.EntryKind]string{
 		schemas.PutTable: "is", schemas.DropTable: "dropped", schemas.ForgetTable: "no longer known", schemas.PutDatabase: "database", schemas.DropDatabase: "database dropped",
@@ -167,7 +177,8 @@ func schemaSet() *cobra.Command {
 		Use:   "set FILE.yaml STREAM DATABASE.TABLE (--ddl 'CREATE TABLE ...' | --file FILE.sql) [--at GTID]",
 		Short: "Say what a table looks like from the checkpoint on",
 		Long: `Set is the cure where a stream stopped because it does not know a table's columns: give the table as it is at the checkpoint, as SHOW CREATE TABLE
-prints it. --at names the transaction behind which the table looks so; it makes sure that the stream has come past it. Works while no pipeline runs.`,
+prints it. --at names the transaction behind which the table looks so: it is refused where the stream has not come to it, or has seen another
+change of the table behind it. Works while no pipeline runs.`,
 		Example: `  cdc schema set pipeline.yaml orders shop.orders --file orders.sql --at 3E11FA47-71CA-11E1-9E33-C80AA9429562:78`,
 		Args:    fileAnd(2, 2, "STREAM DATABASE.TABLE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -190,10 +201,13 @@ prints it. --at names the transaction behind which the table looks so; it makes 
 				if err != nil {
 					return err
 				}
-				if at != "" {
-					if _, err := entriesAt(doc, at, cfg.Source.flavor()); err != nil {
-						return err
-					}
+				n, err := entriesAt(doc, at, cfg.Source.flavor())
+				if err != nil {
+					return err
+				}
+				if e := changedSince(doc.History[n:], schemas.Name{Database: db, Table: table}); e != nil {
+					return fault.New(fault.UsageInvalid, "--at: behind %s, and up to the checkpoint, the table was changed at %s: %s", at, e.GTID, e.Statement).
+						Hint("give the table as it is at the checkpoint, without --at")
 				}
 				t, err := tableFromDDL(doc, cfg.Source.flavor(), schemas.Name{Database: db, Table: table}, ddl)
 				if err != nil {

@@ -99,6 +99,11 @@ func TestSchemaSet(t *testing.T) {
 	right := testbed.MustQuery(t, s, "SHOW CREATE TABLE "+db+".t")[0][1].String
 	// The operator is wrong about the table, and by the time that it matters the table looks different again.
 	must(t, "schema", "set", p.yaml, "all", db+".t", "--ddl", "CREATE TABLE t (id INT PRIMARY KEY, a INT, more INT)")
+	executed, err := s.ExecutedGTIDs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.UUID + ":" + executed[strings.LastIndexAny(executed, ":-")+1:]
 	testbed.MustExec(t, s, "INSERT INTO "+db+".t VALUES (2, 20)", "ALTER TABLE "+db+".t CHANGE a b INT", "INSERT INTO "+db+".t VALUES (3, 30)")
 	r := run(t, "run", p.yaml, "--until", "now")
 	r.refused(t, 1, "CDC3001", db+".t", "cdc schema set")
@@ -122,5 +127,8 @@ func TestSchemaSet(t *testing.T) {
 		t.Errorf("schema show --history:\n%s", out)
 	}
 	run(t, "schema", "show", p.yaml, "all", db+".none").refused(t, 2, "CDC1004")
+	run(t, "schema", "set", p.yaml, "all", db+".t", "--file", file, "--at", before).refused(t, 2, "CDC1004", "CHANGE a b")
+	run(t, "schema", "set", p.yaml, "all", db+".t", "--file", file, "--at", s.UUID+":999999999").refused(t, 2, "CDC1004", "has not come to")
+	run(t, "schema", "set", p.yaml, "all", db+".t", "--file", file, "--at", "yesterday").refused(t, 2, "CDC1004", "--at")
 	run(t, "schema", "set", p.yaml, "all", db+".t", "--ddl", "CREATE TABLE other (a INT)").refused(t, 1, "CDC3002", "SHOW CREATE TABLE")
 }
