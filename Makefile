@@ -9,8 +9,8 @@ GO ?= go
 # The versions of the tools are pinned in tools/go.mod, away from our own go.mod.
 TOOL := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-FUZZ ?= 3000x
-# Tests of real servers run two packages at a time: each starts servers of its own.
+FUZZ ?= 1000x
+# Tests of real servers run three packages at a time: each starts servers of its own, and waits for them as long as it works. The slowest are first.
 TESTFLAGS ?=
 
 help: ## print this
@@ -45,7 +45,7 @@ test-unit: ## the tests that need no server
 	$(GO) test -tags invariants -timeout 10m $(TESTFLAGS) ./...
 
 test: provision ## all tests, with real servers
-	$(GO) test -tags servers,invariants -p 2 -timeout 15m $(TESTFLAGS) ./...
+	$(GO) test -tags servers,invariants -p 3 -timeout 20m $(TESTFLAGS) ./internal/e2e ./source/live ./sinks/kafka ./schemas ./internal/testbed ./...
 
 provision: ## download the servers that the tests run, into .cache/servers (or CDC_CACHE)
 	@scripts/check-deps.sh go apt maven
