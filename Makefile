@@ -71,7 +71,7 @@ torture: ## kills and faults, many more than the tests make
 	@scripts/check-deps.sh go apt maven
 	$(GO) run ./internal/torture
 
-fuzz: ## each fuzz target with as many inputs (FUZZ=3000x), or for so long (FUZZ=60s)
+fuzz: ## each fuzz target with as many inputs (FUZZ=1000x), or for so long (FUZZ=60s)
 	@scripts/check-deps.sh go
 	@GO='$(GO)' scripts/fuzz.sh $(FUZZ)
 
