@@ -82,10 +82,15 @@ func (s *Source) checkPlace(ctx context.Context, sess *session, f *facts, at pla
 	case !ok:
 	case f.Code == fault.SourcePositionUnknown, f.Code == fault.SourceProtocol, f.Code == fault.BinlogChecksum, f.Code == fault.BinlogMalformed,
 		f.Code == fault.BinlogUnknownEvent:
-		if files, err := sess.binlogs(ctx); err != nil || fileLess(at.file, files[0].name) {
-			return nil // it was purged meanwhile, which the stream itself will say
+		files, again := sess.binlogs(ctx)
+		switch {
+		case again != nil:
+			return again
+		case fileLess(at.file, files[0].name):
+			err = nil // it was purged meanwhile, which the stream itself will say
+		default:
+			return reset("no event that was read begins there any more: %v", err)
 		}
-		return reset("no event that was read begins there any more: %v", err)
 	}
 	return err
 }
