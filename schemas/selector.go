@@ -29,7 +29,7 @@ func ParseSelector(patterns []string) (*Selector, error) {
 	for _, text := range patterns {
 		p := text
 		p, away := strings.CutPrefix(p, "!")
-		db, table, ok := cutDot(p)
+		db, table, ok := CutDot(p)
 		if !ok || db == "" || table == "" {
 			return nil, fmt.Errorf("pattern %q: want database.table, as in shop.%% or !shop.tmp_%%", text)
 		}
@@ -62,8 +62,8 @@ func (s *Selector) Folded() *Selector {
 	return &Selector{take: lower(s.take), drop: lower(s.drop), text: s.text, fold: true}
 }
 
-// cutDot splits at the first dot that is not escaped.
-func cutDot(p string) (before, after string, ok bool) {
+// CutDot splits a pattern at the first dot that is not escaped.
+func CutDot(p string) (before, after string, ok bool) {
 	for i := 0; i < len(p); i++ {
 		switch p[i] {
 		case '\\':

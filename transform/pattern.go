@@ -70,8 +70,8 @@ func parseColumns(patterns []string) ([]columnPattern, error) {
 		rest, away := strings.CutPrefix(text, "!")
 		p.away = away
 		var ok1, ok2 bool
-		p.database, rest, ok1 = cutDot(rest)
-		p.table, p.column, ok2 = cutDot(rest)
+		p.database, rest, ok1 = schemas.CutDot(rest)
+		p.table, p.column, ok2 = schemas.CutDot(rest)
 		if !ok1 || !ok2 || p.database == "" || p.table == "" || p.column == "" || strings.HasSuffix(p.column, `\`) {
 			return nil, fmt.Errorf("pattern %q: want database.table.column, as in shop.users.email or %%.%%.email", text)
 		}
@@ -80,19 +80,6 @@ func parseColumns(patterns []string) ([]columnPattern, error) {
 		out = append(out, p)
 	}
 	return out, nil
-}
-
-// cutDot splits at the first dot that is not escaped.
-func cutDot(p string) (before, after string, ok bool) {
-	for i := 0; i < len(p); i++ {
-		switch p[i] {
-		case '\\':
-			i++
-		case '.':
-			return p[:i], p[i+1:], true
-		}
-	}
-	return "", "", false
 }
 
 func (p *columnPattern) ofTable(t *schemas.Table) bool {

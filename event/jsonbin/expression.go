@@ -81,7 +81,7 @@ func (w *writer) expression(t byte, b []byte, depth int) bool {
 				if !ok {
 					return false
 				}
-				w.sqlString(key)
+				w.dst = sqltext.AppendString(w.dst, key)
 				w.dst = append(w.dst, ',')
 			}
 			t, v, ok := c.value(i)
@@ -108,7 +108,7 @@ func (w *writer) expression(t byte, b []byte, depth int) bool {
 		return true
 	case stringValue:
 		s, ok := varString(b)
-		w.sqlString(s)
+		w.dst = sqltext.AppendString(w.dst, s)
 		return ok
 	case opaqueValue:
 		if len(b) < 1 {
@@ -159,20 +159,4 @@ func (w *writer) sqlOpaque(t byte, b []byte) bool {
 		return true
 	}
 	return w.opaque(t, b)
-}
-
-// sqlString writes a string literal.
-func (w *writer) sqlString(s []byte) {
-	w.dst = append(w.dst, '\'')
-	for _, c := range s {
-		switch c {
-		case 0:
-			w.dst = append(w.dst, '\\', '0')
-			continue
-		case '\'', '\\':
-			w.dst = append(w.dst, '\\')
-		}
-		w.dst = append(w.dst, c)
-	}
-	w.dst = append(w.dst, '\'')
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"cdc/event"
+	"cdc/event/sqltext"
 )
 
 // appendWhere appends the condition that finds the row of a before image, and reports whether it may be true for more rows than one.
@@ -67,7 +68,7 @@ func (t *Table) appendSame(dst []byte, i int, r event.Row) ([]byte, error) {
 			return appendHex(dst, r.Bytes(c)), nil
 		}
 		dst = append(append(append(dst, "CAST(CONVERT("...), col.name...), " USING utf8mb4) AS BINARY)<=>"...)
-		return appendString(append(dst, "_binary"...), r.Bytes(c)), nil
+		return sqltext.AppendString(append(dst, "_binary"...), r.Bytes(c)), nil
 	case event.JSON, event.JSONBinary:
 		if t.isJSON(i) {
 			dst = append(append(append(dst, "CAST(CAST("...), col.name...), " AS CHAR CHARACTER SET utf8mb4) AS BINARY)<=>CAST(CAST(CAST("...)

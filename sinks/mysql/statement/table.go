@@ -88,12 +88,6 @@ func keyOf(t *schemas.Table) []int {
 	return best
 }
 
-// HasKey reports that rows are found by a key, and not by all of their columns.
-func (t *Table) HasKey() bool { return t.key != nil }
-
-// Name gives the quoted name, database and table. The caller must not change it.
-func (t *Table) Name() []byte { return t.name }
-
 // AppendName appends an identifier between backquotes.
 func AppendName(dst []byte, name string) []byte {
 	dst = append(dst, '`')

@@ -55,7 +55,7 @@ func (t *Table) AppendValue(dst []byte, i int, r event.Row) ([]byte, error) {
 		if n > uint64(len(members)) {
 			return dst, fmt.Errorf("column %s: the ENUM has no member %d", t.cols[i].Name, n)
 		}
-		return appendString(dst, members[n-1]), nil
+		return sqltext.AppendString(dst, members[n-1]), nil
 	case event.SetBits:
 		col := t.cols[i].Column
 		if n := len(col.Members); n < 64 && c.Uint64()>>n != 0 {
@@ -63,16 +63,16 @@ func (t *Table) AppendValue(dst []byte, i int, r event.Row) ([]byte, error) {
 		}
 		at := len(dst)
 		dst = celltext.AppendSet(append(dst, '\''), c.Uint64(), col)
-		return closeString(dst, at), nil
+		return sqltext.CloseString(dst, at), nil
 	case event.String:
 		if c.Flags()&event.Raw != 0 {
 			return appendHex(dst, r.Bytes(c)), nil
 		}
-		return appendString(dst, r.Bytes(c)), nil
+		return sqltext.AppendString(dst, r.Bytes(c)), nil
 	case event.Bytes:
-		return appendString(append(dst, "_binary"...), r.Bytes(c)), nil
+		return sqltext.AppendString(append(dst, "_binary"...), r.Bytes(c)), nil
 	case event.JSON:
-		return appendString(dst, r.Bytes(c)), nil
+		return sqltext.AppendString(dst, r.Bytes(c)), nil
 	case event.JSONBinary:
 		return t.appendJSON(dst, r.Bytes(c))
 	case event.Geometry, event.Vector:
@@ -91,7 +91,7 @@ func (t *Table) appendJSON(dst, doc []byte) ([]byte, error) {
 	if err != nil {
 		return dst[:at], err
 	}
-	return closeString(dst, at), nil
+	return sqltext.CloseString(dst, at), nil
 }
 
 // appendDouble appends a double so that the server's parser gives the same one back.
@@ -107,43 +107,6 @@ func appendDouble(dst []byte, v float64) ([]byte, error) {
 
 func appendHex(dst, s []byte) []byte {
 	return append(hex.AppendEncode(append(dst, 'x', '\''), s), '\'')
-}
-
-// appendString appends a string literal for a session in utf8mb4 that takes backslashes as escapes.
-func appendString[S ~string | ~[]byte](dst []byte, s S) []byte {
-	at := len(dst)
-	return closeString(append(append(dst, '\''), s...), at)
-}
-
-// closeString escapes what was appended behind the quote at dst[at], where need be, and closes the literal. Escaped are the quote, the
-// backslash, and the zero byte; no byte of another character of UTF-8 is one of these, and the server's lexer looks at valid characters whole.
-func closeString(dst []byte, at int) []byte {
-	extra := 0
-	for _, c := range dst[at+1:] {
-		if c == '\'' || c == '\\' || c == 0 {
-			extra++
-		}
-	}
-	if extra > 0 {
-		from := len(dst) - 1
-		for range extra {
-			dst = append(dst, 0)
-		}
-		for to := len(dst) - 1; from > at && to > from; from-- {
-			switch c := dst[from]; c {
-			case 0:
-				dst[to-1], dst[to] = '\\', '0'
-				to -= 2
-			case '\'', '\\':
-				dst[to-1], dst[to] = '\\', c
-				to -= 2
-			default:
-				dst[to] = c
-				to--
-			}
-		}
-	}
-	return append(dst, '\'')
 }
 
 // isJSON reports a column of the type JSON, which MariaDB does not have.

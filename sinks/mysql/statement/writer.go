@@ -293,7 +293,7 @@ func (t *Table) appendDiff(dst []byte, i int, diffs []byte) ([]byte, error) {
 		dst = append(dst, call...)
 		copy(dst[at+len(call):], dst[at:at+inner])
 		copy(dst[at:], call)
-		dst = appendString(append(dst, ','), d.Path)
+		dst = sqltext.AppendString(append(dst, ','), d.Path)
 		if d.Op != jsonbin.Remove {
 			dst = append(dst, ',')
 			if dst, err = jsonbin.AppendExpression(dst, d.Value); err != nil {
