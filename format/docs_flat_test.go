@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"cdc/event"
-	"cdc/fault"
 	"cdc/format"
 	"cdc/format/canal"
 	"cdc/format/maxwell"
@@ -36,23 +35,16 @@ func newCanal(t *testing.T, o canal.Options) format.Encoder {
 // flatValue is what a flat format makes of one value, in an insert: maxwell's data is an object, canal's an array of one, with two words for the type.
 func flatValue(t *testing.T, e format.Encoder, col schemas.Column, v batchtest.Value) (value, mysqlType, sqlType string) {
 	t.Helper()
-	col.Name = "c"
-	tab := &schemas.Table{Database: "d", Name: "t", Columns: []schemas.Column{col}}
-	b := batchtest.NewWriter(nil).Begin(batchtest.Txn(1)).Insert(tab, v).Batch()
-	var out format.Out
-	if err := e.Change(&out, b, 0); err != nil {
-		f, ok := fault.As(err)
-		if !ok {
-			t.Fatal(err)
-		}
-		return "error " + f.Code.String(), "", ""
+	record, code := insertOf(t, e, col, v)
+	if code != "" {
+		return code, "", ""
 	}
 	var m struct {
 		Data      json.RawMessage
 		MysqlType struct{ C string }
 		SQLType   struct{ C json.Number }
 	}
-	if err := json.Unmarshal(out.Buf, &m); err != nil {
+	if err := json.Unmarshal(record, &m); err != nil {
 		t.Fatal(err)
 	}
 	row := map[string]json.RawMessage{}

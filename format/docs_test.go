@@ -101,8 +101,8 @@ func examples() []example {
 	return all
 }
 
-// encode gives the JSON of one value in the after image of an insert, or the code of the error; "left out" where it is not there.
-func encode(t *testing.T, e format.Encoder, col schemas.Column, v batchtest.Value) (value, logical string) {
+// insertOf encodes the insert of one value; code is that of the error, where there was one.
+func insertOf(t *testing.T, e format.Encoder, col schemas.Column, v batchtest.Value) (record []byte, code string) {
 	t.Helper()
 	col.Name = "c"
 	tab := &schemas.Table{Database: "d", Name: "t", Columns: []schemas.Column{col}}
@@ -113,7 +113,17 @@ func encode(t *testing.T, e format.Encoder, col schemas.Column, v batchtest.Valu
 		if !ok {
 			t.Fatal(err)
 		}
-		return "error " + f.Code.String(), ""
+		return nil, "error " + f.Code.String()
+	}
+	return out.Buf, ""
+}
+
+// encode gives the JSON of one value in the after image of an insert, or the code of the error; "left out" where it is not there.
+func encode(t *testing.T, e format.Encoder, col schemas.Column, v batchtest.Value) (value, logical string) {
+	t.Helper()
+	record, code := insertOf(t, e, col, v)
+	if code != "" {
+		return code, ""
 	}
 	var m struct {
 		Schema struct {
@@ -124,7 +134,7 @@ func encode(t *testing.T, e format.Encoder, col schemas.Column, v batchtest.Valu
 		Payload        struct{ After map[string]json.RawMessage }
 		After, Partial map[string]json.RawMessage
 	}
-	if err := json.Unmarshal(out.Buf, &m); err != nil {
+	if err := json.Unmarshal(record, &m); err != nil {
 		t.Fatal(err)
 	}
 	if m.Payload.After != nil {

@@ -74,36 +74,34 @@ func TestKafkaDown(t *testing.T) {
 	s := testbed.Shared(t, testbed.MySQL97)
 	db := table(t, s)
 	p := newTopicPipe(t, s, k, settings{tables: only(db), start: "start"}, "")
+	kill := func() {
+		t.Helper()
+		if err := k.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	comes := func(r *process, rows int) {
+		t.Helper()
+		p.waiting(t, r, "CDC5101")
+		if err := k.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.reached(t, r)
+		p.writing(t, r)
+		p.holds(t, rows)
+	}
 	insert(t, s, db, 1, 5)
-	if err := k.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	kill()
 	r := p.run(t)
-	p.waiting(t, r, "CDC5101")
-	if err := k.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	p.reached(t, r)
-	p.writing(t, r)
-	p.holds(t, 5)
+	comes(r, 5)
 
-	if err := k.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	kill()
 	insert(t, s, db, 6, 10)
-	p.waiting(t, r, "CDC5101")
-	if err := k.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	p.reached(t, r)
-	p.writing(t, r)
-	p.holds(t, 10)
+	comes(r, 10)
 
 	// While they are down it cannot write what it has read, and a second signal ends it all the same. What was not written comes with the next
 	// start.
-	if err := k.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	kill()
 	insert(t, s, db, 11, 15)
 	p.waiting(t, r, "CDC5101")
 	r.signal(syscall.SIGTERM)

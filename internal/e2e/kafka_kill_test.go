@@ -41,17 +41,7 @@ func TestKafkaKill(t *testing.T) {
 			p := newTopicPipe(t, s, k, settings{start: "start", tables: `"shop.%"`, memory: "32MiB"}, "partitions: 3")
 			l, stop := traffic(t, s, ledger.Options{DDL: true, Writers: 3, Pause: 15 * time.Millisecond, Seed: n, Large: 1_000})
 			kills := number(t, "CDC_KAFKA_KILLS", 5)
-			for i := range kills {
-				r := p.run(t)
-				if i%3 > 0 {
-					p.streaming(t, r)
-				}
-				pause(t.Context(), time.Duration(rng.Int64N(int64(1200*time.Millisecond))))
-				if !r.running() {
-					t.Fatalf("cdc ended by itself; stderr:\n%s", tailOf(r.err.String(), 30))
-				}
-				r.kill()
-			}
+			p.killed(t, rng, kills)
 			r := p.run(t)
 			stop()
 			p.reached(t, r)

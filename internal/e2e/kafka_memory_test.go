@@ -22,13 +22,7 @@ func TestKafkaMemory(t *testing.T) {
 	s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
 	k := testbed.SharedKafka(t, testbed.Kafka43)
 	db := testbed.FreshDB(t, s)
-	testbed.MustExec(t, s, "CREATE TABLE "+db+".t (id INT PRIMARY KEY, name VARCHAR(80), at DATETIME(6), amount DECIMAL(12,2), note VARCHAR(300))")
-	at, err := s.ExecutedGTIDs(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	testbed.MustExec(t, s, "USE "+db, fmt.Sprintf("SET cte_max_recursion_depth = %d", rows), fmt.Sprintf("INSERT INTO t WITH RECURSIVE s (n) AS "+
-		"(SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %d) SELECT n, CONCAT('name of ', n), '2024-01-02 03:04:05.678901', n / 4, REPEAT('note ', 30) FROM s", rows))
+	at := large(t, s, db, rows)
 	p := newTopicPipe(t, s, k, settings{tables: fmt.Sprintf("%q", db+".t"), start: at, memory: "32MiB"}, "partitions: 4")
 	r := p.run(t)
 	pollFor(t, patience+time.Duration(rows)*200*time.Microsecond, "all rows are acknowledged", func() bool {
@@ -45,7 +39,7 @@ func TestKafkaMemory(t *testing.T) {
 		t.Errorf("the process took %d MiB, its budget is %d MiB", peak>>20, budget>>20)
 	}
 	seen, n := make([]bool, rows+1), 0
-	err = ledger.EachMessage(t.Context(), k.Brokers(), func(topic string) bool { return topic == p.prefix+"."+db+".t" }, func(m kafka.Message) error {
+	err := ledger.EachMessage(t.Context(), k.Brokers(), func(topic string) bool { return topic == p.prefix+"."+db+".t" }, func(m kafka.Message) error {
 		var key struct{ ID int }
 		if err := json.Unmarshal(m.Key, &key); err != nil {
 			return err

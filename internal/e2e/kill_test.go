@@ -55,6 +55,23 @@ func (p *pipe) verdict(t testing.TB, l *ledger.Ledger) {
 	}
 }
 
+// killed runs cdc and kills it, so many times, each at a random moment.
+func (p *pipe) killed(t *testing.T, rng *rand.Rand, times int) {
+	t.Helper()
+	for i := range times {
+		r := p.run(t)
+		// Some moments are too early for anything but opening files; those in the middle of work are more.
+		if i%3 > 0 {
+			p.streaming(t, r)
+		}
+		pause(t.Context(), time.Duration(rng.Int64N(int64(1200*time.Millisecond))))
+		if !r.running() {
+			t.Fatalf("cdc ended by itself; stderr:\n%s", tailOf(r.err.String(), 30))
+		}
+		r.kill()
+	}
+}
+
 // cdc is killed at random moments while four sessions write, the tables change, and one session writes transactions that do not fit a batch.
 // Then every committed change is in the files once, in order.
 func TestKill(t *testing.T) {
@@ -67,18 +84,7 @@ func TestKill(t *testing.T) {
 			p := newPipe(t, s, settings{start: "start", tables: `"shop.%"`, memory: "32MiB"})
 			l, stop := traffic(t, s, ledger.Options{DDL: true, Pause: 3 * time.Millisecond, Seed: n, Large: 50_000})
 			kills := number(t, "CDC_KILLS", 10)
-			for i := range kills {
-				r := p.run(t)
-				// Some moments are too early for anything but opening files; those in the middle of work are more.
-				if i%3 > 0 {
-					p.streaming(t, r)
-				}
-				pause(t.Context(), time.Duration(rng.Int64N(int64(1200*time.Millisecond))))
-				if !r.running() {
-					t.Fatalf("cdc ended by itself; stderr:\n%s", tailOf(r.err.String(), 30))
-				}
-				r.kill()
-			}
+			p.killed(t, rng, kills)
 			r := p.run(t)
 			stop()
 			p.reached(t, r)

@@ -34,6 +34,20 @@ func (p *process) peak(t testing.TB) int64 {
 	return 0
 }
 
+// large makes a table and inserts so many rows in one transaction. It gives the GTID set before that.
+func large(t testing.TB, s *testbed.Server, db string, rows int) (before string) {
+	t.Helper()
+	testbed.MustExec(t, s, "CREATE TABLE "+db+".t (id INT PRIMARY KEY, name VARCHAR(80), at DATETIME(6), amount DECIMAL(12,2), note VARCHAR(300))")
+	before, err := s.ExecutedGTIDs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// In the order of the key: in any other, a server with little memory writes each page many times.
+	testbed.MustExec(t, s, "USE "+db, fmt.Sprintf("SET cte_max_recursion_depth = %d", rows), fmt.Sprintf("INSERT INTO t WITH RECURSIVE s (n) AS "+
+		"(SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %d) SELECT n, CONCAT('name of ', n), '2024-01-02 03:04:05.678901', n / 4, REPEAT('note ', 30) FROM s", rows))
+	return before
+}
+
 // A transaction far larger than the memory budget goes through, to each sink, and the process stays near its budget.
 func TestMemory(t *testing.T) {
 	t.Parallel()
@@ -41,14 +55,7 @@ func TestMemory(t *testing.T) {
 	rows := number(t, "CDC_ROWS", 300_000)
 	s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
 	db := testbed.FreshDB(t, s)
-	testbed.MustExec(t, s, "CREATE TABLE "+db+".t (id INT PRIMARY KEY, name VARCHAR(80), at DATETIME(6), amount DECIMAL(12,2), note VARCHAR(300))")
-	at, err := s.ExecutedGTIDs(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	// In the order of the key: in any other, a server with little memory writes each page many times.
-	testbed.MustExec(t, s, "USE "+db, fmt.Sprintf("SET cte_max_recursion_depth = %d", rows), fmt.Sprintf("INSERT INTO t WITH RECURSIVE s (n) AS "+
-		"(SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %d) SELECT n, CONCAT('name of ', n), '2024-01-02 03:04:05.678901', n / 4, REPEAT('note ', 30) FROM s", rows))
+	at := large(t, s, db, rows)
 	for name, sink := range map[string]string{"files": "files: {dir: out}", "null": "null: {format: debezium}"} {
 		t.Run(name, func(t *testing.T) {
 			p := newPipe(t, s, settings{tables: fmt.Sprintf("%q", db+".t"), start: at, memory: "32MiB", sink: sink})

@@ -90,11 +90,13 @@ func start(log string, dir string, args ...string) (*JVM, error) {
 	defer out.Close() // the child has its own
 	j := &JVM{cmd: exec.Command("java", args...), log: log, exited: make(chan struct{})}
 	j.cmd.Stdout, j.cmd.Stderr, j.cmd.Dir = out, out, dir
-	started := make(chan error, 1)
-	go j.run(started)
-	if err := <-started; err != nil {
+	if err := testbed.StartChild(j.cmd); err != nil {
 		return nil, err
 	}
+	go func() {
+		j.err = j.cmd.Wait()
+		close(j.exited)
+	}()
 	return j, nil
 }
 

@@ -27,7 +27,7 @@ func startProcess(argv []string, log string) (*proc, error) {
 	defer out.Close() // the child has its own
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
-	if err := startChild(cmd); err != nil {
+	if err := StartChild(cmd); err != nil {
 		return nil, err
 	}
 	p := &proc{cmd: cmd, log: log, exited: make(chan struct{})}

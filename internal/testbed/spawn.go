@@ -26,8 +26,8 @@ var spawner = sync.OnceValue(func() chan<- spawn {
 	return c
 })
 
-// startChild starts cmd so that it is killed when this process ends.
-func startChild(cmd *exec.Cmd) error {
+// StartChild starts cmd so that it is killed when this process ends.
+func StartChild(cmd *exec.Cmd) error {
 	// A process group of its own keeps the terminal's Ctrl-C from the servers,
 	// which must outlive the clients that are shutting down cleanly.
 	cmd.SysProcAttr = childAttributes()
