@@ -115,17 +115,20 @@ func (p Position) Then(q Position) Position {
 // changes, except that a TRUNCATE of a captured table is one Truncate change. Batches may have no Txn at all (heartbeat, rotate): they move
 // the position on.
 type Batch struct {
-	Seq      uint64 // counts the batches of one run, given by the pipeline
-	Tables   []*schemas.Table
-	Txns     []Txn
-	Groups   []Group
-	Changes  []Change
-	DDL      *schemas.DDL    // alone with its Txn
-	History  []schemas.Entry // steps of the schema history up to the end of this batch, to be saved before Pos
-	XA       []XA            // prepared transactions spooled or ended in this batch
-	Pos      Position
-	Dead     []DeadLetter // changes that a transform has set aside for the dead letters
-	Received int64        // when its last byte was read, microseconds since 1970; 0 from a source without a clock
+	Seq     uint64 // counts the batches of one run, given by the pipeline
+	Tables  []*schemas.Table
+	Txns    []Txn
+	Groups  []Group
+	Changes []Change
+	DDL     *schemas.DDL    // alone with its Txn
+	History []schemas.Entry // steps of the schema history up to the end of this batch, to be saved before Pos
+	XA      []XA            // prepared transactions spooled or ended in this batch
+	Pos     Position
+	Dead    []DeadLetter // changes that a transform has set aside for the dead letters
+	// Copying says that a snapshot of some of the stream's tables has not ended: a target may lack rows that changes refer to, or have newer ones, and
+	// what is applied must not mind.
+	Copying  bool
+	Received int64 // when its last byte was read, microseconds since 1970; 0 from a source without a clock
 
 	cells  []Cell
 	arena  []byte

@@ -77,6 +77,29 @@ const (
 	SinkDeadLetter     Code = 5111
 	SinkVersion        Code = 5112
 
+	// of the MySQL sink
+	TargetUnreachable   Code = 5201
+	TargetAccessDenied  Code = 5202
+	TargetTLSRequired   Code = 5203
+	TargetTLSVerify     Code = 5204
+	TargetAuthPlugin    Code = 5205
+	TargetProtocol      Code = 5206
+	TargetLost          Code = 5207
+	TargetGrantMissing  Code = 5208
+	TargetTableMissing  Code = 5209
+	TargetColumn        Code = 5210
+	TargetConflict      Code = 5211
+	TargetRefused       Code = 5212
+	TargetReadOnly      Code = 5213
+	TargetDDL           Code = 5214
+	TargetGTID          Code = 5215
+	TargetTrigger       Code = 5216
+	TargetPacket        Code = 5217
+	TargetShared        Code = 5218
+	TargetBusy          Code = 5219
+	TargetImage         Code = 5220
+	TargetStatementText Code = 5221
+
 	CheckpointLocked   Code = 6001
 	CheckpointCorrupt  Code = 6002
 	CheckpointDiskFull Code = 6003
@@ -191,6 +214,28 @@ var descriptions = [...]Description{
 	{SinkRefused, Fatal, "the broker refused a batch for a reason that does not go away", "see the broker's log and the topic's settings"},
 	{SinkDeadLetter, Fatal, "a change was set aside and there is no topic for it", "set dead_letter.topic, or on_error: stop of the transform"},
 	{SinkVersion, Fatal, "the brokers are too old", "use Kafka 2.4 or later"},
+
+	{TargetUnreachable, Retry, "the target server cannot be reached", "check address and firewall, and that the server runs; cdc goes on by itself when it answers"},
+	{TargetAccessDenied, Fatal, "the target server refused the login", "check user and password; the account must exist for the host that cdc connects from"},
+	{TargetTLSRequired, Fatal, "the target server and the configuration do not agree about TLS", "set tls.mode to what the server offers"},
+	{TargetTLSVerify, Fatal, "the target server's certificate could not be verified", "set tls.ca to the authority that signed it, or tls.server_name to the name that the certificate is for"},
+	{TargetAuthPlugin, Fatal, "the target server asks for a way of logging in that is not safe or not known", "use caching_sha2_password, ed25519 or mysql_native_password, and TLS for a clear-text one"},
+	{TargetProtocol, Fatal, "the target server's answer was not understood", "see the cause; is it MySQL 5.7 or later, or MariaDB 10.5 or later?"},
+	{TargetLost, Retry, "the connection to the target server was lost", "cdc connects again by itself and applies what was not committed"},
+	{TargetGrantMissing, Fatal, "the account may not do at the target what the sink needs", "grant it: `cdc check --grants` prints the statements"},
+	{TargetTableMissing, Fatal, "a table does not exist at the target", "create it there with the columns of the source, or let the sink replicate DDL from the table's creation on, or route the table to another name"},
+	{TargetColumn, Fatal, "a table of the target lacks a column of the source, or has one that cannot take its values", "change the table at the target, or leave the column out by a project transform"},
+	{TargetConflict, Fatal, "a row at the target is not what the source's change expects: it is there already, or it is missing", "find out who wrote to the target; then correct the row, or set on_conflict, or step over this change by `cdc skip`"},
+	{TargetRefused, Fatal, "the target server refused a change", "see its error; correct the table at the target, or step over this transaction by `cdc skip`"},
+	{TargetReadOnly, Retry, "the target server is read-only", "make it writable, or give the account the right to write all the same; cdc goes on by itself"},
+	{TargetDDL, Fatal, "a DDL statement cannot be carried out at the target", "carry it out there by hand as the message shows, then step over it by `cdc skip`, or set ddl: ignore"},
+	{TargetGTID, Fatal, "the target cannot keep the source's GTIDs", "set gtid_mode=ON at the target and grant the right to set gtid_next, or set exactly_once: table"},
+	{TargetTrigger, Fatal, "a table of the target has triggers, which would carry out again what the source's triggers did", "drop them at the target, or set triggers: accept where they do something else"},
+	{TargetPacket, Fatal, "a row is larger than max_allowed_packet of the target", "raise max_allowed_packet there"},
+	{TargetShared, Fatal, "another stream has applied transactions of this source to the target", "give each stream exactly_once: table, or join them into one stream"},
+	{TargetBusy, Retry, "a transaction did not get its locks at the target", "see who holds them; cdc tries again by itself"},
+	{TargetImage, Fatal, "a change lacks columns that are needed to apply it", "set binlog_row_image=FULL at the source, or give the table a primary key"},
+	{TargetStatementText, Fatal, "a value cannot be written as SQL for the target", "see the cause; leave the column out by a project transform, or step over this transaction by `cdc skip`"},
 
 	{CheckpointLocked, Fatal, "another process uses this checkpoint folder", "stop it, or give each pipeline a folder of its own"},
 	{CheckpointCorrupt, Fatal, "the checkpoint is damaged and no whole copy of it is left", "restore the folder from a backup, or set the position by `cdc checkpoint set`; cdc never starts from now by itself"},

@@ -20,7 +20,7 @@ const module = "cdc"
 // The layers, lowest first; the packages of one do not import each other.
 var order = [][]string{
 	{"fault"},
-	{"gtid"},
+	{"gtid", "session"},
 	{"schemas"},
 	{"event"},
 	{"format"},
@@ -35,7 +35,7 @@ var forTests = []string{"internal/batchtest", "internal/testbed", "sinks/sinktes
 
 // Where a third party's modules stop. Tests may use them as an oracle.
 var leaves = map[string][]string{
-	"github.com/go-mysql-org/go-mysql": {"source/live", "internal"},
+	"github.com/go-mysql-org/go-mysql": {"session", "source/live", "internal"},
 	"github.com/dgraph-io/badger":      {"checkpoint/badger"},
 	"github.com/segmentio/kafka-go":    {"sinks/kafka", "source/kafka", "internal"},
 	"github.com/linkedin/goavro":       {"format/avro", "sinks/files"},
