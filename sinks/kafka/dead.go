@@ -18,15 +18,15 @@ type letter struct {
 	GTID     string `json:"gtid,omitempty"`
 	Position string `json:"position,omitempty"` // of the transaction's first event, as FILE:OFFSET
 	Row      uint32 `json:"row"`
-	Sub      uint8  `json:"sub"`
+	Sub      uint16 `json:"sub"`       // as that of the record in whose place it stands
 	Commit   int64  `json:"commit_us"` // microseconds since 1970
 	Code     string `json:"code"`
 	Reason   string `json:"reason"`
 }
 
-func letterOf(b *event.Batch, c *event.Change, t *schemas.Table) letter {
+func letterOf(b *event.Batch, c *event.Change, t *schemas.Table, sub uint16) letter {
 	x := b.Txn(c)
-	l := letter{Database: t.Database, Table: t.Name, Op: c.Op.String(), Row: c.Row, Sub: c.Sub, Commit: x.Commit}
+	l := letter{Database: t.Database, Table: t.Name, Op: c.Op.String(), Row: c.Row, Sub: sub, Commit: x.Commit}
 	if !x.GTID.IsZero() {
 		l.GTID = x.GTID.String()
 	}
@@ -38,7 +38,7 @@ func letterOf(b *event.Batch, c *event.Change, t *schemas.Table) letter {
 
 // dead writes a change that a transform has set aside.
 func (e *encoder) dead(ctx context.Context, b *event.Batch, d *event.DeadLetter) error {
-	l := letterOf(b, &d.Change, d.Table)
+	l := letterOf(b, &d.Change, d.Table, number(&d.Change, 0, false))
 	l.Code, l.Reason = fault.TransformError.String(), "a transform failed"
 	if f, ok := fault.As(d.Reason); ok {
 		l.Code, l.Reason = f.Code.String(), f.Text

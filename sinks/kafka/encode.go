@@ -17,7 +17,7 @@ const (
 	headerGTID     = "gtid"     // of the transaction; left out without GTIDs
 	headerPosition = "position" // of the transaction's first event, as FILE:OFFSET
 	headerRow      = "row"      // of the change among the selected ones of its transaction, from 0
-	headerSub      = "sub"      // of the record among those derived from the row by transforms, from 0
+	headerSub      = "sub"      // of the record among those made of the row; see number
 )
 
 // encoder turns batches into records of open record batches. It belongs to one goroutine.
@@ -71,7 +71,7 @@ func (e *encoder) batch(ctx context.Context, b *event.Batch) error {
 		if len(b.Txns) > 0 {
 			e.begin(b, 0)
 		}
-		if err := e.side(ctx, e.opt.SchemaTopic); err != nil {
+		if err := e.side(ctx, e.opt.SchemaTopic, 0); err != nil {
 			return err
 		}
 	}
@@ -118,11 +118,16 @@ func (e *encoder) mark(ctx context.Context, b *event.Batch, i int, end bool) err
 		return err
 	}
 	e.begin(b, i)
-	return e.side(ctx, e.opt.TransactionTopic)
+	first := 0
+	if end {
+		first = 1
+	}
+	return e.side(ctx, e.opt.TransactionTopic, first)
 }
 
-// side writes what was encoded to the first partition of a topic that is not for rows: they have an order among all.
-func (e *encoder) side(ctx context.Context, name string) error {
+// side writes what was encoded to the first partition of a topic that is not for rows: they have an order among all. The records of one
+// transaction are numbered from first.
+func (e *encoder) side(ctx context.Context, name string, first int) error {
 	for i := range e.out.Recs {
 		t, err := e.s.lookup(ctx, sideTopic(e.opt, name))
 		if err != nil {
@@ -130,8 +135,9 @@ func (e *encoder) side(ctx context.Context, name string) error {
 		}
 		r := &e.out.Recs[i]
 		rec := record{key: e.out.Bytes(r.Key), value: e.out.Bytes(r.Value)}
-		if on(e.opt.Headers) {
-			rec.headers, rec.number = e.fixed, e.nfixed
+		if on(e.opt.Headers) && r.Role != format.Heartbeat {
+			e.headers = appendNumber(append(e.headers[:0], e.fixed...), headerSub, uint64(first+i))
+			rec.headers, rec.number = e.headers, e.nfixed+1
 		}
 		if err := e.add(ctx, t.partitions[0], &rec, nil); err != nil {
 			return err
@@ -182,18 +188,21 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 	if own {
 		e.headers = append(e.headers[:0], e.fixed...)
 		e.headers = appendNumber(e.headers, headerRow, uint64(c.Row))
-		e.headers = appendNumber(e.headers, headerSub, uint64(c.Sub))
 	} else {
 		e.headers = e.headers[:0]
 	}
-	length := len(e.headers)
+	length, valued := len(e.headers), 0
 	for k := range e.out.Recs {
 		r := &e.out.Recs[k]
-		rec := record{key: e.out.Bytes(r.Key), headers: e.headers[:length]}
+		sub := number(c, valued, r.Tombstone)
+		rec := record{key: e.out.Bytes(r.Key)}
 		if !r.Tombstone {
 			rec.value = e.out.Buf[r.Value.Start:r.Value.End]
+			valued++
 		}
+		e.headers = e.headers[:length]
 		if own {
+			e.headers = appendNumber(e.headers, headerSub, uint64(sub))
 			rec.number = e.nfixed + 2
 		}
 		if !r.Peer.Empty() && e.opt.PeerHeaders != [2]string{} {
@@ -201,10 +210,10 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 			if k == len(e.out.Recs)-1 {
 				name = e.opt.PeerHeaders[1]
 			}
-			e.headers = appendHeader(e.headers[:length], name, e.out.Bytes(r.Peer))
-			rec.headers = e.headers
+			e.headers = appendHeader(e.headers, name, e.out.Bytes(r.Peer))
 			rec.number++
 		}
+		rec.headers = e.headers
 		var hash uint32
 		switch {
 		case e.by == "transaction":
@@ -219,7 +228,7 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 		p := to.topic.partitions[spread(hash, int32(len(to.topic.partitions)))]
 		var name *identity
 		if len(rec.key)+len(rec.value) >= min(nameFrom, to.topic.limit/2) {
-			name = &identity{letter: letterOf(b, c, b.Tables[c.Table])}
+			name = &identity{letter: letterOf(b, c, b.Tables[c.Table], sub)}
 		}
 		if err := e.add(ctx, p, &rec, name); err != nil {
 			return err
@@ -227,6 +236,20 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 	}
 	return nil
 }
+
+// number gives the sub of a record: what tells it from all others that are made of the same row. A change is one record, or two where its key
+// changed, which are the delete of the old key and the insert of the new one, and may have a tombstone. Each of the three has a number of its
+// own, so that a record's does not depend on whether tombstones are written. valued is how many records with a value come before it.
+func number(c *event.Change, valued int, tombstone bool) uint16 {
+	slot := valued
+	if tombstone {
+		slot = perChange - 1
+	}
+	return uint16(c.Sub)*perChange + uint16(slot)
+}
+
+// perChange is how many records a change may be.
+const perChange = 3
 
 // nameFrom is the size from which the name of a record is kept, for the case that it is too large; smaller ones are spared the work.
 const nameFrom = 16 << 10
@@ -372,7 +395,7 @@ func (e *encoder) heartbeat(ctx context.Context, h format.Heart, pos event.Posit
 		return err
 	}
 	e.nfixed, e.fixed = 0, e.fixed[:0]
-	return e.side(ctx, e.opt.HeartbeatTopic)
+	return e.side(ctx, e.opt.HeartbeatTopic, 0)
 }
 
 // tableTopic says how the topic of a table is made.
