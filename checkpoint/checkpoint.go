@@ -28,7 +28,8 @@ type Record struct {
 	Txns      uint64
 	// ByHand says that an operator has set the place: the history says nothing of the tables there but what he said too, and a sink that keeps a
 	// place of its own may be behind it.
-	ByHand bool
+	ByHand   bool
+	Snapshot event.Snapshot // of the tables as they were when the stream began
 }
 
 // Store keeps records. It is safe for concurrent use.

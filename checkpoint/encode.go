@@ -20,7 +20,7 @@ import (
 //	body      of that version; docs/checkpoint-format.md
 const (
 	recordMagic   = "cdcr"
-	recordVersion = 2
+	recordVersion = 3
 	recordHeader  = len(recordMagic) + 4 + 1
 )
 
@@ -77,6 +77,7 @@ func Encode(e Encoded) []byte {
 	b = binary.AppendUvarint(b, r.Rows)
 	b = binary.AppendUvarint(b, r.Txns)
 	b = appendBool(b, r.ByHand)
+	b = appendSnapshot(b, &r.Snapshot)
 	binary.LittleEndian.PutUint32(b[len(recordMagic):], crc32.Checksum(b[recordHeader-1:], castagnoli))
 	return b
 }
@@ -84,6 +85,32 @@ func Encode(e Encoded) []byte {
 func appendString(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
+}
+
+// appendSnapshot appends what version 3 brought.
+func appendSnapshot(b []byte, s *event.Snapshot) []byte {
+	b = append(b, byte(s.State))
+	b = binary.AppendUvarint(b, s.Rows)
+	b = binary.AppendUvarint(b, uint64(len(s.Tables)))
+	for i := range s.Tables {
+		t := &s.Tables[i]
+		b = appendString(b, t.Name.Database)
+		b = appendString(b, t.Name.Table)
+		b = appendStrings(b, t.Key)
+		b = appendStrings(b, t.Cursor)
+		b = appendStrings(b, t.Until)
+		b = binary.AppendUvarint(b, t.Rows)
+		b = appendBool(b, t.Done)
+	}
+	return b
+}
+
+func appendStrings(b []byte, list []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, s := range list {
+		b = appendString(b, s)
+	}
+	return b
 }
 
 func appendBool(b []byte, v bool) []byte {
@@ -114,6 +141,9 @@ func Decode(b []byte) (Encoded, error) {
 		e.Record.ByHand = e.Record.SchemaSeq == 0
 	} else {
 		e.Record.ByHand = d.bool()
+	}
+	if v >= 3 {
+		e.Record.Snapshot = d.snapshot()
 	}
 	if d.err == nil && d.at != len(b) {
 		d.fail(fmt.Errorf("%d bytes too many", len(b)-d.at))
@@ -165,6 +195,32 @@ func (d *decoder) record1() (e Encoded) {
 	r.Rows = d.uvarint()
 	r.Txns = d.uvarint()
 	return e
+}
+
+// snapshot reads what version 3 brought.
+func (d *decoder) snapshot() (s event.Snapshot) {
+	s.State = event.SnapshotState(d.byte())
+	if !s.State.Valid() {
+		d.fail(errMalformed)
+	}
+	s.Rows = d.uvarint()
+	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
+		var t event.TableCopy
+		t.Name.Database = d.string()
+		t.Name.Table = d.string()
+		t.Key, t.Cursor, t.Until = d.strings(), d.strings(), d.strings()
+		t.Rows = d.uvarint()
+		t.Done = d.bool()
+		s.Tables = append(s.Tables, t)
+	}
+	return s
+}
+
+func (d *decoder) strings() (list []string) {
+	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
+		list = append(list, d.string())
+	}
+	return list
 }
 
 // decoder is a cursor that keeps its first error. No length is trusted for an allocation.

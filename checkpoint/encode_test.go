@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,6 +18,8 @@ import (
 	"cdc/gtid"
 	"cdc/schemas"
 )
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files of the present version anew")
 
 func records(t testing.TB) []checkpoint.Encoded {
 	t.Helper()
@@ -32,6 +35,12 @@ func records(t testing.TB) []checkpoint.Encoded {
 			Server: event.Server{Flavor: gtid.MariaDB, ID: 1<<32 - 1, Version: "11.8.1-MariaDB"}, GTIDs: mariadb,
 			File: "bin.000001", Offset: 1<<64 - 1, Time: -5, Saved: 1 << 62, SinkState: []byte{0}, XA: []event.XA{{ID: "a"}, {Done: true}},
 		}},
+		{Stream: "snapshot", Generation: 9, Record: checkpoint.Record{GTIDs: gtid.NewSet(gtid.MySQL), Saved: 1, Snapshot: event.Snapshot{
+			State: event.SnapshotRunning, Rows: 300, Tables: []event.TableCopy{
+				{Name: schemas.Name{Database: "d", Table: "a"}, Rows: 1 << 40, Done: true},
+				{Name: schemas.Name{Database: "d", Table: "ü"}, Key: []string{"a", "b"}, Cursor: []string{"-1", "_latin1 x'e9'"}, Until: []string{"7", "''"}, Rows: 3},
+			},
+		}}},
 		{Stream: "byhand", Generation: 2, Record: checkpoint.Record{Server: event.Server{Flavor: gtid.MariaDB}, GTIDs: mariadb, Saved: 5, SchemaSeq: 2, ByHand: true}},
 	}
 }
@@ -78,21 +87,34 @@ func golden(t *testing.T, name string) []byte {
 // TestRecordGolden holds the encoding to its version, and reads what earlier programs wrote.
 func TestRecordGolden(t *testing.T) {
 	for _, e := range records(t) {
-		want := golden(t, "record-v2-"+e.Stream)
+		if *rewrite {
+			if err := os.WriteFile(filepath.Join("testdata", "record-v3-"+e.Stream+".hex"), []byte(hex.EncodeToString(checkpoint.Encode(e))+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := golden(t, "record-v3-"+e.Stream)
 		if got := checkpoint.Encode(e); !bytes.Equal(got, want) {
 			t.Errorf("%s: got %x, want %x: a new layout needs a new version", e.Stream, got, want)
 		}
-		if e.Stream == "byhand" {
-			continue // which version 1 could not say
+		if e.Stream == "snapshot" {
+			continue // which earlier versions could not say
 		}
-		got, err := checkpoint.Decode(golden(t, "record-v1-"+e.Stream))
-		if err != nil {
-			t.Errorf("%s: %v", e.Stream, err)
-			continue
-		}
-		e.Record.ByHand = e.Record.SchemaSeq == 0 // which is how version 1 told
-		if d := checkpointtest.Same(got.Record, e.Record); d != "" || got.Stream != e.Stream || got.Generation != e.Generation {
-			t.Errorf("%s of version 1: %+v, %s", e.Stream, got, d)
+		e.Record.Snapshot = event.Snapshot{}
+		for _, version := range []string{"v2", "v1"} {
+			if version == "v1" {
+				if e.Stream == "byhand" {
+					continue // which version 1 could not say
+				}
+				e.Record.ByHand = e.Record.SchemaSeq == 0 // which is how version 1 told
+			}
+			got, err := checkpoint.Decode(golden(t, "record-"+version+"-"+e.Stream))
+			if err != nil {
+				t.Errorf("%s: %v", e.Stream, err)
+				continue
+			}
+			if d := checkpointtest.Same(got.Record, e.Record); d != "" || got.Stream != e.Stream || got.Generation != e.Generation {
+				t.Errorf("%s of %s: %+v, %s", e.Stream, version, got, d)
+			}
 		}
 	}
 }
@@ -116,7 +138,7 @@ func TestEntryOfVersion1(t *testing.T) {
 
 func TestNewerVersionsAreTold(t *testing.T) {
 	// Bodies of versions to come mean nothing here, their headers do.
-	record := []byte("cdcr\x00\x00\x00\x00\x03anything")
+	record := []byte("cdcr\x00\x00\x00\x00\x04anything")
 	sum := checkpointtest.CRC(record[8:])
 	for k := range 4 {
 		record[4+k] = byte(sum >> (8 * k))
@@ -196,11 +218,12 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		`{}`, `{"format":3,"stream":"a","record":{"flavor":"mysql","schema_seq":0},"history":[]}`,
+		`{}`, `{"format":4,"stream":"a","record":{"flavor":"mysql","schema_seq":0},"history":[]}`,
 		`{"format":1,"stream":"../a","record":{"flavor":"mysql","schema_seq":0},"history":[]}`,
 		`{"format":1,"stream":"a","record":{"flavor":"oracle","schema_seq":0},"history":[]}`,
 		`{"format":1,"stream":"a","record":{"flavor":"mysql","schema_seq":1},"history":[]}`,
 		`{"format":1,"stream":"a","record":{"flavor":"mysql","schema_seq":1},"history":[{"seq":2}]}`,
+		`{"format":3,"stream":"a","record":{"flavor":"mysql","schema_seq":0,"snapshot":{"state":"none"}},"history":[]}`,
 		`{"format":1,"stream":"a","record":{"flavor":"mysql","gtids":"x","schema_seq":0},"history":[]}`,
 	} {
 		if err := json.Unmarshal([]byte(text), new(checkpoint.Document)); err == nil {
@@ -211,7 +234,7 @@ func TestDocument(t *testing.T) {
 
 // A document of format 1 said by its empty history that its place was set by hand.
 func TestDocumentOfFormat1(t *testing.T) {
-	for format, want := range map[string]bool{"1": true, "2": false} {
+	for format, want := range map[string]bool{"1": true, "2": false, "3": false} {
 		var d checkpoint.Document
 		text := `{"format":` + format + `,"stream":"a","record":{"flavor":"mysql","schema_seq":0},"history":[]}`
 		if err := json.Unmarshal([]byte(text), &d); err != nil || d.Record.ByHand != want {
@@ -226,7 +249,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		// The checksum is made right, or nothing behind it would ever be reached.
-		b := append([]byte("cdcr\x00\x00\x00\x00\x02"), body...)
+		b := append([]byte("cdcr\x00\x00\x00\x00\x03"), body...)
 		sum := checkpointtest.CRC(b[8:])
 		for k := range 4 {
 			b[4+k] = byte(sum >> (8 * k))

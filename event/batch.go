@@ -124,6 +124,7 @@ type Batch struct {
 	History []schemas.Entry // steps of the schema history up to the end of this batch, to be saved before Pos
 	XA      []XA            // prepared transactions spooled or ended in this batch
 	Pos     Position
+	Mark    *Mark        // of a batch of a snapshot, whose changes are Reads
 	Dead    []DeadLetter // changes that a transform has set aside for the dead letters
 	// Copying says that a snapshot of some of the stream's tables has not ended: a target may lack rows that changes refer to, or have newer ones, and
 	// what is applied must not mind.

@@ -72,7 +72,7 @@ func (b *Batch) reset() {
 	clear(b.History)
 	clear(b.XA)
 	clear(b.Dead)
-	b.Seq, b.DDL, b.Pos, b.Received, b.Copying, b.charge = 0, nil, Position{}, 0, false, 0
+	b.Seq, b.DDL, b.Pos, b.Mark, b.Received, b.Copying, b.charge = 0, nil, Position{}, nil, 0, false, 0
 	b.Tables, b.Txns, b.Groups, b.Changes = b.Tables[:0], b.Txns[:0], b.Groups[:0], b.Changes[:0]
 	b.History, b.XA, b.Dead = b.History[:0], b.XA[:0], b.Dead[:0]
 	b.cells, b.arena = b.cells[:0], b.arena[:0]

@@ -37,6 +37,16 @@ const (
 	SourceCascades        Code = 2023
 	SourceReset           Code = 2024
 
+	// of a snapshot
+	SnapshotWatermark  Code = 2030
+	SnapshotRowImage   Code = 2031
+	SnapshotEngine     Code = 2032
+	SnapshotKeyless    Code = 2033
+	SnapshotServer     Code = 2034
+	SnapshotTable      Code = 2035
+	SnapshotUnfinished Code = 2036
+	SnapshotValue      Code = 2037
+
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
 	SchemaMismatch    Code = 3003
@@ -175,6 +185,14 @@ var descriptions = [...]Description{
 	{SourceRollback, Fatal, "a transaction that was handed over in part was rolled back in the binlog", "step over this transaction by `cdc checkpoint set` and take its tables anew; raising memory makes batches larger, up to 2 MiB"},
 	{SourceCascades, Fatal, "foreign keys change rows of captured tables below the binlog, so that those changes would be missing", "make the constraints RESTRICT, leave the tables out, or accept it by source.accept_unlogged_cascades"},
 	{SourceReset, Fatal, "the source's binlogs were reset, and its transactions are counted anew", "what was committed between the last transaction read and the reset is in no binlog: compare the data, then reset the checkpoint by `cdc checkpoint set`, or begin a new one"},
+	{SnapshotWatermark, Fatal, "a snapshot needs GTIDs, by which it knows which changes its rows hold already", "turn gtid_mode ON and leave source.mysql.gtid at auto, or set snapshot: never and fill the target by other means"},
+	{SnapshotRowImage, Fatal, "the source logs less than whole rows, so that a snapshot's rows and changes cannot be put together", "SET PERSIST binlog_row_image=FULL and binlog_row_value_options='' (SET GLOBAL before MySQL 8.0), and let old sessions end"},
+	{SnapshotEngine, Fatal, "a table's engine has no consistent reads, so that its rows cannot be copied without a lock", "ALTER TABLE .. ENGINE=InnoDB, or leave the table out of source.tables"},
+	{SnapshotKeyless, Fatal, "a table without a key was written each time that its copy was to begin", "give it a primary key, or run the snapshot while nothing writes it"},
+	{SnapshotServer, Retry, "the snapshot's connection reaches another server than the stream's", "let source.address name one server, and not several behind one name"},
+	{SnapshotTable, Fatal, "the rows of a table do not fit what the stream knows of its columns", "see `cdc schema show FILE STREAM TABLE`; GRANT SELECT on the table, or leave it out of source.tables"},
+	{SnapshotUnfinished, Fatal, "the checkpoint holds a snapshot that is not finished, and the configuration wants none", "set snapshot: initial to finish it, or give the stream another name and a new target"},
+	{SnapshotValue, Fatal, "the server sent a value in a snapshot that is not understood", "report the table's definition; leave the table out of source.tables until then"},
 
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
@@ -208,7 +226,7 @@ var descriptions = [...]Description{
 	{SinkGrantMissing, Fatal, "the account may not do what the sink needs", "grant it by kafka-acls as the message shows"},
 	{SinkTopicMissing, Fatal, "a topic does not exist and is not created", "create it by kafka-topics as the message shows"},
 	{SinkTopicName, Fatal, "the topic of a table cannot be used: its name is not allowed, or it is that of another table", "give the table another topic by a route transform, or change the sink's topic"},
-	{SinkTopicGone, Fatal, "a topic was deleted, truncated or made anew while it was written to", "find out who did it; what was acknowledged before is gone with the topic. `cdc run` goes on behind it, `cdc checkpoint set` goes back"},
+	{SinkTopicGone, Fatal, "a topic was deleted, truncated or made anew, and what was acknowledged is gone with it", "find out who did it. `cdc checkpoint set FILE STREAM --to PLACE --yes` goes back and writes it again; `--accept-target` goes on without it"},
 	{SinkRecordTooLarge, Data, "a record is larger than its topic allows", "raise max.message.bytes of the topic, or set oversize: dead_letter, or leave large columns out"},
 	{SinkOrder, Fatal, "the broker's log does not go on where it acknowledged the last batch", "the cluster lost acknowledged records, as by an unclean leader election: compare topic and source; `cdc run` goes on at the checkpoint"},
 	{SinkRefused, Fatal, "the broker refused a batch for a reason that does not go away", "see the broker's log and the topic's settings"},

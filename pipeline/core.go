@@ -69,6 +69,9 @@ func (c *core) began(b *event.Batch) {
 	c.seq++
 	c.whole = c.seq
 	s := &slot{first: c.seq, last: c.seq, closed: true, pos: b.Pos, history: append([]schemas.Entry(nil), b.History...), xa: b.XA}
+	if b.Mark != nil {
+		s.marks = []*event.Mark{b.Mark}
+	}
 	c.fold(s)
 	c.ready.add(s)
 }
@@ -156,6 +159,9 @@ func (c *core) fold(s *slot) {
 			}
 		}
 		r.XA = kept
+	}
+	for _, m := range s.marks {
+		r.Snapshot = r.Snapshot.Then(m)
 	}
 	r.Rows += s.rows
 	r.Txns += s.txns

@@ -15,6 +15,7 @@ type slot struct {
 	history     []schemas.Entry
 	xa          []event.XA
 	rows, txns  uint64
+	marks       []*event.Mark
 	oldest      int64 // commit time of its first transaction, microseconds since 1970; 0 without one
 }
 
@@ -38,6 +39,12 @@ func (w *window) add(b *event.Batch) *slot {
 	s.history = append(s.history, b.History...)
 	s.xa = append(s.xa, b.XA...)
 	s.rows += uint64(len(b.Changes))
+	if b.Mark != nil {
+		// A chunk of a snapshot comes between transactions. It ends in a place of its own, the snapshot's cursor.
+		s.marks = append(s.marks, b.Mark)
+		s.pos, s.closed = s.pos.Then(b.Pos), true
+		return s
+	}
 	for i := range b.Txns {
 		if s.oldest == 0 {
 			s.oldest = b.Txns[i].Commit

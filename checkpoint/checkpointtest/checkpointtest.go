@@ -47,7 +47,22 @@ func Record(n, seq uint64) checkpoint.Record {
 		GTIDs:  set, File: fmt.Sprintf("binlog.%06d", n), Offset: 4 + n<<33, Time: int64(n) * 1e6, SchemaSeq: seq, Selection: "shop.%",
 		XA:        []event.XA{{ID: fmt.Sprint("g", n), Spool: "x", Done: n%2 == 0}},
 		SinkState: state, Saved: int64(n) + 1, Rows: n * 3, Txns: n, ByHand: n%5 == 3,
+		Snapshot: snapshot(n),
 	}
+}
+
+func snapshot(n uint64) event.Snapshot {
+	s := event.Snapshot{State: event.SnapshotState(n % 3), Rows: n * 7}
+	if s.State == event.SnapshotNone {
+		return event.Snapshot{}
+	}
+	for i := range n % 4 {
+		s.Tables = append(s.Tables, event.TableCopy{
+			Name: schemas.Name{Database: "shop", Table: fmt.Sprint("t", i)}, Key: []string{"id", "b"}, Cursor: []string{fmt.Sprint(n), "_utf8mb4 x'c3a4'"},
+			Until: []string{"99", "''"}, Rows: n * i, Done: i%2 == 0,
+		})
+	}
+	return s
 }
 
 // Entry makes an entry of the history whose table has the given number of columns.
