@@ -22,6 +22,7 @@ import (
 	"cdc/gtid"
 	"cdc/internal/settings"
 	"cdc/schemas"
+	"cdc/session"
 	"cdc/source"
 	"cdc/source/live"
 )
@@ -194,7 +195,7 @@ func parseURL(text string) (*live.Config, gtid.Flavor, error) {
 	if u.Path != "" && u.Path != "/" {
 		return nil, 0, fault.New(fault.UsageInvalid, "the URL names a database").Hint("choose tables with --tables '%s.%%'", strings.Trim(u.Path, "/"))
 	}
-	cfg := &live.Config{Address: u.Host, User: u.User.Username()}
+	cfg := &live.Config{Config: session.Config{Address: u.Host, User: u.User.Username()}}
 	for k, v := range u.Query() {
 		switch k {
 		case "tls":

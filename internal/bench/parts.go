@@ -18,6 +18,7 @@ import (
 	"cdc/event"
 	"cdc/gtid"
 	"cdc/schemas"
+	"cdc/session"
 	"cdc/source"
 	"cdc/source/binlog"
 	"cdc/source/files"
@@ -183,7 +184,7 @@ func executedGTIDs(ctx context.Context, address string) (*gtid.Set, error) {
 
 func cellsLive(ctx context.Context, address string, _ []string) (int, error) {
 	src, err := live.Open(ctx, live.Options{
-		Config: live.Config{Address: address, User: "root"}, Start: live.Start{Kind: live.StartEarliest}, Stop: live.Stop{Now: true}, NextSeq: 1, Pool: &event.Pool{},
+		Config: live.Config{Config: session.Config{Address: address, User: "root"}}, Start: live.Start{Kind: live.StartEarliest}, Stop: live.Stop{Now: true}, NextSeq: 1, Pool: &event.Pool{},
 	})
 	if err != nil {
 		return 0, err

@@ -7,10 +7,11 @@ import (
 
 	"cdc/event"
 	"cdc/internal/settings"
+	"cdc/session"
 )
 
 func TestConfigProblems(t *testing.T) {
-	good := Config{Address: "db1:3306", User: "cdc"}
+	good := Config{Config: session.Config{Address: "db1:3306", User: "cdc"}}
 	if p := good.Validate("source.mysql"); len(p) > 0 {
 		t.Errorf("nothing is wrong with it: %v", p)
 	}
@@ -23,7 +24,7 @@ func TestConfigProblems(t *testing.T) {
 		{"user", func(c *Config) { c.User = "" }},
 		{"password", func(c *Config) { c.Password = settings.Secret{File: "a", Env: "b"} }},
 		{"tls.mode", func(c *Config) { c.TLS.Mode = "prefered" }},
-		{"tls.mode", func(c *Config) { c.TLS = TLS{Mode: tlsDisabled, CA: "ca.pem"} }},
+		{"tls.mode", func(c *Config) { c.TLS = session.TLS{Mode: session.TLSDisabled, CA: "ca.pem"} }},
 		{"tls.cert", func(c *Config) { c.TLS.Cert = "a" }},
 		{"gtid", func(c *Config) { c.GTID = "on" }},
 		{"heartbeat", func(c *Config) { c.Heartbeat = time.Millisecond }},
@@ -40,30 +41,6 @@ func TestConfigProblems(t *testing.T) {
 	}
 }
 
-func TestDefaultsOfTLS(t *testing.T) {
-	for _, c := range []struct{ address, given, want string }{
-		{"db1", "", tlsVerifyIdentity},
-		{"db1:3307", "", tlsVerifyIdentity},
-		{"127.0.0.1:3306", "", tlsDisabled},
-		{"localhost", "", tlsDisabled},
-		{"[::1]:3306", "", tlsDisabled},
-		{"/run/mysqld.sock", "", tlsDisabled},
-		{"127.0.0.1:3306", tlsRequired, tlsRequired},
-		{"db1", tlsDisabled, tlsDisabled},
-		{"127.0.0.1.example.com", "", tlsVerifyIdentity},
-		{"localhost.example.com:3306", "", tlsVerifyIdentity},
-	} {
-		cfg := Config{Address: c.address, TLS: TLS{Mode: c.given}}
-		if got := cfg.withDefaults().TLS.Mode; got != c.want {
-			t.Errorf("%s with mode %q: %s, want %s", c.address, c.given, got, c.want)
-		}
-	}
-	cfg := Config{Address: "127.0.0.1:3306", TLS: TLS{CA: "ca.pem"}}
-	if got := cfg.withDefaults().TLS.Mode; got != tlsVerifyIdentity {
-		t.Errorf("on loopback with an authority: %s", got)
-	}
-}
-
 func TestVersionNumber(t *testing.T) {
 	for text, want := range map[string]uint32{
 		"9.7.4-2": 90704, "8.0.36-log": 80036, "5.7.22-log": 50722, "11.8.6-MariaDB-0+deb13u1 from Debian-log": 110806, "8.4": 0, "": 0, "x.y.z": 0,
@@ -76,7 +53,7 @@ func TestVersionNumber(t *testing.T) {
 
 func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Setenv("CDC_TEST_PASSWORD", "canary")
-	cfg := Config{Address: "127.0.0.1:1", User: "u", Password: settings.Secret{Env: "CDC_TEST_PASSWORD"}}
+	cfg := Config{Config: session.Config{Address: "127.0.0.1:1", User: "u", Password: settings.Secret{Env: "CDC_TEST_PASSWORD"}}}
 	_, err := Open(t.Context(), Options{Config: cfg})
 	if err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("got %v", err)

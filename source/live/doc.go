@@ -12,8 +12,7 @@
 //
 // # What Open does
 //
-// It connects (a client library does greeting, TLS and login; a gate looks at what the server asks for while nothing is encrypted), asks the
-// server who it is, checks that it writes rows, finds the place that Start means, compares that place with what the server has, reads
+// It connects (package session does greeting, TLS and login), asks the server who it is, checks that it writes rows, finds the place that Start means, compares that place with what the server has, reads
 // information_schema behind a fence, and sends the dump command. The first batch carries the whole place and the schemas; it is saved before
 // anything that follows. All later positions are deltas.
 //

@@ -11,6 +11,7 @@ import (
 
 	"cdc/fault"
 	"cdc/gtid"
+	"cdc/session"
 	"cdc/source/binlog"
 )
 
@@ -42,7 +43,7 @@ type identity struct {
 // dump is a connection that sends events.
 type dump struct {
 	*packets
-	s     *session
+	s     *login
 	facts *facts
 	query dumpRequest
 
@@ -148,8 +149,8 @@ func (d *dump) event(soon, late time.Time) ([]byte, error) {
 }
 
 // startDump turns a session into a dump connection and waits for the first packet, so that a refusal is known at once.
-func startDump(ctx context.Context, s *session, f *facts, cfg *Config, q dumpRequest, most int) (*dump, error) {
-	s.account = f.account
+func startDump(ctx context.Context, s *login, f *facts, cfg *Config, q dumpRequest, most int) (*dump, error) {
+	s.Account = f.account
 	var set []string
 	if sum := f.vars["binlog_checksum"]; sum != "" && sum != "NONE" {
 		set = append(set, "@master_binlog_checksum=@@GLOBAL.binlog_checksum", "@source_binlog_checksum=@@GLOBAL.binlog_checksum")
@@ -157,34 +158,34 @@ func startDump(ctx context.Context, s *session, f *facts, cfg *Config, q dumpReq
 	beat := fmt.Sprint(cfg.Heartbeat.Nanoseconds())
 	set = append(set, "@master_heartbeat_period="+beat, "@source_heartbeat_period="+beat, "net_write_timeout=600")
 	if !q.self.uuid.IsZero() {
-		set = append(set, "@slave_uuid="+quote(q.self.uuid.String()), "@replica_uuid="+quote(q.self.uuid.String()))
+		set = append(set, "@slave_uuid="+session.Quote(q.self.uuid.String()), "@replica_uuid="+session.Quote(q.self.uuid.String()))
 	}
 	if f.flavor == gtid.MariaDB {
 		// 4 is MARIA_SLAVE_CAPABILITY_GTID: the server sends GTID events as they are, instead of rewriting them for older replicas.
 		set = append(set, "@mariadb_slave_capability=4")
 		if q.gtids != nil {
-			set = append(set, "@slave_connect_state="+quote(q.gtids.String()), "@slave_gtid_strict_mode="+bit(f.vars["gtid_strict_mode"] == "ON"),
+			set = append(set, "@slave_connect_state="+session.Quote(q.gtids.String()), "@slave_gtid_strict_mode="+bit(f.vars["gtid_strict_mode"] == "ON"),
 				"@slave_gtid_ignore_duplicates=0")
 		}
 	}
-	if err := s.exec(ctx, "SET "+strings.Join(set, ", ")); err != nil {
+	if err := s.Exec(ctx, "SET "+strings.Join(set, ", ")); err != nil {
 		return nil, s.fault(err, "REPLICATION SLAVE")
 	}
 	if q.self.id != 0 {
-		if err := s.register(q.self, cfg); err != nil {
+		if err := s.register(ctx, q.self); err != nil {
 			return nil, err
 		}
 	}
 	d := &dump{
-		packets: newPackets(s.c.Conn.Conn, most), s: s, facts: f, query: q, lost: cfg.silence,
+		packets: newPackets(s.Conn(), most), s: s, facts: f, query: q, lost: cfg.silence,
 		first: max(cfg.ReadTimeout, cfg.silence),
 	}
-	if err := s.command(q.command(f.flavor)); err != nil {
+	if err := s.Send(q.command(f.flavor)); err != nil {
 		return nil, err
 	}
-	// The answer to a command begins with packet 1. The library's buffer is empty: the server says nothing that was not asked for.
+	// The answer to a command begins with packet 1. The session has read nothing ahead: the server says nothing that was not asked for.
 	d.seq = 1
-	stop := context.AfterFunc(ctx, func() { _ = s.raw.Close() })
+	stop := context.AfterFunc(ctx, s.Close)
 	defer stop()
 	length, head, err := d.peek(1, time.Now().Add(d.first))
 	if err != nil {
@@ -210,22 +211,21 @@ func bit(v bool) string {
 	return "0"
 }
 
-// command encodes COM_BINLOG_DUMP or COM_BINLOG_DUMP_GTID, with room for a packet header in front.
-func (q *dumpRequest) command(flavor gtid.Flavor) []byte {
+// command encodes COM_BINLOG_DUMP or COM_BINLOG_DUMP_GTID.
+func (q *dumpRequest) command(flavor gtid.Flavor) (command byte, arg []byte) {
 	var flags uint16
 	if q.nonBlock {
 		flags = dumpNonBlock
 	}
-	b := make([]byte, 4, 64)
+	b := make([]byte, 0, 64)
 	if q.gtids != nil && flavor == gtid.MySQL {
 		set := q.gtids.AppendDump(nil)
-		b = append(b, comBinlogDumpGTID)
 		b = binary.LittleEndian.AppendUint16(b, flags)
 		b = binary.LittleEndian.AppendUint32(b, q.self.id)
 		b = binary.LittleEndian.AppendUint32(b, 0) // no file name
 		b = binary.LittleEndian.AppendUint64(b, firstEvent)
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(set)))
-		return append(b, set...)
+		return comBinlogDumpGTID, append(b, set...)
 	}
 	file, offset := q.from.file, q.from.offset
 	if q.gtids != nil {
@@ -234,30 +234,19 @@ func (q *dumpRequest) command(flavor gtid.Flavor) []byte {
 	if offset > maxDumpOffset {
 		offset = firstEvent
 	}
-	b = append(b, comBinlogDump)
 	b = binary.LittleEndian.AppendUint32(b, uint32(offset))
 	b = binary.LittleEndian.AppendUint16(b, flags)
 	b = binary.LittleEndian.AppendUint32(b, q.self.id)
-	return append(b, file...)
+	return comBinlogDump, append(b, file...)
 }
 
 // maxDumpOffset is the largest offset that COM_BINLOG_DUMP can ask for: it has 4 bytes for it.
 const maxDumpOffset = 1<<32 - 1
 
-// command sends a command packet.
-func (s *session) command(b []byte) error {
-	s.c.ResetSequence()
-	if err := s.c.WritePacket(b); err != nil {
-		return fault.New(fault.SourceLost, "%w", err).At(fault.Where{Server: s.address})
-	}
-	return nil
-}
-
 // register introduces the reader, so that SHOW REPLICAS lists it.
-func (s *session) register(self identity, cfg *Config) error {
+func (s *login) register(ctx context.Context, self identity) error {
 	host := "cdc"
-	b := make([]byte, 4, 64)
-	b = append(b, comRegisterSlave)
+	b := make([]byte, 0, 64)
 	b = binary.LittleEndian.AppendUint32(b, self.id)
 	for _, text := range []string{host, "", ""} { // host, user and password, which nobody uses
 		b = append(b, byte(len(text)))
@@ -266,21 +255,12 @@ func (s *session) register(self identity, cfg *Config) error {
 	b = binary.LittleEndian.AppendUint16(b, 0) // port
 	b = binary.LittleEndian.AppendUint32(b, 0) // rank
 	b = binary.LittleEndian.AppendUint32(b, 0) // the server fills in its own id
-	if err := s.command(b); err != nil {
-		return err
-	}
-	if _, err := s.c.ReadOKPacket(); err != nil {
-		if lost(err) {
-			return fault.New(fault.SourceLost, "%w", err).At(fault.Where{Server: s.address})
-		}
-		return s.fault(err, "REPLICATION SLAVE")
-	}
-	return nil
+	return s.fault(s.Command(ctx, comRegisterSlave, b), "REPLICATION SLAVE")
 }
 
 // fault sorts an error of reading packets.
 func (d *dump) fault(err error) error {
-	where := fault.Where{Server: d.s.address}
+	where := fault.Where{Server: d.s.Address}
 	if f, ok := fault.As(err); ok {
 		return f.At(where)
 	}
@@ -294,5 +274,5 @@ func (d *dump) fault(err error) error {
 	case lost(err):
 		return fault.New(fault.SourceLost, "%w", err).At(where)
 	}
-	return fmt.Errorf("read from %s: %w", d.s.address, err)
+	return fmt.Errorf("read from %s: %w", d.s.Address, err)
 }

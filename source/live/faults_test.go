@@ -13,6 +13,7 @@ import (
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/internal/testbed"
+	"cdc/session"
 )
 
 // refusedBy opens a source that must not open.
@@ -85,27 +86,27 @@ func TestTLS(t *testing.T) {
 		}
 		s := testbed.Start(t, k, testbed.Options{Certs: certs, RequireTLS: true})
 		testbed.MustExec(t, s, "CREATE DATABASE d", "CREATE TABLE d.t(id INT PRIMARY KEY)")
-		with := func(tls TLS) Options {
+		with := func(tls session.TLS) Options {
 			o := options(t, s, "d")
 			tls.Legacy = true
 			o.Config.TLS = tls
 			return o
 		}
-		src := open(t, with(TLS{Mode: tlsVerifyIdentity, CA: certs.CA}))
+		src := open(t, with(session.TLS{Mode: session.TLSVerifyIdentity, CA: certs.CA}))
 		testbed.MustExec(t, s, "INSERT INTO d.t VALUES (1)")
 		compare(t, read(t, src, 1), []string{"insert t#0 + id=1"})
-		open(t, with(TLS{Mode: tlsVerifyCA, CA: certs.CA, ServerName: "elsewhere"})).Close()
-		open(t, with(TLS{Mode: tlsRequired})).Close()
+		open(t, with(session.TLS{Mode: session.TLSVerifyCA, CA: certs.CA, ServerName: "elsewhere"})).Close()
+		open(t, with(session.TLS{Mode: session.TLSRequired})).Close()
 
 		if k == testbed.MariaDB1011 { // it says no more than that access is denied
-			refusedBy(t, with(TLS{Mode: tlsDisabled}), fault.SourceAccessDenied, "tls.mode")
+			refusedBy(t, with(session.TLS{Mode: session.TLSDisabled}), fault.SourceAccessDenied, "tls.mode")
 		} else {
-			refusedBy(t, with(TLS{Mode: tlsDisabled}), fault.SourceTLSRequired, "tls.mode")
+			refusedBy(t, with(session.TLS{Mode: session.TLSDisabled}), fault.SourceTLSRequired, "tls.mode")
 		}
-		refusedBy(t, with(TLS{Mode: tlsVerifyIdentity, CA: certs.CA, ServerName: "elsewhere"}), fault.SourceTLSVerify, "server_name")
-		refusedBy(t, with(TLS{Mode: tlsVerifyIdentity, CA: other.CA}), fault.SourceTLSVerify, "tls.ca")
-		refusedBy(t, with(TLS{Mode: tlsVerifyCA, CA: other.CA}), fault.SourceTLSVerify)
-		refusedBy(t, with(TLS{Mode: tlsVerifyIdentity}), fault.SourceTLSVerify)
+		refusedBy(t, with(session.TLS{Mode: session.TLSVerifyIdentity, CA: certs.CA, ServerName: "elsewhere"}), fault.SourceTLSVerify, "server_name")
+		refusedBy(t, with(session.TLS{Mode: session.TLSVerifyIdentity, CA: other.CA}), fault.SourceTLSVerify, "tls.ca")
+		refusedBy(t, with(session.TLS{Mode: session.TLSVerifyCA, CA: other.CA}), fault.SourceTLSVerify)
+		refusedBy(t, with(session.TLS{Mode: session.TLSVerifyIdentity}), fault.SourceTLSVerify)
 	})
 }
 
@@ -117,7 +118,7 @@ func TestServerWithoutTLS(t *testing.T) {
 		}
 		s := testbed.Start(t, k, testbed.Options{Args: args})
 		o := options(t, s, "d")
-		o.Config.TLS.Mode = tlsRequired
+		o.Config.TLS.Mode = session.TLSRequired
 		refusedBy(t, o, fault.SourceTLSRequired)
 	}
 }

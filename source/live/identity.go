@@ -10,12 +10,13 @@ import (
 
 	"cdc/fault"
 	"cdc/gtid"
+	"cdc/session"
 )
 
 // identify chooses how this reader introduces itself. The uuid is made of the host's name and the stream's: a server drops an older dump
 // connection of the same uuid (MariaDB: of the same server id), so a reader that comes back ends the one it left behind. The id is
 // derived in the same way, and moved on where the server itself or another of its replicas has it.
-func (s *Source) identify(ctx context.Context, sess *session, f *facts) (identity, error) {
+func (s *Source) identify(ctx context.Context, sess *login, f *facts) (identity, error) {
 	seed := rand.Text()
 	if s.opt.Stream != "" {
 		host, err := os.Hostname()
@@ -62,14 +63,14 @@ func clash(id uint32, why, address string) error {
 
 // replicas lists who reads from the server, as far as they introduced themselves. MariaDB shows them to few accounts: without the privilege
 // nothing is known, and a clash shows later by the server's own words.
-func replicas(ctx context.Context, sess *session, f *facts) ([]identity, error) {
+func replicas(ctx context.Context, sess *login, f *facts) ([]identity, error) {
 	statement := "SHOW SLAVE HOSTS"
 	if f.flavor == gtid.MySQL && f.version >= 80022 {
 		statement = "SHOW REPLICAS"
 	}
-	rows, err := sess.query(ctx, statement)
+	rows, err := sess.Query(ctx, statement)
 	if err != nil {
-		if f.flavor == gtid.MariaDB && errorNumber(err) == erSpecificAccessDenied {
+		if f.flavor == gtid.MariaDB && session.Number(err) == session.ErSpecificAccessDenied {
 			return nil, nil
 		}
 		return nil, sess.fault(err, "REPLICATION SLAVE")

@@ -10,10 +10,11 @@ import (
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
+	"cdc/session"
 )
 
 // read reads information_schema: of all databases that could hold a selected table the whole, since a table may be renamed into the selection.
-func (h *horizon) read(ctx context.Context, sess *session, f *facts, sel *schemas.Selector) error {
+func (h *horizon) read(ctx context.Context, sess *login, f *facts, sel *schemas.Selector) error {
 	sees, err := privileges(ctx, sess)
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func (h *horizon) read(ctx context.Context, sess *session, f *facts, sel *schema
 		}
 	}
 	for _, q := range queries {
-		if err := sess.stream(ctx, q, take); err != nil {
+		if err := sess.Stream(ctx, q, take); err != nil {
 			return sess.fault(err, "SELECT")
 		}
 	}
@@ -62,9 +63,9 @@ func (h *horizon) read(ctx context.Context, sess *session, f *facts, sel *schema
 const openTables = 256
 
 // tablesOf makes entries of the tables that q lists.
-func (h *horizon) tablesOf(ctx context.Context, sess *session, f *facts, q schemas.ISQuery, sel *schemas.Selector) error {
+func (h *horizon) tablesOf(ctx context.Context, sess *login, f *facts, q schemas.ISQuery, sel *schemas.Selector) error {
 	tables := map[schemas.Name]schemas.ISTable{}
-	err := sess.stream(ctx, q.Tables, func(row [][]byte) error {
+	err := sess.Stream(ctx, q.Tables, func(row [][]byte) error {
 		t := schemas.ISTable{Database: string(row[0]), Name: string(row[1]), Type: string(row[2]), Collation: string(row[3]), Engine: string(row[4])}
 		if sel.MatchDatabase(t.Database) {
 			tables[schemas.Name{Database: t.Database, Table: t.Name}] = t
@@ -75,7 +76,7 @@ func (h *horizon) tablesOf(ctx context.Context, sess *session, f *facts, q schem
 		return sess.fault(err, "SELECT")
 	}
 	parts := map[schemas.Name][]schemas.ISKeyPart{}
-	err = sess.stream(ctx, q.Keys, func(row [][]byte) error {
+	err = sess.Stream(ctx, q.Keys, func(row [][]byte) error {
 		n := schemas.Name{Database: string(row[0]), Table: string(row[1])}
 		if _, ok := tables[n]; !ok {
 			return nil
@@ -102,7 +103,7 @@ func (h *horizon) tablesOf(ctx context.Context, sess *session, f *facts, q schem
 		delete(columns, n)
 		delete(parts, n)
 	}
-	err = sess.stream(ctx, q.Columns, func(row [][]byte) error {
+	err = sess.Stream(ctx, q.Columns, func(row [][]byte) error {
 		n := schemas.Name{Database: string(row[0]), Table: string(row[1])}
 		if _, ok := tables[n]; !ok {
 			return nil // a view
@@ -152,11 +153,11 @@ func (h *horizon) add(f *facts, n schemas.Name, columns []schemas.ISColumn, part
 
 // await opens each table once, and so waits for the statement that is changing it: that holds the table's metadata lock until it is both
 // logged and to be seen. A table that cannot be opened is refused.
-func (h *horizon) await(ctx context.Context, sess *session, sel *schemas.Selector, condition string) error {
-	if err := sess.exec(ctx, "SET SESSION lock_wait_timeout=20"); err != nil {
+func (h *horizon) await(ctx context.Context, sess *login, sel *schemas.Selector, condition string) error {
+	if err := sess.Exec(ctx, "SET SESSION lock_wait_timeout=20"); err != nil {
 		return sess.fault(err, "SELECT")
 	}
-	rows, err := sess.query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE='BASE TABLE' "+
+	rows, err := sess.Query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE='BASE TABLE' "+
 		"AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys')"+condition)
 	if err != nil {
 		return sess.fault(err, "SELECT")
@@ -166,14 +167,14 @@ func (h *horizon) await(ctx context.Context, sess *session, sel *schemas.Selecto
 		if !sel.MatchDatabase(n.Database) {
 			continue
 		}
-		err := sess.exec(ctx, "SELECT 1 FROM "+identifier(n.Database)+"."+identifier(n.Table)+" LIMIT 0")
-		switch errorNumber(err) {
+		err := sess.Exec(ctx, "SELECT 1 FROM "+identifier(n.Database)+"."+identifier(n.Table)+" LIMIT 0")
+		switch session.Number(err) {
 		case 0:
 			if err != nil {
 				return err
 			}
-		case erNoSuchTable: // dropped meanwhile
-		case erTableAccessDenied:
+		case session.ErNoSuchTable: // dropped meanwhile
+		case session.ErTableAccessDenied:
 			h.refused[h.key(n)] = unseen(n, gtid.MySQL)
 		default:
 			h.refused[h.key(n)] = fault.New(fault.SchemaUnknown, "the table cannot be opened, so it is not known whether a statement is changing it: %w", err).
@@ -195,9 +196,9 @@ type grants struct {
 func (g *grants) whole(db string) bool { return (g.all || g.databases[db]) && !g.except }
 
 // privileges reads what the account may see. What is not understood counts as nothing.
-func privileges(ctx context.Context, sess *session) (*grants, error) {
+func privileges(ctx context.Context, sess *login) (*grants, error) {
 	g := &grants{databases: map[string]bool{}}
-	rows, err := sess.query(ctx, "SHOW GRANTS")
+	rows, err := sess.Query(ctx, "SHOW GRANTS")
 	if err != nil {
 		return nil, sess.fault(err, "SELECT")
 	}

@@ -56,17 +56,17 @@ func Inspect(ctx context.Context, opt InspectOptions) (*source.Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer sess.close()
+	defer sess.Close()
 	f, err := ask(ctx, sess)
 	if err != nil {
 		return nil, err
 	}
 	out := &source.Facts{
-		Server: f.server(), Local: s.cfg.local(), Account: f.account, Variables: f.vars, Executed: f.executed, Purged: f.purged,
+		Server: f.server(), Local: s.cfg.Local(), Account: f.account, Variables: f.vars, Executed: f.executed, Purged: f.purged,
 	}
 	if f.flavor != opt.Flavor {
 		return out, fault.New(fault.SourceOtherServer, "the configuration says %s, and a %s server answers (%s)", opt.Flavor, f.flavor, f.text).
-			At(fault.Where{Server: sess.address}).Hint("write source.%s instead of source.%s, or check the address", f.flavor, opt.Flavor)
+			At(fault.Where{Server: sess.Address}).Hint("write source.%s instead of source.%s, or check the address", f.flavor, opt.Flavor)
 	}
 	s.useGTID = f.gtids(&s.cfg)
 	if err := moreVariables(ctx, sess, out); err != nil {
@@ -95,8 +95,8 @@ func Inspect(ctx context.Context, opt InspectOptions) (*source.Facts, error) {
 	return out, nil
 }
 
-func moreVariables(ctx context.Context, sess *session, out *source.Facts) error {
-	err := sess.stream(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('"+strings.Join(inspected, "','")+"')", func(row [][]byte) error {
+func moreVariables(ctx context.Context, sess *login, out *source.Facts) error {
+	err := sess.Stream(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('"+strings.Join(inspected, "','")+"')", func(row [][]byte) error {
 		if len(row) == 2 {
 			out.Variables[string(row[0])] = string(row[1])
 		}
@@ -105,7 +105,7 @@ func moreVariables(ctx context.Context, sess *session, out *source.Facts) error 
 	if err != nil {
 		return sess.fault(err, "SELECT")
 	}
-	rows, err := sess.query(ctx, "SHOW SESSION STATUS LIKE 'Ssl_version'")
+	rows, err := sess.Query(ctx, "SHOW SESSION STATUS LIKE 'Ssl_version'")
 	if err == nil && len(rows) == 1 && len(rows[0]) == 2 {
 		out.TLS = string(rows[0][1])
 	}
@@ -113,14 +113,14 @@ func moreVariables(ctx context.Context, sess *session, out *source.Facts) error 
 }
 
 // shownGrants lists what the account may do. MySQL shows the privileges of active roles only where they are named; MariaDB shows them by itself.
-func shownGrants(ctx context.Context, sess *session, f *facts) ([]string, error) {
+func shownGrants(ctx context.Context, sess *login, f *facts) ([]string, error) {
 	statement := "SHOW GRANTS"
 	if f.flavor == gtid.MySQL && f.version >= 80000 {
-		if roles, err := sess.one(ctx, "SELECT CURRENT_ROLE()"); err == nil && roles != "" && roles != "NONE" {
+		if roles, err := sess.One(ctx, "SELECT CURRENT_ROLE()"); err == nil && roles != "" && roles != "NONE" {
 			statement = "SHOW GRANTS FOR CURRENT_USER() USING " + roles
 		}
 	}
-	rows, err := sess.query(ctx, statement)
+	rows, err := sess.Query(ctx, statement)
 	if err != nil {
 		return nil, sess.fault(err, "SELECT")
 	}
@@ -136,7 +136,7 @@ func shownGrants(ctx context.Context, sess *session, f *facts) ([]string, error)
 }
 
 // inspectPlaces looks at the binlogs, and whether reading can begin where each stream wants.
-func (s *Source) inspectPlaces(ctx context.Context, sess *session, f *facts, opt InspectOptions, out *source.Facts) {
+func (s *Source) inspectPlaces(ctx context.Context, sess *login, f *facts, opt InspectOptions, out *source.Facts) {
 	files, err := sess.binlogs(ctx)
 	out.LogsErr = err
 	for _, l := range files {
@@ -169,7 +169,7 @@ type probeSource struct {
 }
 
 // inspectPlace does what Open would do to find and check its place, but for reading schemas and searching a file for a time or a transaction.
-func (s *probeSource) inspectPlace(ctx context.Context, sess *session, f *facts, files []logFile) (text, file string, err error) {
+func (s *probeSource) inspectPlace(ctx context.Context, sess *login, f *facts, files []logFile) (text, file string, err error) {
 	s.opt.Stream, s.opt.Start = s.place.Stream, s.place.Start
 	st := &s.opt.Start
 	switch st.Kind {

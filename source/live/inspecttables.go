@@ -10,6 +10,7 @@ import (
 
 	"cdc/gtid"
 	"cdc/schemas"
+	"cdc/session"
 	"cdc/source"
 )
 
@@ -19,7 +20,7 @@ func (s *Source) inspectTables(ctx context.Context, f *facts, out *source.Facts)
 	if err != nil {
 		return err
 	}
-	defer sess.close()
+	defer sess.Close()
 	h := &horizon{
 		server: f.server(), tables: map[schemas.Name]*schemas.Table{}, refused: map[schemas.Name]error{}, touched: map[schemas.Name]touch{},
 		fold: f.vars["lower_case_table_names"] != "0",
@@ -46,13 +47,13 @@ func (s *Source) inspectTables(ctx context.Context, f *facts, out *source.Facts)
 
 // cascades lists the foreign keys of chosen tables by which rows of them change when the parent does. MySQL says it all in one view, 5.7 too;
 // MariaDB shows that view to none who may only read, so there each table with a foreign key is asked for its definition.
-func (s *Source) cascades(ctx context.Context, sess *session, f *facts) ([]source.Cascade, error) {
+func (s *Source) cascades(ctx context.Context, sess *login, f *facts) ([]source.Cascade, error) {
 	var out []source.Cascade
 	var err error
 	if f.flavor == gtid.MariaDB {
 		out, err = s.cascadesByDefinition(ctx, sess)
 	} else {
-		err = sess.stream(ctx, "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, DELETE_RULE, UPDATE_RULE "+
+		err = sess.Stream(ctx, "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, DELETE_RULE, UPDATE_RULE "+
 			"FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE DELETE_RULE NOT IN ('NO ACTION', 'RESTRICT') OR UPDATE_RULE NOT IN ('NO ACTION', 'RESTRICT')",
 			func(row [][]byte) error {
 				child := schemas.Name{Database: string(row[0]), Table: string(row[1])}
@@ -82,9 +83,9 @@ func action(rule string) string {
 	return rule
 }
 
-func (s *Source) cascadesByDefinition(ctx context.Context, sess *session) ([]source.Cascade, error) {
+func (s *Source) cascadesByDefinition(ctx context.Context, sess *login) ([]source.Cascade, error) {
 	parents := map[schemas.Name]map[string]schemas.Name{} // by child and constraint
-	err := sess.stream(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE "+
+	err := sess.Stream(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE "+
 		"WHERE REFERENCED_TABLE_NAME IS NOT NULL", func(row [][]byte) error {
 		child := schemas.Name{Database: string(row[0]), Table: string(row[1])}
 		if !s.opt.Select.Match(child.Database, child.Table) {
@@ -101,9 +102,9 @@ func (s *Source) cascadesByDefinition(ctx context.Context, sess *session) ([]sou
 	}
 	var out []source.Cascade
 	for child, of := range parents {
-		rows, err := sess.query(ctx, "SHOW CREATE TABLE "+identifier(child.Database)+"."+identifier(child.Table))
+		rows, err := sess.Query(ctx, "SHOW CREATE TABLE "+identifier(child.Database)+"."+identifier(child.Table))
 		switch {
-		case errorNumber(err) == erNoSuchTable:
+		case session.Number(err) == session.ErNoSuchTable:
 			continue // dropped meanwhile
 		case err != nil:
 			return nil, err

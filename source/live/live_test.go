@@ -15,6 +15,7 @@ import (
 	"cdc/internal/settings"
 	"cdc/internal/testbed"
 	"cdc/schemas"
+	"cdc/session"
 )
 
 func flavorOf(k testbed.Kind) gtid.Flavor {
@@ -42,7 +43,7 @@ func options(t testing.TB, s *testbed.Server, db string) Options {
 		t.Fatal(err)
 	}
 	return Options{
-		Config: Config{Address: s.Addr(), User: testbed.User, Password: secret(t, testbed.Password), Heartbeat: time.Second},
+		Config: Config{Config: session.Config{Address: s.Addr(), User: testbed.User, Password: secret(t, testbed.Password)}, Heartbeat: time.Second},
 		Flavor: flavorOf(s.Kind), Stream: t.Name(), Select: sel,
 	}
 }

@@ -89,27 +89,27 @@ func (s *Source) choose(at binlog.Place) binlog.Choice {
 }
 
 // dial connects, learns who answers, and checks that it is a server which can be read from.
-func (s *Source) dial(ctx context.Context) (*session, *facts, error) {
+func (s *Source) dial(ctx context.Context) (*login, *facts, error) {
 	sess, err := connect(ctx, &s.cfg)
 	if err != nil {
 		return nil, nil, err
 	}
 	f, err := s.greet(ctx, sess)
 	if err != nil {
-		sess.close()
+		sess.Close()
 		return nil, nil, err
 	}
 	return sess, f, nil
 }
 
-func (s *Source) greet(ctx context.Context, sess *session) (*facts, error) {
+func (s *Source) greet(ctx context.Context, sess *login) (*facts, error) {
 	f, err := ask(ctx, sess)
 	if err != nil {
 		return nil, err
 	}
 	if f.flavor != s.opt.Flavor {
 		return nil, fault.New(fault.SourceOtherServer, "the configuration says %s, and a %s server answers (%s)", s.opt.Flavor, f.flavor, f.text).
-			At(fault.Where{Server: sess.address}).Hint("write source.%s instead of source.%s, or check the address", f.flavor, s.opt.Flavor)
+			At(fault.Where{Server: sess.Address}).Hint("write source.%s instead of source.%s, or check the address", f.flavor, s.opt.Flavor)
 	}
 	if err := f.writes(); err != nil {
 		return nil, err
@@ -119,11 +119,11 @@ func (s *Source) greet(ctx context.Context, sess *session) (*facts, error) {
 }
 
 // measureClock compares the server's clock with ours, at the middle of a round trip.
-func (s *Source) measureClock(ctx context.Context, sess *session) {
+func (s *Source) measureClock(ctx context.Context, sess *login) {
 	best := time.Duration(1 << 62)
 	for range 3 {
 		began := time.Now()
-		v, err := sess.one(ctx, "SELECT UNIX_TIMESTAMP(NOW(6))")
+		v, err := sess.One(ctx, "SELECT UNIX_TIMESTAMP(NOW(6))")
 		trip := time.Since(began)
 		if err != nil {
 			return
@@ -165,7 +165,7 @@ func (s *Source) carryOver(f *facts) error {
 }
 
 // begin finds the place to start at, checks it, and reads the schemas where they are needed.
-func (s *Source) begin(ctx context.Context, sess *session, f *facts) (origin, []schemas.Entry, error) {
+func (s *Source) begin(ctx context.Context, sess *login, f *facts) (origin, []schemas.Entry, error) {
 	o, err := s.resolve(ctx, sess, f)
 	if err != nil {
 		return o, nil, err
@@ -202,7 +202,7 @@ func (s *Source) tune(c *schemas.Catalog, f *facts) {
 }
 
 // check says whether the server can go on from the place.
-func (s *Source) check(ctx context.Context, sess *session, f *facts, o *origin, within time.Duration) error {
+func (s *Source) check(ctx context.Context, sess *login, f *facts, o *origin, within time.Duration) error {
 	if o.gtids != nil {
 		return s.settle(ctx, sess, f, within, func() error { return checkGTIDs(o.gtids, f) })
 	}
@@ -214,7 +214,7 @@ func (s *Source) check(ctx context.Context, sess *session, f *facts, o *origin, 
 }
 
 // startStream turns a session into the stream of events from a place on.
-func (s *Source) startStream(ctx context.Context, sess *session, f *facts, at place) error {
+func (s *Source) startStream(ctx context.Context, sess *login, f *facts, at place) error {
 	q := dumpRequest{from: at, nonBlock: s.opt.Stop.Now, self: s.self}
 	if s.useGTID {
 		q.gtids = s.done
@@ -237,15 +237,15 @@ func (s *Source) startStream(ctx context.Context, sess *session, f *facts, at pl
 }
 
 // own makes a session the one that Close ends.
-func (s *Source) own(sess *session) {
+func (s *Source) own(sess *login) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.raw != nil {
-		_ = s.raw.Close()
+		s.raw.Close()
 	}
-	s.raw = sess.raw
+	s.raw = sess
 	if s.closed {
-		_ = sess.raw.Close()
+		sess.Close()
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *Source) reconnect(ctx context.Context, b *event.Batch, cause error) err
 	s.status.LastError, s.status.ErrorAt = cause, time.Now()
 	s.mu.Unlock()
 	s.log.Info("connection to the source lost, connecting anew", "server", s.server.Address, "error", cause)
-	s.d.s.close()
+	s.d.s.Close()
 	s.asm.Reconnected()
 	s.in.clear()
 	if s.useGTID { // what is in b stays there

@@ -120,7 +120,7 @@ func TestConnectionIsCutAnywhere(t *testing.T) {
 			mu.Lock()
 			began = true
 			mu.Unlock()
-			src.d.s.raw.Close() // the first cut
+			src.d.s.Close() // the first cut
 			got := drain(t, src)
 			if len(got) != len(want) {
 				t.Errorf("%d lines, want %d", len(got), len(want))

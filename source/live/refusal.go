@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cdc/fault"
+	"cdc/session"
 )
 
 // refused turns an error packet of the dump connection into a fault. The server says most of it under one number, 1236, so the text has to be
@@ -16,7 +17,7 @@ func (d *dump) refused(body []byte) error {
 	if f.Code == fault.SourceGrantMissing {
 		f = d.s.missing(f.Err, "REPLICATION SLAVE")
 	}
-	return f.At(fault.Where{Server: d.s.address})
+	return f.At(fault.Where{Server: d.s.Address})
 }
 
 func parseError(body []byte) (number uint16, text string) {
@@ -59,9 +60,9 @@ var phrases = []struct {
 
 func refusal(number uint16, text string) *fault.Error {
 	switch number {
-	case erShutdown, erConnectionKilled, erQueryInterrupted, erClientTimeout, 1158, 1159, 1160, 1161:
+	case session.ErShutdown, session.ErConnectionKilled, session.ErQueryInterrupted, session.ErClientTimeout, 1158, 1159, 1160, 1161:
 		return fault.New(fault.SourceLost, "%w: error %d: %s", errKilled, number, text)
-	case erSpecificAccessDenied, erAccessDenied:
+	case session.ErSpecificAccessDenied, session.ErAccessDenied:
 		return fault.New(fault.SourceGrantMissing, "%w", errors.New(text))
 	}
 	folded := strings.ToLower(text)

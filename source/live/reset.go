@@ -27,7 +27,7 @@ const placeEvents = 1000
 //
 // Only the server's own transactions are looked at, since the times of others may be those of another clock. A file that was purged says nothing,
 // nor does one that a reset within the same second made, where an event happens to begin at the place.
-func (s *Source) checkPlace(ctx context.Context, sess *session, f *facts, at place, read *gtid.Set) error {
+func (s *Source) checkPlace(ctx context.Context, sess *login, f *facts, at place, read *gtid.Set) error {
 	if at.file == "" || at.offset > maxDumpOffset || at.offset < firstEvent {
 		return nil
 	}
@@ -139,7 +139,7 @@ func (s *Source) watch(ctx context.Context) {
 			s.log.Warn("the source lost what was read from it, connecting anew", "error", err)
 			s.mu.Lock()
 			if s.raw != nil {
-				_ = s.raw.Close()
+				s.raw.Close()
 			}
 			s.mu.Unlock()
 		default:
@@ -163,7 +163,7 @@ func (s *Source) glance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer sess.close()
+	defer sess.Close()
 	if !sameServer(was, f) {
 		return nil
 	}

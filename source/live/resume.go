@@ -107,8 +107,8 @@ type logFile struct {
 }
 
 // binlogs lists the server's binlog files, oldest first.
-func (s *session) binlogs(ctx context.Context) ([]logFile, error) {
-	rows, err := s.query(ctx, "SHOW BINARY LOGS")
+func (s *login) binlogs(ctx context.Context) ([]logFile, error) {
+	rows, err := s.Query(ctx, "SHOW BINARY LOGS")
 	if err != nil {
 		return nil, s.fault(err, "REPLICATION CLIENT")
 	}
@@ -119,12 +119,12 @@ func (s *session) binlogs(ctx context.Context) ([]logFile, error) {
 		}
 		size, err := strconv.ParseUint(string(r[1]), 10, 64)
 		if err != nil {
-			return nil, fault.New(fault.SourceProtocol, "SHOW BINARY LOGS: %w", err).At(fault.Where{Server: s.address})
+			return nil, fault.New(fault.SourceProtocol, "SHOW BINARY LOGS: %w", err).At(fault.Where{Server: s.Address})
 		}
 		files = append(files, logFile{string(r[0]), size})
 	}
 	if len(files) == 0 {
-		return nil, fault.New(fault.SourceLogBinOff, "the server lists no binlogs").At(fault.Where{Server: s.address})
+		return nil, fault.New(fault.SourceLogBinOff, "the server lists no binlogs").At(fault.Where{Server: s.Address})
 	}
 	return files, nil
 }
@@ -153,7 +153,7 @@ func stem(name string) string { return strings.TrimRight(name, "0123456789") }
 
 // settle runs check, and again for a while where it finds the place ahead of the server: an event is sent before the commit that it belongs to
 // is finished and shows in gtid_executed, and a semi-synchronous server may take long over that.
-func (s *Source) settle(ctx context.Context, sess *session, f *facts, within time.Duration, check func() error) error {
+func (s *Source) settle(ctx context.Context, sess *login, f *facts, within time.Duration, check func() error) error {
 	until := time.Now().Add(within)
 	for {
 		err := check()

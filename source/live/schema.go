@@ -9,6 +9,7 @@ import (
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
+	"cdc/session"
 	"cdc/source/binlog"
 )
 
@@ -47,7 +48,7 @@ type touch struct {
 const fenceAttempts = 8
 
 // readSchemas gives the tables as of the place to start at. Where that place is the head it moves on with each attempt.
-func (s *Source) readSchemas(ctx context.Context, sess *session, f *facts, o origin) (origin, []schemas.Entry, error) {
+func (s *Source) readSchemas(ctx context.Context, sess *login, f *facts, o origin) (origin, []schemas.Entry, error) {
 	if !o.head && (f.vars["binlog_row_metadata"] == "FULL" || s.opt.Start.Kind == StartEarliest) {
 		// The events say it themselves, or the statements from the oldest on; to look ahead through all of the binlog would be waste. Where they
 		// do not, unknown does it.
@@ -74,7 +75,7 @@ func (s *Source) readSchemas(ctx context.Context, sess *session, f *facts, o ori
 }
 
 // look makes a horizon for a place where reading goes on.
-func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*horizon, error) {
+func (s *Source) look(ctx context.Context, sess *login, f *facts, o origin) (*horizon, error) {
 	h := &horizon{
 		server: f.server(), tables: map[schemas.Name]*schemas.Table{}, refused: map[schemas.Name]error{}, touched: map[schemas.Name]touch{},
 		fold: f.vars["lower_case_table_names"] != "0",
@@ -150,7 +151,7 @@ func (s *Source) look(ctx context.Context, sess *session, f *facts, o origin) (*
 
 // touch notes what a statement may have changed.
 func (h *horizon) touch(scratch *schemas.Catalog, st *schemas.Statement, at binlog.Place, seen bool) {
-	t := touch{seen: seen, at: place{at.File, at.Offset}, gtid: at.GTID, statement: abbreviate(strings.Clone(st.Text))}
+	t := touch{seen: seen, at: place{at.File, at.Offset}, gtid: at.GTID, statement: session.Abbreviate(strings.Clone(st.Text))}
 	ddl, err := scratch.Apply(st)
 	if err != nil {
 		h.touched[schemas.Name{}] = t

@@ -16,7 +16,7 @@ import (
 )
 
 // resolve finds the place that Start means.
-func (s *Source) resolve(ctx context.Context, sess *session, f *facts) (origin, error) {
+func (s *Source) resolve(ctx context.Context, sess *login, f *facts) (origin, error) {
 	st := &s.opt.Start
 	o := origin{fresh: true}
 	var err error
@@ -75,7 +75,7 @@ func (s *Source) resolveGTIDs(f *facts) (origin, error) {
 }
 
 // prepareStop finds out what Stop means on this server.
-func (s *Source) prepareStop(ctx context.Context, sess *session, f *facts) error {
+func (s *Source) prepareStop(ctx context.Context, sess *login, f *facts) error {
 	st := &s.opt.Stop
 	switch {
 	case st.Now && s.useGTID:
@@ -100,7 +100,7 @@ func (s *Source) prepareStop(ctx context.Context, sess *session, f *facts) error
 
 // seekTime finds the first transaction that was committed at t or later: first the file, by the times at which files were begun, then the
 // transaction in it.
-func (s *Source) seekTime(ctx context.Context, sess *session, f *facts, t time.Time) (place, *gtid.Set, error) {
+func (s *Source) seekTime(ctx context.Context, sess *login, f *facts, t time.Time) (place, *gtid.Set, error) {
 	files, err := sess.binlogs(ctx)
 	if err != nil {
 		return place{}, nil, err
@@ -144,13 +144,13 @@ func (s *Source) side(ctx context.Context, f *facts, q dumpRequest, yield func(i
 	if err != nil {
 		return err
 	}
-	defer sess.close()
+	defer sess.Close()
 	q.nonBlock = true
 	d, err := startDump(ctx, sess, f, &s.cfg, q, s.limit)
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, sess.close)
+	stop := context.AfterFunc(ctx, sess.Close)
 	defer stop()
 	var in incoming
 	for {
@@ -183,7 +183,7 @@ func (s *Source) side(ctx context.Context, f *facts, q dumpRequest, yield func(i
 
 // seek finds, from the beginning of a file on, the place p or, if t is given, the first transaction committed at t or later. With GTIDs it
 // gives the set of all transactions before, too. A place inside a transaction is an error.
-func (s *Source) seek(ctx context.Context, sess *session, f *facts, p place, t time.Time) (place, *gtid.Set, error) {
+func (s *Source) seek(ctx context.Context, sess *login, f *facts, p place, t time.Time) (place, *gtid.Set, error) {
 	found := p
 	var set *gtid.Set
 	if s.useGTID && f.flavor == gtid.MySQL {

@@ -2,16 +2,14 @@ package live
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
-	"github.com/go-mysql-org/go-mysql/mysql"
-
 	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
+	"cdc/session"
 )
 
 // facts is what is asked of a server at each connect.
@@ -35,9 +33,9 @@ var variables = []string{
 }
 
 // ask reads the facts.
-func ask(ctx context.Context, s *session) (*facts, error) {
-	f := &facts{vars: map[string]string{}, address: s.address}
-	err := s.stream(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('"+strings.Join(variables, "','")+"')", func(row [][]byte) error {
+func ask(ctx context.Context, s *login) (*facts, error) {
+	f := &facts{vars: map[string]string{}, address: s.Address}
+	err := s.Stream(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('"+strings.Join(variables, "','")+"')", func(row [][]byte) error {
 		if len(row) == 2 {
 			f.vars[string(row[0])] = string(row[1])
 		}
@@ -46,36 +44,31 @@ func ask(ctx context.Context, s *session) (*facts, error) {
 	if err != nil {
 		return nil, s.fault(err, "SELECT")
 	}
-	who, err := s.one(ctx, "SELECT CURRENT_USER()")
-	if err != nil {
+	if f.account, err = s.Who(ctx); err != nil {
 		return nil, s.fault(err, "SELECT")
-	}
-	if at := strings.LastIndexByte(who, '@'); at >= 0 {
-		s.account = quote(who[:at]) + "@" + quote(who[at+1:])
-		f.account = s.account
 	}
 	f.text, f.comment = f.vars["version"], f.vars["version_comment"]
 	if strings.Contains(strings.ToLower(f.text), "mariadb") {
 		f.flavor = gtid.MariaDB
 	}
 	if f.version = (event.Server{Version: f.text}).Number(); f.version == 0 {
-		return nil, fault.New(fault.SourceProtocol, "the server's version %q is not understood", f.text).At(fault.Where{Server: s.address})
+		return nil, fault.New(fault.SourceProtocol, "the server's version %q is not understood", f.text).At(fault.Where{Server: s.Address})
 	}
 	id, err := strconv.ParseUint(f.vars["server_id"], 10, 32)
 	if err != nil {
-		return nil, fault.New(fault.SourceProtocol, "the server's id %q is not understood", f.vars["server_id"]).At(fault.Where{Server: s.address})
+		return nil, fault.New(fault.SourceProtocol, "the server's id %q is not understood", f.vars["server_id"]).At(fault.Where{Server: s.Address})
 	}
 	f.id = uint32(id)
 	if f.flavor == gtid.MySQL {
 		if f.uuid, err = gtid.ParseUUID(f.vars["server_uuid"]); err != nil {
-			return nil, fault.New(fault.SourceProtocol, "the server's uuid is not understood: %w", err).At(fault.Where{Server: s.address})
+			return nil, fault.New(fault.SourceProtocol, "the server's uuid is not understood: %w", err).At(fault.Where{Server: s.Address})
 		}
 	}
 	return f, f.readSets(ctx, s)
 }
 
 // readSets reads the GTID sets. gtid_purged is read first: what is purged in between was executed before.
-func (f *facts) readSets(ctx context.Context, s *session) error {
+func (f *facts) readSets(ctx context.Context, s *login) error {
 	var err error
 	if f.flavor == gtid.MariaDB {
 		f.executed, err = s.set(ctx, f.flavor, "SELECT @@GLOBAL.gtid_binlog_pos")
@@ -89,25 +82,16 @@ func (f *facts) readSets(ctx context.Context, s *session) error {
 }
 
 // set runs a query whose one value is a GTID set.
-func (s *session) set(ctx context.Context, flavor gtid.Flavor, query string) (*gtid.Set, error) {
-	v, err := s.one(ctx, query)
+func (s *login) set(ctx context.Context, flavor gtid.Flavor, query string) (*gtid.Set, error) {
+	v, err := s.One(ctx, query)
 	if err != nil {
 		return nil, s.fault(err, "SELECT")
 	}
 	set, err := gtid.Parse(flavor, v)
 	if err != nil {
-		return nil, fault.New(fault.SourceProtocol, "%s: %w", query, err).At(fault.Where{Server: s.address})
+		return nil, fault.New(fault.SourceProtocol, "%s: %w", query, err).At(fault.Where{Server: s.Address})
 	}
 	return set, nil
-}
-
-// one runs a query with one value; NULL and no row are "".
-func (s *session) one(ctx context.Context, query string) (string, error) {
-	rows, err := s.query(ctx, query)
-	if err != nil || len(rows) == 0 || len(rows[0]) == 0 {
-		return "", err
-	}
-	return string(rows[0][0]), nil
 }
 
 // gtids reports whether places on this server are kept as GTID sets.
@@ -138,7 +122,7 @@ type place struct {
 }
 
 // head asks for the end of the binlog, and for the GTIDs up to there.
-func (f *facts) head(ctx context.Context, s *session) (place, *gtid.Set, error) {
+func (f *facts) head(ctx context.Context, s *login) (place, *gtid.Set, error) {
 	var p place
 	if err := f.readSets(ctx, s); err != nil { // before the place: a set that is too small only means to read a little twice
 		return p, nil, err
@@ -147,16 +131,16 @@ func (f *facts) head(ctx context.Context, s *session) (place, *gtid.Set, error) 
 	if f.flavor == gtid.MySQL && f.version >= 80200 {
 		statement = "SHOW BINARY LOG STATUS"
 	}
-	rows, err := s.query(ctx, statement)
+	rows, err := s.Query(ctx, statement)
 	if err != nil {
 		return p, nil, s.fault(err, "REPLICATION CLIENT")
 	}
 	if len(rows) == 0 || len(rows[0]) < 2 {
-		return p, nil, fault.New(fault.SourceLogBinOff, "the server names no binlog").At(fault.Where{Server: s.address})
+		return p, nil, fault.New(fault.SourceLogBinOff, "the server names no binlog").At(fault.Where{Server: s.Address})
 	}
 	p.file = string(rows[0][0])
 	if p.offset, err = strconv.ParseUint(string(rows[0][1]), 10, 64); err != nil {
-		return p, nil, fault.New(fault.SourceProtocol, "%s: %w", statement, err).At(fault.Where{Server: s.address})
+		return p, nil, fault.New(fault.SourceProtocol, "%s: %w", statement, err).At(fault.Where{Server: s.Address})
 	}
 	if f.flavor == gtid.MariaDB {
 		set, err := f.gtidsAt(ctx, s, p)
@@ -166,45 +150,42 @@ func (f *facts) head(ctx context.Context, s *session) (place, *gtid.Set, error) 
 }
 
 // gtidsAt asks MariaDB for the GTID position at a place; nil where it does not know.
-func (f *facts) gtidsAt(ctx context.Context, s *session, p place) (*gtid.Set, error) {
-	rows, err := s.query(ctx, fmt.Sprintf("SELECT BINLOG_GTID_POS(%s, %d)", quote(p.file), p.offset))
+func (f *facts) gtidsAt(ctx context.Context, s *login, p place) (*gtid.Set, error) {
+	rows, err := s.Query(ctx, fmt.Sprintf("SELECT BINLOG_GTID_POS(%s, %d)", session.Quote(p.file), p.offset))
 	if err != nil {
 		return nil, s.fault(err, "SELECT")
 	}
 	if len(rows) == 0 || rows[0][0] == nil {
 		return nil, fault.New(fault.SourcePositionUnknown, "the server knows no GTID position for %s:%d", p.file, p.offset).
-			At(fault.Where{File: p.file, Offset: p.offset, Server: s.address})
+			At(fault.Where{File: p.file, Offset: p.offset, Server: s.Address})
 	}
 	set, err := gtid.Parse(gtid.MariaDB, string(rows[0][0]))
 	if err != nil {
-		return nil, fault.New(fault.SourceProtocol, "BINLOG_GTID_POS: %w", err).At(fault.Where{Server: s.address})
+		return nil, fault.New(fault.SourceProtocol, "BINLOG_GTID_POS: %w", err).At(fault.Where{Server: s.Address})
 	}
 	return set, nil
 }
 
 // fault sorts an error of a query that needs a privilege.
-func (s *session) fault(err error, privilege string) error {
+func (s *login) fault(err error, privilege string) error {
 	if err == nil {
 		return nil
 	}
 	if f, ok := fault.As(err); ok {
-		return f.At(fault.Where{Server: s.address})
+		return f.At(fault.Where{Server: s.Address})
 	}
-	switch errorNumber(err) {
-	case erSpecificAccessDenied, erAccessDenied, erTableAccessDenied, erDBAccessDenied:
+	switch session.Number(err) {
+	case session.ErSpecificAccessDenied, session.ErAccessDenied, session.ErTableAccessDenied, session.ErDBAccessDenied:
 		return s.missing(err, privilege)
 	case 0:
-		if !errors.Is(err, mysql.ErrMalformPacket) {
-			return err
-		}
-		return fault.New(fault.SourceProtocol, "%w", err).At(fault.Where{Server: s.address})
+		return err
 	}
-	return fault.New(fault.SourceProtocol, "%w", err).At(fault.Where{Server: s.address}).
+	return fault.New(fault.SourceProtocol, "%w", err).At(fault.Where{Server: s.Address}).
 		Hint("the server refused a statement that every supported version knows: look at its error log")
 }
 
 // missing says which GRANT is needed.
-func (s *session) missing(err error, privilege string) *fault.Error {
+func (s *login) missing(err error, privilege string) *fault.Error {
 	text := err.Error()
 	for _, p := range []string{"REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "REPLICATION SLAVE", "BINLOG MONITOR", "REPLICATION CLIENT"} {
 		if strings.Contains(text, p) {
@@ -212,10 +193,5 @@ func (s *session) missing(err error, privilege string) *fault.Error {
 			break
 		}
 	}
-	return fault.New(fault.SourceGrantMissing, "%w", err).At(fault.Where{Server: s.address}).Hint("GRANT %s ON *.* TO %s;", privilege, s.account)
-}
-
-// quote makes a string literal.
-func quote(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, "'", "''", "\x00", `\0`).Replace(s) + "'"
+	return fault.New(fault.SourceGrantMissing, "%w", err).At(fault.Where{Server: s.Address}).Hint("GRANT %s ON *.* TO %s;", privilege, s.Account)
 }

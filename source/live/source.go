@@ -64,7 +64,7 @@ type Source struct {
 	closed bool
 	// endWatch ends the goroutine that looks at the server from outside of the stream, and waits for it.
 	endWatch func()
-	raw      io.Closer // of the connection in use, for Close
+	raw      *login // the connection in use, for Close
 
 	clock   atomic.Int64 // microseconds that the server's clock is ahead
 	clockOK atomic.Bool
@@ -177,7 +177,7 @@ func (s *Source) fill(ctx context.Context, b *event.Batch) error {
 	d := s.d
 	stop := context.AfterFunc(ctx, func() {
 		d.interrupted.Store(true)
-		_ = d.s.raw.SetReadDeadline(time.Unix(1, 0))
+		_ = d.s.Conn().SetReadDeadline(time.Unix(1, 0))
 	})
 	defer stop()
 	var began time.Time
@@ -377,7 +377,7 @@ func (s *Source) Close() error {
 func (s *Source) close() {
 	s.mu.Lock()
 	if s.raw != nil {
-		_ = s.raw.Close()
+		s.raw.Close()
 		s.raw = nil
 	}
 	end := s.endWatch

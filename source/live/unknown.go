@@ -59,7 +59,7 @@ func (s *Source) lookAgain(ctx context.Context, b *event.Batch) error {
 	if err != nil {
 		return err
 	}
-	defer sess.close()
+	defer sess.Close()
 	o := origin{}
 	o.at.file, o.at.offset = s.asm.Where()
 	if s.useGTID {

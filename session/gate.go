@@ -1,4 +1,4 @@
-package live
+package session
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 // neither unless told to. Over TLS both are safe against those who listen, and the bytes cannot be seen here.
 type gate struct {
 	net.Conn
+	codes    *Codes
 	allowKey bool // encrypting the password with a key that the server names is allowed
 	open     atomic.Bool
 	seen     []byte // of the packet that is arriving
@@ -51,7 +52,7 @@ func (g *gate) look() {
 	for len(g.seen) >= 4 {
 		n := int(g.seen[0]) | int(g.seen[1])<<8 | int(g.seen[2])<<16
 		if n > maxGreeting {
-			g.refused = fault.New(fault.SourceProtocol, "the server sent %d bytes while logging in", n)
+			g.refused = fault.New(g.codes.Protocol, "the server sent %d bytes while logging in", n)
 			return
 		}
 		if len(g.seen) < 4+n {
@@ -65,7 +66,7 @@ func (g *gate) look() {
 
 func (g *gate) packet(body []byte) {
 	if len(body) == 0 {
-		g.refused = fault.New(fault.SourceProtocol, "the server sent an empty packet while logging in")
+		g.refused = fault.New(g.codes.Protocol, "the server sent an empty packet while logging in")
 		return
 	}
 	if g.packets == 0 { // the greeting ends with the name of the server's default plugin
@@ -85,11 +86,11 @@ func (g *gate) packet(body []byte) {
 		g.plugin(string(name))
 	case 0x01:
 		if len(body) == 2 && body[1] == 4 && !g.allowKey { // caching_sha2_password: the server does not remember the account and wants the password itself
-			g.refused = fault.New(fault.SourceAuthPlugin, "the server wants the password itself, and the connection is not encrypted").
+			g.refused = fault.New(g.codes.AuthPlugin, "the server wants the password itself, and the connection is not encrypted").
 				Hint("set tls.mode to required or better; or, in a network that nobody can change traffic in, allow_public_key_retrieval: true")
 		}
 	case 0xfb:
-		g.refused = fault.New(fault.SourceProtocol, "the server asked for a local file while logging in")
+		g.refused = fault.New(g.codes.Protocol, "the server asked for a local file while logging in")
 	}
 }
 
@@ -97,12 +98,12 @@ func (g *gate) packet(body []byte) {
 func (g *gate) plugin(name string) {
 	switch {
 	case name == pluginClear:
-		g.refused = fault.New(fault.SourceAuthPlugin, "the server wants the password in clear text (%s), and the connection is not encrypted", name).
+		g.refused = fault.New(g.codes.AuthPlugin, "the server wants the password in clear text (%s), and the connection is not encrypted", name).
 			Hint("set tls.mode to required or better, or give the account another authentication plugin")
 	case name == pluginOld:
-		g.refused = fault.New(fault.SourceAuthPlugin, "the server wants the password hash of before MySQL 4.1 (%s)", name)
+		g.refused = fault.New(g.codes.AuthPlugin, "the server wants the password hash of before MySQL 4.1 (%s)", name)
 	case name == pluginSHA256 && !g.allowKey:
-		g.refused = fault.New(fault.SourceAuthPlugin, "the server wants the password itself (%s), and the connection is not encrypted", name).
+		g.refused = fault.New(g.codes.AuthPlugin, "the server wants the password itself (%s), and the connection is not encrypted", name).
 			Hint("set tls.mode to required or better; or, in a network that nobody can change traffic in, allow_public_key_retrieval: true")
 	}
 }

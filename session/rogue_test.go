@@ -1,10 +1,10 @@
-package live
+package session
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,8 +51,26 @@ func rogue(t *testing.T, greeting []byte, script ...[]byte) Config {
 	t.Setenv("CDC_TEST_PASSWORD", "canary-password")
 	return Config{
 		Address: ln.Addr().String(), User: "u", Password: settings.Secret{Env: "CDC_TEST_PASSWORD"}, ConnectTimeout: 3 * time.Second,
-		TLS: TLS{Mode: tlsDisabled},
+		TLS: TLS{Mode: TLSDisabled},
 	}
+}
+
+// frame makes packets of payloads.
+func frame(seq byte, payloads ...[]byte) []byte {
+	var out []byte
+	for _, p := range payloads {
+		for {
+			n := min(len(p), maxPacket)
+			out = append(out, byte(n), byte(n>>8), byte(n>>16), seq)
+			out = append(out, p[:n]...)
+			seq++
+			p = p[n:]
+			if n < maxPacket {
+				break
+			}
+		}
+	}
+	return out
 }
 
 // hello is a greeting of protocol 10.
@@ -92,13 +110,16 @@ func TestRogueServers(t *testing.T) {
 		{"greets with nothing", nil, nil, fault.SourceProtocol},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			src, err := Open(t.Context(), Options{Config: rogue(t, c.greeting, c.script...)})
+			s, err := Open(t.Context(), rogue(t, c.greeting, c.script...), Options{Codes: SourceCodes()})
 			if err == nil {
-				src.Close()
-				t.Fatal("it opened")
+				defer s.Close()
+				_, err = s.Query(t.Context(), "SELECT 1")
 			}
 			if !fault.Has(err, c.code) {
 				t.Errorf("got %v, want %s", err, c.code)
+			}
+			if err != nil && strings.Contains(err.Error(), "canary") {
+				t.Errorf("the password is in %v", err)
 			}
 		})
 	}
@@ -119,7 +140,8 @@ func TestKeyFromServer(t *testing.T) {
 		{[][]byte{hello("mysql_native_password"), append([]byte{0xfe}, pluginClear+"\x00"...)}, true, true},
 	} {
 		in, out := net.Pipe()
-		g := &gate{Conn: in, allowKey: c.allow}
+		codes := SourceCodes()
+		g := &gate{Conn: in, codes: &codes, allowKey: c.allow}
 		go func() {
 			for i, p := range c.packets {
 				if _, err := out.Write(frame(byte(2*i), p)); err != nil {
@@ -133,25 +155,5 @@ func TestKeyFromServer(t *testing.T) {
 		if fault.Has(err, fault.SourceAuthPlugin) != c.refused {
 			t.Errorf("%q allowed=%t: got %v", c.packets, c.allow, err)
 		}
-	}
-}
-
-func TestRefusals(t *testing.T) {
-	for text, want := range map[string]fault.Code{
-		"A replica with the same server_uuid/server_id as this replica has connected to the source":                                                                                                                             fault.SourceServerIDClash,
-		"Cannot replicate because the source purged required binary logs.":                                                                                                                                                      fault.SourcePurged,
-		"Could not find GTID state requested by slave in any binlog files. Probably the slave state is too old and required binlog files have been purged.":                                                                     fault.SourcePurged,
-		"Replica has more GTIDs than the source has, using the source's SERVER_UUID.":                                                                                                                                           fault.SourceAhead,
-		"Error: connecting slave requested to start from GTID 0-1-9, which is not in the master's binlog":                                                                                                                       fault.SourceAhead,
-		"Error: connecting slave requested to start from GTID 0-1-9, which is not in the master's binlog. Since the master's binlog contains GTIDs with higher sequence numbers, it probably means that the slave has diverged": fault.SourcePhantom,
-		"Could not find first log file name in binary log index file":                                                                                                                                                           fault.SourcePositionUnknown,
-		"something nobody has read before": fault.SourceProtocol,
-	} {
-		if f := refusal(erMasterFatal, text); f.Code != want {
-			t.Errorf("%s: %s, want %s", text, f.Code, want)
-		}
-	}
-	if f := refusal(erShutdown, "bye"); f.Code != fault.SourceLost || !killed(f) || !errors.Is(f, errKilled) {
-		t.Errorf("a shutdown is %v", f)
 	}
 }
