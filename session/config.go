@@ -21,7 +21,7 @@ type Config struct {
 	AllowPublicKeyRetrieval bool `yaml:"allow_public_key_retrieval" jsonschema_description:"Without TLS, send the password encrypted with a key that the server names (caching_sha2_password and sha256_password). Whoever can change the traffic can then learn the password. Always allowed on loopback."`
 
 	ConnectTimeout time.Duration `yaml:"connect_timeout" jsonschema_description:"How long connecting and logging in may take. Default 10s."`
-	ReadTimeout    time.Duration `yaml:"read_timeout" jsonschema_description:"How long the server may take for the answer to a query, and for the first event of a stream, for which it may have to search many files. Default 60s."`
+	ReadTimeout    time.Duration `yaml:"read_timeout" jsonschema_description:"How long the server may be silent while it answers a query, and before the first event of a stream, for which it may have to search many files. Default 60s."`
 }
 
 // TLS says how the connection is encrypted and how the server proves who it is.
