@@ -62,19 +62,21 @@ func (t *Table) appendSame(dst []byte, i int, r event.Row) ([]byte, error) {
 		dst = append(append(append(dst, "HEX("...), col.name...), ")<=>HEX("...)
 		dst = appendHex(dst, r.Bytes(c))
 		return append(dst, ')'), nil
-	case event.String:
+	case event.String, event.JSON, event.JSONBinary:
+		if t.isJSON(i) {
+			dst = append(append(append(dst, "CAST(CAST("...), col.name...), " AS CHAR CHARACTER SET utf8mb4) AS BINARY)<=>CAST(CAST(CAST("...)
+			dst, err := t.AppendValue(dst, i, r)
+			return append(dst, " AS JSON) AS CHAR CHARACTER SET utf8mb4) AS BINARY)"...), err
+		}
+		if c.Kind() != event.String {
+			break
+		}
 		if c.Flags()&event.Raw != 0 {
 			dst = append(append(append(dst, "CAST("...), col.name...), " AS BINARY)<=>"...)
 			return appendHex(dst, r.Bytes(c)), nil
 		}
 		dst = append(append(append(dst, "CAST(CONVERT("...), col.name...), " USING utf8mb4) AS BINARY)<=>"...)
 		return sqltext.AppendString(append(dst, "_binary"...), r.Bytes(c)), nil
-	case event.JSON, event.JSONBinary:
-		if t.isJSON(i) {
-			dst = append(append(append(dst, "CAST(CAST("...), col.name...), " AS CHAR CHARACTER SET utf8mb4) AS BINARY)<=>CAST(CAST(CAST("...)
-			dst, err := t.AppendValue(dst, i, r)
-			return append(dst, " AS JSON) AS CHAR CHARACTER SET utf8mb4) AS BINARY)"...), err
-		}
 	}
 	return t.AppendValue(append(append(dst, col.name...), "<=>"...), i, r)
 }

@@ -32,38 +32,68 @@ type Table struct {
 	name []byte // `database`.`table`
 	cols []column
 	key  []int // ordinals of the columns that find a row; nil where there is none
-	json bool  // JSON columns are of the type JSON
+	json bool  // the server has the type JSON
 }
 
 type column struct {
 	*schemas.Column
 	name  []byte // quoted
 	write bool   // the server lets a statement give its value
-	// touch is set where the server may change the column by itself in an update that does not name it (ON UPDATE CURRENT_TIMESTAMP, which table
-	// versions do not tell): such a column is always named.
+	// touch is set where the server may change the column by itself in an update that does not name it (ON UPDATE CURRENT_TIMESTAMP): such a column
+	// is always named.
 	touch bool
+	json  bool // of the type JSON at the target
+}
+
+// Target is what the target's own table says of the columns of a table version, and of how its rows are found.
+type Target struct {
+	Columns []TargetColumn // one for each column of the version
+	Key     []int          // ordinals of the columns that find a row; nil where the whole image is needed
+}
+
+// TargetColumn is one column as the target has it.
+type TargetColumn struct {
+	Write bool // a statement may give its value: it is there, and not generated
+	Touch bool // the server changes it by itself in an update that does not name it: ON UPDATE CURRENT_TIMESTAMP
+	JSON  bool // it is of the type JSON, which MariaDB does not have
 }
 
 // NewTable plans for a table of the target that has the name, the columns and the keys of t. It fails where no column can be written.
 func NewTable(t *schemas.Table, f Flavor) (*Table, error) {
-	p := &Table{json: f == MySQL, cols: make([]column, len(t.Columns))}
-	p.name = AppendName(append(AppendName(nil, t.Database), '.'), t.Name)
-	writable := false
+	at := Target{Columns: make([]TargetColumn, len(t.Columns)), Key: KeyOf(t)}
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		write := c.Generated == schemas.NotGenerated && !c.Hidden
-		p.cols[i] = column{Column: c, name: AppendName(nil, c.Name), write: write, touch: write && (c.Type == schemas.Timestamp || c.Type == schemas.DateTime)}
-		writable = writable || write
+		at.Columns[i] = TargetColumn{
+			Write: write, JSON: f == MySQL && c.Type == schemas.JSON,
+			Touch: write && (c.Type == schemas.Timestamp || c.Type == schemas.DateTime), // which of them, table versions do not tell
+		}
+	}
+	return NewTargetTable(t, f, at)
+}
+
+// NewTargetTable plans for a table of the target that has the name of t and is as at says.
+func NewTargetTable(t *schemas.Table, f Flavor, at Target) (*Table, error) {
+	if len(at.Columns) != len(t.Columns) {
+		return nil, fmt.Errorf("table %s has %d columns, the target's table was described by %d", t.FullName(), len(t.Columns), len(at.Columns))
+	}
+	p := &Table{json: f == MySQL, cols: make([]column, len(t.Columns)), key: at.Key}
+	p.name = AppendName(append(AppendName(nil, t.Database), '.'), t.Name)
+	writable := false
+	for i := range t.Columns {
+		c, is := &t.Columns[i], at.Columns[i]
+		p.cols[i] = column{Column: c, name: AppendName(nil, c.Name), write: is.Write, touch: is.Write && is.Touch, json: p.json && is.JSON}
+		writable = writable || is.Write
 	}
 	if !writable {
 		return nil, fmt.Errorf("table %s has no column that a statement may write", t.FullName())
 	}
-	p.key = keyOf(t)
 	return p, nil
 }
 
-// keyOf gives the columns of the primary key, or else of the unique key with the fewest, all of them real, not NULL, and of exact values.
-func keyOf(t *schemas.Table) []int {
+// KeyOf gives the columns of the primary key, or else of the unique key with the fewest, all of them real, not NULL, and of exact values;
+// nil where there is none.
+func KeyOf(t *schemas.Table) []int {
 	if len(t.PrimaryKey) > 0 {
 		return t.PrimaryKey
 	}

@@ -10,7 +10,6 @@ import (
 	"cdc/event/celltext"
 	"cdc/event/jsonbin"
 	"cdc/event/sqltext"
-	"cdc/schemas"
 )
 
 // AppendValue appends the literal of one cell of row r, or of what else gives exactly its value:
@@ -109,5 +108,5 @@ func appendHex(dst, s []byte) []byte {
 	return append(hex.AppendEncode(append(dst, 'x', '\''), s), '\'')
 }
 
-// isJSON reports a column of the type JSON, which MariaDB does not have.
-func (t *Table) isJSON(i int) bool { return t.json && t.cols[i].Type == schemas.JSON }
+// isJSON reports a column of the type JSON at the target, which MariaDB does not have.
+func (t *Table) isJSON(i int) bool { return t.cols[i].json }

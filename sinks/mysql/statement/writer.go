@@ -97,6 +97,18 @@ func (w *Writer) Change(t *Table, op event.Op, before, after event.Row) error {
 	return nil
 }
 
+// Plain adds a statement of the caller's that changes no rows, as SET does.
+func (w *Writer) Plain(text string) {
+	w.open = nil
+	if len(w.buf) > 0 {
+		w.buf = append(w.buf, ';')
+	}
+	s := Statement{From: len(w.buf), First: w.changes, Last: w.changes, Rows: -1}
+	w.buf = append(w.buf, text...)
+	s.To = len(w.buf)
+	w.list = append(w.list, s)
+}
+
 func (w *Writer) most() int {
 	if w.Most > 0 {
 		return w.Most

@@ -63,6 +63,10 @@ const (
 )
 
 func (w *Builder) key(k *Key, before, after event.Row, parent bool) {
+	if k.Whole {
+		w.Exclusive(k.Name)
+		return
+	}
 	b, bh := w.value(k, before)
 	a, ah := w.value(k, after)
 	switch {
@@ -148,8 +152,12 @@ func (w *Builder) part(p *Part, row event.Row, c event.Cell) bool {
 	at := len(w.buf)
 	w.buf = append(w.buf, 0, 0, 0, 0)
 	switch k := c.Kind(); {
-	case k == event.JSONDiff || k == event.JSON || k == event.Geometry:
+	case p.Class == Unknown:
+		return false
+	case k == event.JSONDiff || k == event.JSON || k == event.JSONBinary || k == event.Geometry:
 		return false // no index compares these by their bytes
+	case c.Flags()&event.Raw != 0 && k == event.String && p.Class != Bytes:
+		return false // bytes of the source's character set, which may be another text's of the target's
 	case k == event.Float32:
 		f := c.Float32()
 		if f == 0 {

@@ -21,6 +21,9 @@ type Table struct {
 type Key struct {
 	Name  uint64 // of the index that is meant: that of the parent for one of Parents
 	Parts []Part
+	// Whole is set where no image tells the key's value: each change locks the whole index. A Key without parts is the same, but for updates that
+	// show no column of it, and is what stands for a parent's columns that are not unique: its name is that of the parent's table.
+	Whole bool
 }
 
 // Part is a column of a key.
@@ -41,7 +44,7 @@ const (
 	// Folded: text under a collation of which it is known that two texts of ASCII are the same only where they are but for case, control
 	// characters, and spaces at the end.
 	Folded
-	// Unknown: text under any other collation. In utf8mb4_roman_ci, say, I is J.
+	// Unknown: text under any other collation (in utf8mb4_roman_ci, say, I is J), and any value that the target's column may keep as another one.
 	Unknown
 )
 
