@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -84,53 +85,56 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 		}
 	}
 	out := check.Local(c.localFacts(user, !ok))
-	places, bad := c.storedPlaces(ctx)
+	places, states, bad := c.storedPlaces(ctx)
 	out = append(out, bad...)
 	findings, facts := c.checkSource(ctx, places, ours, 0)
 	out = append(out, findings...)
 	for i := range c.Streams {
-		out = append(out, c.checkStream(ctx, &c.Streams[i], facts)...)
+		out = append(out, c.checkStream(ctx, &c.Streams[i], facts, states[c.Streams[i].Name])...)
 	}
 	return out, nil
 }
 
-// storedPlaces gives where each stream would begin, as the checkpoint folder says.
-func (c *Config) storedPlaces(ctx context.Context) (places []live.InspectPlace, bad []fault.Finding) {
+// storedPlaces gives where each stream would begin, as the checkpoint folder says, and what the sink of each has kept there, by its name.
+func (c *Config) storedPlaces(ctx context.Context) (places []live.InspectPlace, states map[string][]byte, bad []fault.Finding) {
 	dir := c.path(c.Checkpoint.Dir)
 	var store checkpoint.Store
 	if folderExists(dir) {
 		s, err := badger.Open(ctx, dir, badger.Options{ReadOnly: true})
 		if err != nil {
-			return nil, []fault.Finding{findingOf("checkpoint", err)}
+			return nil, nil, []fault.Finding{findingOf("checkpoint", err)}
 		}
 		defer s.Close()
 		store = s
 	}
+	states = map[string][]byte{}
 	for i := range c.Streams {
 		name := c.Streams[i].Name
-		p, err := c.storedPlace(ctx, store, name)
+		p, state, err := c.storedPlace(ctx, store, name)
 		if err != nil {
 			bad = append(bad, findingOf("checkpoint of "+name, err))
 			continue
 		}
 		places = append(places, p)
+		states[name] = state
 	}
-	return places, bad
+	return places, states, bad
 }
 
-// storedPlace is where one stream would begin. store is nil where there is no folder yet.
-func (c *Config) storedPlace(ctx context.Context, store checkpoint.Store, name string) (live.InspectPlace, error) {
+// storedPlace is where one stream would begin, and what its sink has kept. store is nil where there is no folder yet.
+func (c *Config) storedPlace(ctx context.Context, store checkpoint.Store, name string) (live.InspectPlace, []byte, error) {
 	p := live.InspectPlace{Stream: c.reader(name), Name: name}
 	sel, err := schemas.ParseSelector(c.Source.Tables)
 	if err != nil {
-		return p, err
+		return p, nil, err
 	}
 	if store == nil {
 		p.Start, err = parseStart(c.Source.Start, c.Source.flavor())
-		return p, err
+		return p, nil, err
 	}
-	_, p.Start, err = c.loadPlace(ctx, store, name, sel)
-	return p, err
+	rec, start, err := c.loadPlace(ctx, store, name, sel)
+	p.Start = start
+	return p, rec.SinkState, err
 }
 
 // checkSource asks the server and judges its answers. facts is nil where it could not be asked.
@@ -160,7 +164,8 @@ func (c *Config) checkSource(ctx context.Context, places []live.InspectPlace, ou
 }
 
 // checkStream looks at what one stream needs beside the source: its transforms bind to the present tables, and its sink takes what leaves them.
-func (c *Config) checkStream(ctx context.Context, s *StreamConfig, facts *source.Facts) []fault.Finding {
+// state is what the sink has kept in the checkpoint.
+func (c *Config) checkStream(ctx context.Context, s *StreamConfig, facts *source.Facts, state []byte) []fault.Finding {
 	var tables []*schemas.Table
 	whole := facts != nil && facts.TablesErr == nil
 	if facts != nil {
@@ -168,7 +173,7 @@ func (c *Config) checkStream(ctx context.Context, s *StreamConfig, facts *source
 	}
 	out, tables := checkTransforms(s, tables, whole)
 	if s.Sink.Kafka != nil {
-		for _, f := range c.checkKafka(ctx, s, tables) {
+		for _, f := range c.checkKafka(ctx, s, tables, state) {
 			f.Check += " of " + s.Name
 			out = append(out, f)
 		}
@@ -341,25 +346,26 @@ func (c *Config) printGrants(w io.Writer, whose string) error {
 	return nil
 }
 
-// preflight is the check before a stream's first run. What the source says is asked for once, by the stream that comes first, and again where it
-// could not be asked: a source that is down is waited for, as ever.
-func (s *stream) preflight(ctx context.Context, place live.InspectPlace) error {
+// preflight is the check before a stream's first run, which begins at a place with what its sink has kept in the checkpoint. A source that is down
+// is waited for, as ever. Streams ask the source one after the other, and their sinks side by side: one whose target does not answer holds up no
+// other.
+func (s *stream) preflight(ctx context.Context, place live.InspectPlace, state []byte) error {
 	a := s.app
 	if a.noCheck || s.checked {
 		return nil
 	}
 	a.checkMu.Lock()
-	defer a.checkMu.Unlock()
 	findings, facts := a.cfg.checkSource(ctx, []live.InspectPlace{place}, nil, checkTablesWithin)
+	a.checkMu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
 	if err := retryable(findings); err != nil {
 		return err
 	}
-	within, cancel := context.WithTimeout(ctx, checkTablesWithin)
+	within, cancel := context.WithTimeout(ctx, cmp.Or(a.checkSinks, checkTablesWithin))
 	defer cancel()
-	for _, f := range a.cfg.checkStream(within, s.cfg, facts) {
+	for _, f := range a.cfg.checkStream(within, s.cfg, facts, state) {
 		// What goes away by itself the sink waits for, and says so for as long as it does.
 		if d, ok := fault.Describe(f.Code); ok && d.Class == fault.Retry && f.Level == fault.Fail {
 			f.Level = fault.Warn
@@ -378,8 +384,7 @@ func (s *stream) preflight(ctx context.Context, place live.InspectPlace) error {
 		default:
 			continue
 		}
-		if !a.warned[f.Check+"\x00"+f.What] {
-			a.warned[f.Check+"\x00"+f.What] = true
+		if a.firstWarning(f.Check + "\x00" + f.What) {
 			s.log.Log(ctx, level, "check", "what", f.Check, "found", f.What, "cure", f.Cure)
 		}
 	}
@@ -388,6 +393,15 @@ func (s *stream) preflight(ctx context.Context, place live.InspectPlace) error {
 	}
 	s.checked = true
 	return nil
+}
+
+// firstWarning reports that a warning was not given by another stream.
+func (a *app) firstWarning(what string) bool {
+	a.checkMu.Lock()
+	defer a.checkMu.Unlock()
+	first := !a.warned[what]
+	a.warned[what] = true
+	return first
 }
 
 // checkTablesWithin bounds what a start waits for the check of the tables: a server with very many of them is no reason to be late.

@@ -23,14 +23,14 @@ func (f *FormatConfig) tombstones() bool {
 	return true
 }
 
-// checkKafka asks the brokers of a stream. tables are those that leave its transforms.
-func (c *Config) checkKafka(ctx context.Context, s *StreamConfig, tables []*schemas.Table) []fault.Finding {
+// checkKafka asks the brokers of a stream. tables are those that leave its transforms, state is what the sink has kept in the checkpoint.
+func (c *Config) checkKafka(ctx context.Context, s *StreamConfig, tables []*schemas.Table, state []byte) []fault.Finding {
 	o, err := s.Sink.Kafka.options(c, c.Source.flavor(), nil)
 	if err != nil {
 		return []fault.Finding{findingOf("brokers", err)}
 	}
 	f := s.Sink.Kafka.format()
-	o.Tombstones = f.tombstones()
+	o.Tombstones, o.State = f.tombstones(), state
 	return kafka.Check(ctx, o, tables)
 }
 

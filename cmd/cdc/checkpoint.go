@@ -100,9 +100,9 @@ func printRecord(w io.Writer, name string, r *checkpoint.Record) {
 
 func checkpointSet() *cobra.Command {
 	var to, from string
-	var accept, yes bool
+	var accept, target, yes bool
 	c := &cobra.Command{
-		Use:   "set FILE.yaml STREAM (--to PLACE | --accept-tables | --from FILE.json) --yes",
+		Use:   "set FILE.yaml STREAM (--to PLACE | --accept-tables | --accept-target | --from FILE.json) --yes",
 		Short: "Put a stream at another place, while no pipeline runs",
 		Long: `Set changes where the next run starts. Behind --to it starts with the tables as the source has them, where it can be proven that they looked so
 at that place; otherwise it stops and says what to do. Without --yes it says what it would do and changes nothing.
@@ -111,23 +111,24 @@ A place ahead of the stream leaves changes out; one behind it delivers changes a
 		Example: `  cdc checkpoint set pipeline.yaml orders --to 3E11FA47-71CA-11E1-9E33-C80AA9429562:1-77 --yes
   cdc checkpoint set pipeline.yaml orders --to binlog.000007:4 --yes
   cdc checkpoint set pipeline.yaml orders --accept-tables --yes
+  cdc checkpoint set pipeline.yaml orders --accept-target --yes
   cdc checkpoint set pipeline.yaml orders --from saved.json --yes`,
 		Args: fileAnd(1, 1, "STREAM"),
 		RunE: func(c *cobra.Command, args []string) error {
 			n := 0
-			for _, b := range []bool{to != "", from != "", accept} {
+			for _, b := range []bool{to != "", from != "", accept, target} {
 				if b {
 					n++
 				}
 			}
 			if n != 1 {
-				return fault.New(fault.UsageInvalid, "want one of --to, --accept-tables, --from; found %d", n)
+				return fault.New(fault.UsageInvalid, "want one of --to, --accept-tables, --accept-target, --from; found %d", n)
 			}
 			return withStore(c.Context(), args[0], false, func(cfg *Config, store *badger.Store) error {
 				if err := cfg.hasStream(args); err != nil {
 					return err
 				}
-				doc, err := cfg.newDocument(c.Context(), store, args[1], to, from, accept)
+				doc, err := cfg.newDocument(c.Context(), store, args[1], placeOrder{to: to, from: from, acceptTables: accept, acceptTarget: target})
 				if err != nil {
 					return err
 				}
@@ -144,41 +145,52 @@ A place ahead of the stream leaves changes out; one behind it delivers changes a
 	f.StringVar(&to, "to", "", "a GTID set, or FILE:POSITION where the source has no GTIDs")
 	f.StringVar(&from, "from", "", "a file written by `cdc checkpoint export`")
 	f.BoolVar(&accept, "accept-tables", false, "keep the place and take over the configuration's present choice of tables")
+	f.BoolVar(&target, "accept-target", false, "keep the place and take the target as it is now, though it has lost what was acknowledged, as a deleted topic has")
 	f.BoolVar(&yes, "yes", false, "do it")
 	return c
 }
 
+// placeOrder says what is to become of a checkpoint: one of them.
+type placeOrder struct {
+	to, from                   string
+	acceptTables, acceptTarget bool
+}
+
 // newDocument is what the stream's checkpoint is to become.
-func (c *Config) newDocument(ctx context.Context, store *badger.Store, name, to, from string, accept bool) (*checkpoint.Document, error) {
+func (c *Config) newDocument(ctx context.Context, store *badger.Store, name string, o placeOrder) (*checkpoint.Document, error) {
 	sel, err := schemas.ParseSelector(c.Source.Tables)
 	if err != nil {
 		return nil, err
 	}
 	doc, err := store.Export(ctx, name)
 	switch {
-	case from != "":
-		data, err := os.ReadFile(from)
+	case o.from != "":
+		data, err := os.ReadFile(o.from)
 		if err != nil {
 			return nil, fault.New(fault.UsageInvalid, "--from: %w", err)
 		}
 		doc = &checkpoint.Document{}
 		if err := json.Unmarshal(data, doc); err != nil {
-			return nil, fault.New(fault.UsageInvalid, "--from %s: %w", from, err).Hint("give a file that `cdc checkpoint export` wrote")
+			return nil, fault.New(fault.UsageInvalid, "--from %s: %w", o.from, err).Hint("give a file that `cdc checkpoint export` wrote")
 		}
 		doc.Stream = name
 		return doc, nil
-	case accept:
+	case o.acceptTables, o.acceptTarget:
 		if errors.Is(err, checkpoint.ErrNone) {
 			return nil, fault.New(fault.CheckpointMissing, "stream %q has no checkpoint", name)
 		}
 		if err != nil {
 			return nil, err
 		}
-		doc.Record.Selection = sel.Hash()
+		if o.acceptTarget {
+			doc.Record.SinkState = nil
+		} else {
+			doc.Record.Selection = sel.Hash()
+		}
 		return doc, nil
 	}
 	// With --to the old checkpoint does not matter, also if it is damaged. Only the counts are taken over.
-	start, perr := parseStart(to, c.Source.flavor())
+	start, perr := parseStart(o.to, c.Source.flavor())
 	if perr != nil {
 		return nil, fault.New(fault.UsageInvalid, "--to: %w", perr)
 	}
@@ -198,7 +210,7 @@ func (c *Config) newDocument(ctx context.Context, store *badger.Store, name, to,
 	case live.StartFile:
 		rec.File, rec.Offset = start.File, start.Offset
 	default:
-		return nil, fault.New(fault.UsageInvalid, "--to: %q is no place that can be kept", to).Hint("give a GTID set, or FILE:POSITION")
+		return nil, fault.New(fault.UsageInvalid, "--to: %q is no place that can be kept", o.to).Hint("give a GTID set, or FILE:POSITION")
 	}
 	return &checkpoint.Document{Stream: name, Record: rec}, nil
 }

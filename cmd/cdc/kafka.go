@@ -48,12 +48,12 @@ func (k *KafkaConfig) options(c *Config, flavor gtid.Flavor, budget *event.Budge
 	return o, nil
 }
 
-// openKafka opens the sink of a stream.
-func openKafka(c *Config, k *KafkaConfig, budget *event.Budget, waits func(error)) (*kafka.Sink, error) {
+// openKafka opens the sink of a stream. state is what it has kept in the checkpoint.
+func openKafka(c *Config, k *KafkaConfig, budget *event.Budget, state []byte, waits func(error)) (*kafka.Sink, error) {
 	o, err := k.options(c, c.Source.flavor(), budget)
 	if err != nil {
 		return nil, err
 	}
-	o.Stalled = waits
+	o.Stalled, o.State = waits, state
 	return kafka.Open(o)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 
+	"cdc/checkpoint"
 	"cdc/event"
 	"cdc/sinks"
 	"cdc/sinks/files"
@@ -11,9 +12,9 @@ import (
 	"cdc/sinks/stdout"
 )
 
-// openSink opens the one sink that a stream names. A new sink is one more case here and one more field in SinkConfig. byHand says that the stream
-// starts at a place which an operator has set. waits is told why the target takes nothing, and nil when it does again.
-func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budget, byHand bool, waits func(error)) (sinks.Sink, error) {
+// openSink opens the one sink that a stream names. A new sink is one more case here and one more field in SinkConfig. rec is where
+// the stream begins. waits is told why the target takes nothing, and nil when it does again.
+func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budget, rec *checkpoint.Record, waits func(error)) (sinks.Sink, error) {
 	flavor := a.cfg.Source.flavor()
 	switch {
 	case cfg.Sink.Files != nil:
@@ -24,10 +25,10 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 		}
 		return files.Open(ctx, files.Options{
 			Dir: a.cfg.path(f.Dir), Stream: cfg.Name, Encoder: enc, Budget: budget, Template: f.Path, MaxSize: int64(f.Size), Interval: f.Interval,
-			AcceptGap: byHand, Stalled: waits,
+			AcceptGap: rec.ByHand, Stalled: waits,
 		})
 	case cfg.Sink.Kafka != nil:
-		return openKafka(a.cfg, cfg.Sink.Kafka, budget, waits)
+		return openKafka(a.cfg, cfg.Sink.Kafka, budget, rec.SinkState, waits)
 	case cfg.Sink.Stdout != nil:
 		enc, err := cfg.Sink.Stdout.encoder(flavor, false)
 		if err != nil {

@@ -35,8 +35,10 @@ type app struct {
 	orders  *orders    // of the operator
 	finite  bool       // it ends by itself
 	noCheck bool       // start without looking first
-	checkMu sync.Mutex // one check at a time
+	checkMu sync.Mutex // one check of the source at a time; guards warned
 	warned  map[string]bool
+
+	checkSinks time.Duration // how long a stream's start waits for the check of its sink; 0 is checkTablesWithin
 }
 
 // stream is one stream of it, over all its runs.
@@ -111,7 +113,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		case <-opening.Done():
 		}
 	}()
-	if err := s.preflight(opening, live.InspectPlace{Stream: cfg.reader(s.cfg.Name), Name: s.cfg.Name, Start: start}); err != nil {
+	if err := s.preflight(opening, live.InspectPlace{Stream: cfg.reader(s.cfg.Name), Name: s.cfg.Name, Start: start}, rec.SinkState); err != nil {
 		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
 			return nil
 		}
@@ -145,7 +147,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	// Every stream has an equal part of the memory.
 	budget := event.NewBudget(int64(cfg.Memory) / int64(len(cfg.Streams)))
 	_, _, limit := budget.Used()
-	sink, err := openSink(ctx, a, s.cfg, budget, rec.ByHand, s.waits)
+	sink, err := openSink(ctx, a, s.cfg, budget, &rec, s.waits)
 	if err != nil {
 		return err
 	}

@@ -51,11 +51,22 @@ func (c *checker) topics(ctx context.Context, wants []*want) {
 			there[l.topics[i].Name] = &l.topics[i]
 		}
 	}
+	held, err := parseState(c.opt.State)
+	if err != nil {
+		c.fault("topics", err)
+		return
+	}
+	known, err := c.await(ctx, held, there)
+	if err != nil {
+		c.fault("topics", err)
+		return
+	}
 	var seen, missing []*want
 	good := 0
 	for _, w := range wants {
 		r := there[w.name]
 		switch {
+		case known && c.gone(w.name, held[w.name], r):
 		case r == nil:
 			c.fail(fault.SinkUnreachable, "topic "+w.name, "try again", "the brokers say nothing about it")
 		case kerror(r.ErrorCode) == errUnknownTopic && !on(c.opt.Create):

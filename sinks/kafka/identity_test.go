@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"cdc/event"
 	"cdc/format"
@@ -29,6 +30,19 @@ func (f *fake) consume(t *testing.T, topic string, n int) (list []*kgo.Record) {
 		c.PollFetches(t.Context()).EachRecord(func(r *kgo.Record) { list = append(list, r) })
 	}
 	return list
+}
+
+// request asks the broker as a client would.
+func (f *fake) request(t *testing.T, r kmsg.Request) {
+	t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(f.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Request(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func headerOf(r *kgo.Record, name string) string {

@@ -181,6 +181,10 @@ type Options struct {
 	// old one, the old key on the one that creates the new one. Empty names write none.
 	PeerHeaders [2]string
 
+	// State is what State gave when the checkpoint was saved that the stream begins at; nil where there is none, or the topics shall be taken as
+	// they are.
+	State []byte
+
 	// Tombstones says that the encoder writes one behind the record of a delete. Only Check asks.
 	Tombstones bool
 

@@ -170,6 +170,11 @@ func (s *sender) find(ctx context.Context, want newTopic) (*topic, error) {
 		return nil, fault.New(fault.SinkUnreachable, "the brokers say nothing about topic %s", want.name)
 	}
 	r := &l.topics[0]
+	if kerror(r.ErrorCode) == errUnknownTopic {
+		if err := s.lost(want.name); err != nil {
+			return nil, err
+		}
+	}
 	switch code := kerror(r.ErrorCode); {
 	case code == errUnknownTopic && !on(s.opt.Create):
 		return nil, fault.New(fault.SinkTopicMissing, "the topic %s does not exist, and create is false", want.name).Hint("%s", s.cluster.command(want))
@@ -192,11 +197,19 @@ func (s *sender) find(ctx context.Context, want newTopic) (*topic, error) {
 		return nil, err
 	}
 	t := &topic{name: want.name, limit: limit, batch: min(int(s.opt.Batch), limit)}
-	for i := range r.Partitions {
-		t.partitions = append(t.partitions, &partition{topic: t, id: int32(i), producer: producer{id: -1}})
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	held := s.held[want.name]
+	if far := held.beyond(len(r.Partitions)); far >= 0 {
+		return nil, fault.New(fault.SinkTopicGone, "topic %s was made anew: records were written to partition %d, and it has %d partition(s)", want.name, far, len(r.Partitions))
+	}
+	for i := range r.Partitions {
+		p := &partition{topic: t, id: int32(i), producer: producer{id: -1}}
+		if i < len(held) {
+			p.acked = held[i]
+		}
+		t.partitions = append(t.partitions, p)
+	}
 	s.brokers(l)
 	s.topics[t.name] = t
 	for _, p := range r.Partitions {

@@ -42,11 +42,11 @@ type partition struct {
 	offered  bool      // it is in link.ready
 	failures int       // in a row
 	timer    *time.Timer
+	acked    int64 // the offset behind what was acknowledged, in earlier runs too; 0 where nothing was
 
 	// Of the link that sends, while sending is set; head too.
 	producer producer
 	seq      int32
-	next     int64 // the offset behind what was acknowledged, 0 where nothing was
 }
 
 // parcel is a record batch on its way.
@@ -103,8 +103,11 @@ type sender struct {
 	links  map[int32]*link
 	addrs  map[int32]string
 	topics map[string]*topic
-	idle   producer // for partitions that have none
+	held   map[string]offsets // of the checkpoint; see State
+	idle   producer           // for partitions that have none
 	closed bool
+
+	missing map[string]time.Time // of lost: since when the brokers do not know a topic that they had
 }
 
 // job is a batch to compress.
@@ -373,13 +376,16 @@ func (s *sender) answered(p *partition, a answer) {
 	b := p.head
 	switch judge(a.code) {
 	case verdictDone:
-		if a.offset >= 0 {
-			if a.offset < p.next {
-				s.fail(fault.New(fault.SinkTopicGone, "topic %s, partition %d: a batch went to offset %d, and offsets up to %d had been written before",
-					p.topic.name, p.id, a.offset, p.next-1))
-				return
-			}
-			p.next = a.offset + int64(b.count)
+		s.mu.Lock()
+		before := p.acked
+		if a.offset >= before {
+			p.acked = a.offset + int64(b.count)
+		}
+		s.mu.Unlock()
+		if a.offset >= 0 && a.offset < before {
+			s.fail(fault.New(fault.SinkTopicGone, "topic %s, partition %d: a batch went to offset %d, and offsets up to %d had been written before",
+				p.topic.name, p.id, a.offset, before-1))
+			return
 		}
 		p.seq = nextSequence(p.seq, b.count)
 		s.delivered(p, b)

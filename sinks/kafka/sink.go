@@ -60,6 +60,7 @@ type late struct {
 var (
 	_ sinks.Sink    = (*Sink)(nil)
 	_ sinks.Starter = (*Sink)(nil)
+	_ sinks.Resumer = (*Sink)(nil)
 )
 
 // Open makes a sink. It does not wait for the brokers: they may come later. Its errors are those of the options and of the files they name.
@@ -68,6 +69,10 @@ func Open(opt Options) (*Sink, error) {
 	tmpl, err := parseTemplate(opt.Topic)
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "topic: %w", err)
+	}
+	held, err := parseState(opt.State)
+	if err != nil {
+		return nil, err
 	}
 	s := &Sink{opt: opt, queue: make(chan *item, queueLen), wake: make(chan struct{}, 1), moved: make(chan struct{})}
 	cl, err := newCluster(&s.opt)
@@ -80,6 +85,7 @@ func Open(opt Options) (*Sink, error) {
 		opt: &s.opt, cluster: cl, bufs: &s.bufs, ctx: s.ctx, fail: s.fail, done: s.release, oversize: s.late, progress: s.signal, wg: &s.wg,
 		jobs: make(chan job, 2*workers()), stalls: stalls{tell: opt.Stalled}, kick: make(chan struct{}, 1), codec: codecs[opt.Compression],
 		links: map[int32]*link{}, addrs: map[int32]string{}, topics: map[string]*topic{}, idle: producer{id: -1},
+		held: held, missing: map[string]time.Time{},
 	}
 	s.enc = &encoder{
 		opt: &s.opt, s: s.send, enc: opt.Encoder(), namer: newNamer(tmpl), tables: map[*schemas.Table]*route{}, by: opt.PartitionBy,
