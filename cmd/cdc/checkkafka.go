@@ -64,5 +64,9 @@ func (c *Config) kafkaGrants(s *StreamConfig) []string {
 			topics = append(topics, pattern(r.Topic))
 		}
 	}
-	return kafka.Grants(kafka.Options{Config: s.Sink.Kafka.Config}, tables, topics)
+	o := kafka.Options{Config: s.Sink.Kafka.Config}
+	if o.TLS.Cert != "" {
+		o.TLS.Cert = c.path(o.TLS.Cert) // its name is that of the account
+	}
+	return kafka.Grants(o, tables, topics)
 }

@@ -362,7 +362,7 @@ func (c *checker) would(w *want, a *createtopics.ResponseTopic, acls []acl) {
 	}
 	c.judge(w, values, false)
 	switch {
-	case acls == nil || permits(acls, "User:"+c.opt.SASL.User, w.name):
+	case acls == nil || permits(acls, "User:"+c.cluster.principal(), w.name):
 		c.writeable = true
 	default:
 		c.readonly = true
@@ -412,7 +412,7 @@ const (
 func (c *checker) acls(ctx context.Context) []acl {
 	see, known := allowed(c.rights, opDescribe)
 	super, _ := allowed(c.rights, opClusterAction)
-	if !known || !see || super || c.opt.SASL.User == "" {
+	if !known || !see || super || c.opt.SASL.User == "" { // rules may name the owner of a certificate otherwise
 		return nil
 	}
 	res, err := c.cluster.ask(ctx, &describeacls.Request{Filter: describeacls.ACLFilter{

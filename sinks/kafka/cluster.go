@@ -175,17 +175,10 @@ func (k *cluster) newProducer(ctx context.Context) (producer, error) {
 		return producer{}, fault.New(fault.SinkUnreachable, "get a producer id: %w", code)
 	case code == errClusterAuthorization:
 		return producer{}, refused(code, "write idempotently", "").
-			Hint("kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation IdempotentWrite --cluster", k.dialer.opt.Brokers[0], k.principal())
+			Hint("kafka-acls --bootstrap-server %s --add --allow-principal %s --operation IdempotentWrite --cluster", k.dialer.opt.Brokers[0], quoted("User:"+k.principal()))
 	default:
 		return producer{}, refused(code, "get a producer id", "")
 	}
-}
-
-func (k *cluster) principal() string {
-	if u := k.dialer.opt.SASL.User; u != "" {
-		return u
-	}
-	return "ANONYMOUS"
 }
 
 // newTopic says how a topic is made.
@@ -255,7 +248,7 @@ func (k *cluster) creation(ctx context.Context, l *layout, list []newTopic, dry 
 // allow is what an operator types to give the account rights on a topic.
 func (k *cluster) allow(topic string, operations ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "kafka-acls --bootstrap-server %s --add --allow-principal User:%s", k.dialer.opt.Brokers[0], k.principal())
+	fmt.Fprintf(&b, "kafka-acls --bootstrap-server %s --add --allow-principal %s", k.dialer.opt.Brokers[0], quoted("User:"+k.principal()))
 	for _, o := range operations {
 		b.WriteString(" --operation " + o)
 	}

@@ -50,8 +50,8 @@ func Grants(o Options, tables, topics []string) []string {
 		}
 	}
 	slices.Sort(out)
-	return append(out, fmt.Sprintf("# brokers older than Kafka 2.8 need this too: kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation IdempotentWrite --cluster",
-		o.Brokers[0], k.principal()))
+	return append(out, fmt.Sprintf("# brokers older than Kafka 2.8 need this too: kafka-acls --bootstrap-server %s --add --allow-principal %s --operation IdempotentWrite --cluster",
+		o.Brokers[0], quoted("User:"+k.principal())))
 }
 
 // resource is a topic, or all whose names begin so.

@@ -1,10 +1,66 @@
 package kafka
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
+
+// TestPrincipal names the account as brokers do: the user, else the name in the client's certificate.
+func TestPrincipal(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "client.pem")
+	for want, subject := range map[string]pkix.Name{
+		"User:CN=cdc": {CommonName: "cdc"},
+		"User:CN=cdc,OU=data,O=shop,L=Bern,ST=BE,C=CH": {CommonName: "cdc", OrganizationalUnit: []string{"data"}, Organization: []string{"shop"}, Locality: []string{"Bern"}, Province: []string{"BE"}, Country: []string{"CH"}},
+		`'User:CN=it'\''s\, \"cdc\"\ '`:                {CommonName: `it's, "cdc" `},
+		"'User:2.5.4.5=#130137,CN=a'":                  {CommonName: "a", SerialNumber: "7"},
+		"User:CN=cdc,OU=a+OU=b":                        {CommonName: "cdc", OrganizationalUnit: []string{"a", "b"}},
+		"'User:DC=shop,1.2.840.113549.1.9.1=#160378407a,UID=c,CN=zürich'": {CommonName: "zürich", ExtraNames: []pkix.AttributeTypeAndValue{
+			{Type: asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1}, Value: "c"},
+			{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, Value: asn1.RawValue{Tag: asn1.TagIA5String, Bytes: []byte("x@z")}},
+			{Type: asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, Value: "shop"},
+		}},
+	} {
+		der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1), Subject: subject, NotAfter: time.Now().Add(time.Hour)},
+			&x509.Certificate{SerialNumber: big.NewInt(1)}, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := append(pem.EncodeToMemory(&pem.Block{Type: "EC PARAMETERS"}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Config: Config{Brokers: []string{"k1:9092"}, TLS: TLS{Cert: file, Key: file}}}
+		for _, line := range Grants(o, []string{"shop.orders"}, nil) {
+			if !strings.Contains(line, "--allow-principal "+want+" --operation") {
+				t.Errorf("%s, want %s", line, want)
+			}
+		}
+		o.SASL.User = "it"
+		if line := Grants(o, []string{"shop.orders"}, nil)[0]; !strings.Contains(line, "--allow-principal User:it --operation") {
+			t.Errorf("with a login: %s", line)
+		}
+	}
+	k := &cluster{dialer: dialer{opt: &Options{Config: Config{TLS: TLS{Cert: "none.pem"}}}}}
+	if got := k.principal(); got != "NAME-IN-none.pem" {
+		t.Errorf("without the file: %s", got)
+	}
+}
 
 // TestGrants gives each pattern the narrowest resource that covers it.
 func TestGrants(t *testing.T) {
