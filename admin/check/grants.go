@@ -8,85 +8,9 @@ import (
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
+	"cdc/session"
 	"cdc/source"
 )
-
-// grant is a line of SHOW GRANTS.
-type grant struct {
-	privileges      []string // upper case, without column lists
-	database, table string   // as written, unquoted: "*" and "*" are everything; the database is a pattern
-	option          bool     // WITH GRANT OPTION
-	revoke          bool     // a partial revoke of MySQL
-}
-
-// parseGrant reads lines such as
-//
-//	GRANT SELECT, REPLICATION SLAVE ON *.* TO `cdc`@`%`
-//	GRANT SELECT (`id`), INSERT ON `shop`.`orders` TO `cdc`@`%` WITH GRANT OPTION
-//	REVOKE SELECT ON `secret`.* FROM `cdc`@`%`
-//
-// ok is false for roles and proxies.
-func parseGrant(line string) (g grant, ok bool) {
-	rest, ok := strings.CutPrefix(line, "GRANT ")
-	if !ok {
-		if rest, g.revoke = strings.CutPrefix(line, "REVOKE "); !g.revoke {
-			return g, false
-		}
-	}
-	list, rest, ok := strings.Cut(rest, " ON ")
-	if !ok || list == "PROXY" {
-		return g, false
-	}
-	g.database, rest = identifier(rest)
-	rest, ok = strings.CutPrefix(rest, ".")
-	if !ok {
-		return g, false // ON PROCEDURE, ON FUNCTION
-	}
-	g.table, rest = identifier(rest)
-	g.option = strings.HasSuffix(rest, " WITH GRANT OPTION")
-	depth, start := 0, 0
-	for i := 0; i <= len(list); i++ {
-		switch {
-		case i == len(list) || list[i] == ',' && depth == 0:
-			name, _, _ := strings.Cut(list[start:i], "(")
-			g.privileges = append(g.privileges, strings.ToUpper(strings.TrimSpace(name)))
-			start = i + 1
-		case list[i] == '(':
-			depth++
-		case list[i] == ')':
-			depth--
-		}
-	}
-	return g, true
-}
-
-// identifier takes a name or * off the beginning.
-func identifier(s string) (name, rest string) {
-	if !strings.HasPrefix(s, "`") {
-		i := strings.IndexAny(s, ". ")
-		if i < 0 {
-			i = len(s)
-		}
-		return s[:i], s[i:]
-	}
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		if s[i] == '`' {
-			if i+1 == len(s) || s[i+1] != '`' {
-				return b.String(), s[i+1:]
-			}
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String(), ""
-}
-
-func (g *grant) everywhere() bool { return g.database == "*" }
-
-func (g *grant) has(privilege string) bool {
-	return slices.Contains(g.privileges, privilege) || slices.Contains(g.privileges, "ALL PRIVILEGES") || slices.Contains(g.privileges, "ALL")
-}
 
 // What a reader may have without question.
 var modest = []string{"USAGE", "REPLICATION SLAVE", "REPLICATION CLIENT", "BINLOG MONITOR", "REPLICA MONITOR", "SLAVE MONITOR", "REPLICATION MASTER ADMIN"}
@@ -101,15 +25,15 @@ func wanted(flavor gtid.Flavor, version uint32) (slave, client string) {
 
 // grants compares what the account may do with what it needs.
 func (l *list) grants(f *source.Facts, w Wishes) {
-	var all []grant
+	var all []session.Grant
 	for _, line := range f.Grants {
-		if g, ok := parseGrant(line); ok {
+		if g, ok := session.ParseGrant(line); ok {
 			all = append(all, g)
 		}
 	}
 	global := func(names ...string) bool {
-		return slices.ContainsFunc(all, func(g grant) bool {
-			return !g.revoke && g.everywhere() && slices.ContainsFunc(names, g.has)
+		return slices.ContainsFunc(all, func(g session.Grant) bool {
+			return !g.Revoke && g.Everywhere() && slices.ContainsFunc(names, g.Has)
 		})
 	}
 	fine := true
@@ -197,31 +121,31 @@ func grantDatabase(db string) string {
 }
 
 // unread lists the targets that no grant covers.
-func unread(all []grant, patterns []string) []string {
+func unread(all []session.Grant, patterns []string) []string {
 	var out []string
 	for _, on := range targets(patterns) {
-		db, rest := identifier(on)
-		table, _ := identifier(strings.TrimPrefix(rest, "."))
+		db, rest := session.CutName(on)
+		table, _ := session.CutName(strings.TrimPrefix(rest, "."))
 		name := unescape(db)
 		covered := false
 		revoked := false
 		for _, g := range all {
-			if !g.has("SELECT") {
+			if !g.Has("SELECT") {
 				continue
 			}
 			switch {
-			case g.revoke:
-				revoked = revoked || g.database == name
-			case g.everywhere():
+			case g.Revoke:
+				revoked = revoked || g.Database == name
+			case g.Everywhere():
 				covered = true
 			case on == "*.*":
 				// All databases are wanted, and some are granted: those are what is captured, which a wide pattern may mean.
-				covered = covered || g.table == "*"
-			case g.table == "*":
-				sel, err := schemas.ParseSelector([]string{strings.ReplaceAll(g.database, ".", `\.`) + ".%"})
+				covered = covered || g.Table == "*"
+			case g.Table == "*":
+				sel, err := schemas.ParseSelector([]string{strings.ReplaceAll(g.Database, ".", `\.`) + ".%"})
 				covered = covered || err == nil && sel.Match(name, "t")
 			default:
-				covered = covered || unescape(g.database) == name && (g.table == table || table == "*")
+				covered = covered || unescape(g.Database) == name && (g.Table == table || table == "*")
 			}
 		}
 		if !covered || revoked {
@@ -232,30 +156,30 @@ func unread(all []grant, patterns []string) []string {
 }
 
 // excess names what a reader has no use for.
-func (l *list) excess(f *source.Facts, w Wishes, all []grant) {
+func (l *list) excess(f *source.Facts, w Wishes, all []session.Grant) {
 	want := targets(w.Patterns)
 	var names, cures []string
 	for _, g := range all {
-		if g.revoke {
+		if g.Revoke {
 			continue
 		}
-		on := "`" + strings.ReplaceAll(g.database, "`", "``") + "`.*"
+		on := "`" + strings.ReplaceAll(g.Database, "`", "``") + "`.*"
 		switch {
-		case g.everywhere():
+		case g.Everywhere():
 			on = "*.*"
-		case g.table != "*":
-			on = "`" + strings.ReplaceAll(g.database, "`", "``") + "`.`" + strings.ReplaceAll(g.table, "`", "``") + "`"
+		case g.Table != "*":
+			on = "`" + strings.ReplaceAll(g.Database, "`", "``") + "`.`" + strings.ReplaceAll(g.Table, "`", "``") + "`"
 		}
 		var bad []string
-		for _, p := range g.privileges {
+		for _, p := range g.Privileges {
 			switch {
 			case slices.Contains(modest, p):
-			case p == "SELECT" && (want[0] == "*.*" || !g.everywhere()):
+			case p == "SELECT" && (want[0] == "*.*" || !g.Everywhere()):
 			default:
 				bad = append(bad, p)
 			}
 		}
-		if g.option {
+		if g.Option {
 			bad = append(bad, "GRANT OPTION")
 		}
 		if len(bad) == 0 {

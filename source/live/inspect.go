@@ -72,8 +72,8 @@ func Inspect(ctx context.Context, opt InspectOptions) (*source.Facts, error) {
 	if err := moreVariables(ctx, sess, out); err != nil {
 		return out, err
 	}
-	if out.Grants, err = shownGrants(ctx, sess, f); err != nil {
-		return out, err
+	if out.Grants, err = sess.Grants(ctx); err != nil {
+		return out, sess.fault(err, "SELECT")
 	}
 	s.measureClock(ctx, sess)
 	if micros, ok := s.ClockOffset(); ok {
@@ -110,29 +110,6 @@ func moreVariables(ctx context.Context, sess *login, out *source.Facts) error {
 		out.TLS = string(rows[0][1])
 	}
 	return nil
-}
-
-// shownGrants lists what the account may do. MySQL shows the privileges of active roles only where they are named; MariaDB shows them by itself.
-func shownGrants(ctx context.Context, sess *login, f *facts) ([]string, error) {
-	statement := "SHOW GRANTS"
-	if f.flavor == gtid.MySQL && f.version >= 80000 {
-		if roles, err := sess.One(ctx, "SELECT CURRENT_ROLE()"); err == nil && roles != "" && roles != "NONE" {
-			statement = "SHOW GRANTS FOR CURRENT_USER() USING " + roles
-		}
-	}
-	rows, err := sess.Query(ctx, statement)
-	if err != nil {
-		return nil, sess.fault(err, "SELECT")
-	}
-	var out []string
-	for _, r := range rows {
-		if len(r) > 0 {
-			// MariaDB shows the hash of the password here.
-			line, _, _ := strings.Cut(string(r[0]), " IDENTIFIED BY PASSWORD ")
-			out = append(out, line)
-		}
-	}
-	return out, nil
 }
 
 // inspectPlaces looks at the binlogs, and whether reading can begin where each stream wants.
