@@ -12,6 +12,9 @@ import (
 func (c *chain) statement(d *schemas.DDL) (*schemas.DDL, error) {
 	out := *d
 	out.Names = append([]schemas.Name(nil), d.Names...)
+	if len(c.steps) > 0 && out.Original == nil {
+		out.Original = d
+	}
 	out.Entries = append([]schemas.Entry(nil), d.Entries...)
 	out.Before = append([]*schemas.Table(nil), d.Before...)
 	for len(out.Before) < len(out.Entries) {
@@ -82,12 +85,26 @@ func (c *chain) statement(d *schemas.DDL) (*schemas.DDL, error) {
 	case c.hides&transform.HidesValues != 0:
 		out.Text = transform.Redact(out.Text, out.SQLMode)
 	}
+	if c.hides&transform.HidesValues != 0 {
+		hide(&out)
+	}
 	if dropped || c.hides&transform.HidesValues != 0 {
 		for i := range out.Entries {
 			out.Entries[i].Statement, out.Entries[i].Reason = "", ""
 		}
 	}
 	return &out, nil
+}
+
+// hide takes the literals out of the statement as the source logged it.
+func hide(d *schemas.DDL) {
+	o := *d.Original
+	o.Text = transform.Redact(o.Text, o.SQLMode)
+	o.Entries = append([]schemas.Entry(nil), o.Entries...)
+	for i := range o.Entries {
+		o.Entries[i].Statement, o.Entries[i].Reason = "", ""
+	}
+	d.Original, d.Hidden = &o, transform.Redacted(o.Text)
 }
 
 // formerly gives what became of the version of a table that a statement changed; nil where there was none, or it does not fit.

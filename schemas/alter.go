@@ -185,7 +185,13 @@ func (x *interpreter) alterClause(a *alteration) bool {
 		x.punct('=')
 		x.value()
 		return true
-	case x.accept("EXCHANGE", "PARTITION"), x.accept("TRUNCATE", "PARTITION"), x.accept("ANALYZE", "PARTITION"), x.accept("CHECK", "PARTITION"),
+	case x.accept("EXCHANGE", "PARTITION"):
+		x.ident()
+		x.expect("WITH", "TABLE")
+		x.nameAs(RefOther, x.ddl.Database)
+		x.rest()
+		return true
+	case x.accept("TRUNCATE", "PARTITION"), x.accept("ANALYZE", "PARTITION"), x.accept("CHECK", "PARTITION"),
 		x.accept("REPAIR", "PARTITION"), x.accept("DISCARD", "PARTITION"), x.accept("IMPORT", "PARTITION"):
 		x.rest()
 		return true
@@ -368,7 +374,7 @@ func (x *interpreter) renameClause(a *alteration) {
 		if !x.acceptAny("TO", "AS") {
 			x.punct('=')
 		}
-		n := x.name(x.ddl.Database)
+		n := x.nameAs(RefNew, x.ddl.Database)
 		a.rename = &n
 	}
 }
@@ -386,11 +392,11 @@ func (x *interpreter) convertClause(a *alteration) {
 	case x.accept("PARTITION"):
 		x.ident()
 		x.expect("TO", "TABLE")
-		n := x.name(x.ddl.Database)
+		n := x.nameAs(RefNew, x.ddl.Database)
 		a.toTable = &n
 		x.rest()
 	case x.accept("TABLE"):
-		n := x.name(x.ddl.Database)
+		n := x.nameAs(RefOther, x.ddl.Database)
 		a.fromTable = &n
 		x.rest()
 	default:
@@ -401,7 +407,7 @@ func (x *interpreter) convertClause(a *alteration) {
 // orderBy passes ORDER BY's columns, up to the comma before the next clause.
 func (x *interpreter) orderBy() {
 	for x.err == nil {
-		x.name("")
+		x.dotted("")
 		for x.punct('.') {
 			x.ident()
 		}

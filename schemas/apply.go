@@ -141,7 +141,7 @@ func (x *interpreter) drop() {
 	case x.acceptAny("DATABASE", "SCHEMA"):
 		x.ddl.Kind = DropDatabases
 		x.ifExists()
-		n := x.named(Name{Database: x.ident()})
+		n := x.named(Name{Database: x.database()})
 		x.end()
 		if x.err != nil {
 			x.ddl.Kind = Unparsed
@@ -234,7 +234,7 @@ func (x *interpreter) rename() {
 		from := x.name(x.ddl.Database)
 		x.waitOption()
 		x.expect("TO")
-		to := x.name(x.ddl.Database)
+		to := x.nameAs(RefNew, x.ddl.Database)
 		if x.err != nil {
 			break
 		}

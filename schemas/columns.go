@@ -141,7 +141,8 @@ func (p *parser) defaultValue(c *colSpec) {
 	case p.accept("CASE"):
 		p.caseExpression()
 	case p.accept("NEXT", "VALUE", "FOR"), p.accept("PREVIOUS", "VALUE", "FOR"):
-		p.name("")
+		p.nameAs(RefSequence, "")
+	case p.sequence():
 	case p.tok.kind == tokWord || p.tok.kind == tokQuoted:
 		word := p.advance()
 		if p.tok.kind == tokString && (sameWord(word.text, "DATE") || sameWord(word.text, "TIME") || sameWord(word.text, "TIMESTAMP")) {
@@ -198,7 +199,7 @@ func (p *parser) generated(c *colSpec) {
 
 // references passes what follows REFERENCES.
 func (p *parser) references() {
-	p.name("")
+	p.nameAs(RefParent, "")
 	if p.isPunct('(') {
 		p.parens()
 	}

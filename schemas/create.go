@@ -39,6 +39,8 @@ type tableOptions struct {
 	engine             string
 	versioned          bool
 	transaction        bool // START TRANSACTION: a CREATE .. SELECT whose rows follow as rows events
+	transactionAt      int  // where it stands
+	charsetEnd         int  // where the last CHARACTER SET ends
 	query              bool // a SELECT, whose columns are not known
 }
 
@@ -96,16 +98,17 @@ func (x *interpreter) tableToEnd(target Name) (*Table, string) {
 // tableBody reads what follows the name of a new table, up to its end.
 func (x *interpreter) tableBody(target Name) (*Table, string) {
 	if x.accept("LIKE") {
-		return x.like(target, x.name(x.ddl.Database))
+		return x.like(target, x.nameAs(RefLike, x.ddl.Database))
 	}
 	if m := x.mark(); x.punct('(') {
 		if x.accept("LIKE") {
-			source := x.name(x.ddl.Database)
+			source := x.nameAs(RefLike, x.ddl.Database)
 			x.expectPunct(')')
 			return x.like(target, source)
 		}
 		if x.isAny("SELECT", "WITH", "VALUES", "TABLE") || x.isPunct('(') {
 			x.reset(m)
+			x.noted.hasQuery()
 			return nil, "its columns come from a query"
 		}
 		x.reset(m)
@@ -115,13 +118,16 @@ func (x *interpreter) tableBody(target Name) (*Table, string) {
 	var periods [][2]string
 	if x.isPunct('(') {
 		cols, keys, periods = x.definitions()
+		x.noted.defined(x.last)
 	}
 	var opt tableOptions
 	x.options(&opt)
 	if x.err != nil {
 		return nil, x.err.Error()
 	}
+	x.noted.options(&opt)
 	if opt.query {
+		x.noted.hasQuery()
 		return nil, "some of its columns come from a query"
 	}
 	if len(cols) == 0 {
@@ -271,6 +277,7 @@ func (x *interpreter) options(opt *tableOptions) {
 
 // option reads one table option and says whether there was one.
 func (p *parser) option(opt *tableOptions) bool {
+	at := p.tok.start
 	switch {
 	case p.isPunct('('):
 		// UNION=(..) is read below: this is (SELECT ..)
@@ -286,13 +293,14 @@ func (p *parser) option(opt *tableOptions) bool {
 		opt.query = true
 		p.rest()
 	case p.accept("START", "TRANSACTION"):
-		opt.transaction = true
+		opt.transaction, opt.transactionAt = true, at
 	case p.accept("WITH", "SYSTEM", "VERSIONING"):
 		opt.versioned = true
 	case p.accept("DEFAULT", "CHARACTER", "SET"), p.accept("DEFAULT", "CHARSET"), p.accept("DEFAULT", "CHAR", "SET"),
 		p.accept("CHARACTER", "SET"), p.accept("CHARSET"), p.accept("CHAR", "SET"):
 		p.punct('=')
 		opt.charset, opt.said = p.charsetName(), true
+		opt.charsetEnd = p.last
 		switch {
 		case opt.collation == "" || p.maria() || p.version >= 90000: // both count
 		case p.version < 80016:
@@ -305,7 +313,12 @@ func (p *parser) option(opt *tableOptions) bool {
 		opt.collation, opt.said = p.charsetName(), true
 	case p.accept("UNION"):
 		p.punct('=')
-		p.parens()
+		p.expectPunct('(')
+		for p.err == nil && !p.isPunct(')') {
+			p.nameAs(RefOther, "")
+			p.punct(',')
+		}
+		p.expectPunct(')')
 	case p.accept("DATA", "DIRECTORY"), p.accept("INDEX", "DIRECTORY"):
 		p.punct('=')
 		p.value()
@@ -354,8 +367,10 @@ func (p *parser) partitions(opt *tableOptions) {
 				return
 			}
 			p.parens()
-		case p.accept("START", "TRANSACTION"):
-			opt.transaction = true
+		case p.is("START") && sameWord(p.peek().text, "TRANSACTION"):
+			opt.transaction, opt.transactionAt = true, p.tok.start
+			p.advance()
+			p.advance()
 		case p.isAny("SELECT", "AS"):
 			opt.query = true
 			p.rest()

@@ -4,7 +4,7 @@ package schemas
 func (x *interpreter) createDatabase(replace bool) {
 	// With IF NOT EXISTS nothing is said about a database that was there unseen.
 	unsure := x.ifNotExists() && !replace
-	n := Name{Database: x.ident()}
+	n := Name{Database: x.database()}
 	if x.err != nil || n.Database == "" {
 		x.ddl.Kind = Unparsed
 		return
@@ -85,7 +85,9 @@ func (x *interpreter) alterDatabase() {
 	x.ddl.Kind = AlterDatabase
 	db := x.ddl.Database
 	if !(x.tok.kind == tokWord && x.isAny("DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "READ", "ENCRYPTION", "COMMENT")) {
-		db = x.ident()
+		db = x.database()
+	} else if x.noted != nil { // it stands nowhere
+		x.noted.ref(Ref{From: x.tok.start, To: x.tok.start, Name: Name{Database: db}})
 	}
 	n := x.named(Name{Database: db})
 	var opt tableOptions

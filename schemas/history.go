@@ -69,6 +69,7 @@ type Statement struct {
 	CharsetCollations [][2]uint16
 
 	TimeZone string
+	Time     int64 // of its session, microseconds since 1970: what CURRENT_TIMESTAMP was; 0 where it is not known
 	// Explicit defaults for TIMESTAMP columns: 0 not said, 1 off, 2 on (status variable Q_EXPLICIT_DEFAULTS_FOR_TIMESTAMP).
 	ExplicitTimestamp uint8
 	// ThreadSpecific is LOG_EVENT_THREAD_SPECIFIC_F of the event: the statement used a temporary table of its session.
@@ -108,6 +109,10 @@ type DDL struct {
 	Names []Name
 	// Entries are the steps of the history that it caused, without numbers: who adds them to the history numbers them.
 	Entries []Entry
+	// Original is the statement as the source logged it, where transforms have renamed or left out a part of it; nil where they have not.
+	Original *DDL
+	// Hidden is set where literals of Text were taken out, since a transform hides values: such a text cannot be run.
+	Hidden bool
 	// Before holds, for each of Entries, what its table was before that step; nil where there was none, or it was not known.
 	Before []*Table
 	// Temporary is set where only temporary tables were touched: nothing that is captured changed.

@@ -12,7 +12,7 @@ const (
 	modeRealAsFloat        = 1 << 0
 	modeANSIQuotes         = 1 << 2
 	modeOracle             = 1 << 9 // MariaDB; MySQL up to 5.7 has the bit too, but reads nothing in another way for it
-	modeMaxDB              = 1 << 13
+	modeMaxDB              = 1 << 12
 	modeNoBackslashEscapes = 1 << 20
 )
 

@@ -17,6 +17,8 @@ type parser struct {
 	err  error
 	// implicitTimestamp is explicit_defaults_for_timestamp=OFF: a TIMESTAMP is NOT NULL unless it says otherwise.
 	implicitTimestamp bool
+
+	noted *notes // where names stand, for Outline; nil where nobody asks
 }
 
 func (p *parser) start(st *Statement, flavor gtid.Flavor, version uint32) {
@@ -59,13 +61,23 @@ type mark struct {
 	lexer lexer
 	tok   token
 	last  int
+	refs  int
 }
 
-func (p *parser) mark() mark { return mark{p.lexer, p.tok, p.last} }
+func (p *parser) mark() mark {
+	m := mark{lexer: p.lexer, tok: p.tok, last: p.last}
+	if p.noted != nil {
+		m.refs = len(p.noted.refs)
+	}
+	return m
+}
 
 func (p *parser) reset(m mark) {
 	if p.err == nil {
 		p.lexer, p.tok, p.last = m.lexer, m.tok, m.last
+		if p.noted != nil {
+			p.noted.refs = p.noted.refs[:m.refs]
+		}
 	}
 }
 
@@ -145,8 +157,31 @@ func (p *parser) ident() string {
 	return p.advance().text
 }
 
-// name reads a table's name, with or without its database.
-func (p *parser) name(db string) Name {
+// name reads the name of a table that the statement is about, with or without its database.
+func (p *parser) name(db string) Name { return p.nameAs(RefObject, db) }
+
+// nameAs reads a table's name, and notes where it stands.
+func (p *parser) nameAs(role Role, db string) Name {
+	from := p.tok.start
+	n := p.dotted(db)
+	if p.err == nil {
+		p.noted.ref(Ref{From: from, To: p.last, Name: n, Role: role})
+	}
+	return n
+}
+
+// database reads the name of a database, and notes where it stands.
+func (p *parser) database() string {
+	from := p.tok.start
+	db := p.ident()
+	if p.err == nil {
+		p.noted.ref(Ref{From: from, To: p.last, Name: Name{Database: db}})
+	}
+	return db
+}
+
+// dotted reads a name of one part or two.
+func (p *parser) dotted(db string) Name {
 	if p.isPunct('.') { // .t is t
 		p.advance()
 		return Name{db, p.afterDot()}
@@ -212,10 +247,31 @@ func (p *parser) parens() {
 				p.advance()
 				return
 			}
+		case p.sequence():
+			continue
 		}
 		p.advance()
 	}
 	p.fail(") expected")
+}
+
+// sequence reads NEXT VALUE FOR and NEXTVAL( of MariaDB with the name behind them, where somebody wants to know names.
+func (p *parser) sequence() bool {
+	if p.noted == nil || p.tok.kind != tokWord || !p.maria() {
+		return false
+	}
+	switch {
+	case p.accept("NEXT", "VALUE", "FOR"), p.accept("PREVIOUS", "VALUE", "FOR"):
+		p.nameAs(RefSequence, "")
+		return true
+	case p.isAny("NEXTVAL", "LASTVAL") && p.peek().text == "(":
+		p.advance()
+		p.advance()
+		p.nameAs(RefSequence, "")
+		p.expectPunct(')')
+		return true
+	}
+	return false
 }
 
 // number reads an unsigned integer of at most 32 bits; larger ones become the largest.

@@ -10,6 +10,9 @@ const (
 	modeNoBackslashEscapes = 0x100000
 )
 
+// Redacted reports whether Redact took a literal out of a text.
+func Redacted(sql string) bool { return strings.Contains(sql, redacted) }
+
 // Redact gives a statement without its literals and comments: texts, numbers but for the lengths of types, hexadecimal and bit values all become
 // '***'. What is left are keywords, names and the lengths of types. It does not parse the statement, so it works on any. MySQL Reference
 // Manual, "Literal Values" and "Comments".

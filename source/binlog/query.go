@@ -170,7 +170,7 @@ func (q *Query) statement(f *Format, flags uint16) (*schemas.Statement, error) {
 		ClientCollation: s.Client, ConnectionCollation: s.Connection, ServerCollation: s.Server, DatabaseCollation: s.Database,
 		DefaultUTF8MB4: s.DefaultUTF8MB4, CharsetCollations: s.CharsetCollations, TimeZone: s.TimeZone,
 		ExplicitTimestamp: s.ExplicitTimestamp, ThreadSpecific: flags&flagThreadSpecific != 0, Flavor: f.Flavor, Version: f.Version,
-		ErrorCode: q.Error,
+		ErrorCode: q.Error, Time: int64(s.Micros),
 	}
 	if f.Flavor == gtid.MariaDB && f.Version >= mariaExplicitTimestampSince {
 		st.ExplicitTimestamp = 1 + uint8(s.Flags2>>mariaExplicitTimestampBit&1)

@@ -146,6 +146,11 @@ func (a *Assembler) apply(h *Header, q *Query) (*schemas.DDL, error) {
 	if err != nil {
 		return nil, err
 	}
+	if h.Time != 0 {
+		st.Time += int64(h.Time) * 1e6
+	} else {
+		st.Time = 0
+	}
 	if err := a.refuseDML(st); err != nil {
 		return nil, err
 	}
