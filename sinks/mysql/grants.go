@@ -1,0 +1,252 @@
+package mysql
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cdc/schemas"
+	"cdc/session"
+	"cdc/sinks/mysql/statement"
+)
+
+// need is what the account must be allowed on one database of the target.
+type need struct {
+	database   string
+	privileges []string
+}
+
+// What the statements of the sink ask for. ALTER TABLE needs CREATE and INSERT too, RENAME needs ALTER and DROP, TRUNCATE needs DROP, and a foreign
+// key needs REFERENCES on the parent.
+var (
+	ofRows = []string{"SELECT", "INSERT", "UPDATE", "DELETE"}
+	ofDDL  = []string{"CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"}
+	// Without TRIGGER the triggers of a table cannot be seen, and so not be refused.
+	ofTriggers = "TRIGGER"
+	ofOurs     = []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE"}
+)
+
+// needs lists what the sink needs on the databases of the tables that it applies to, and on its own.
+func (c *Config) needs(databases []string) []need {
+	privileges := slices.Clone(ofRows)
+	if c.DDL == ddlApply {
+		privileges = append(privileges, ofDDL...)
+	}
+	if c.Triggers == triggersRefuse {
+		privileges = append(privileges, ofTriggers)
+	}
+	var out []need
+	for _, db := range databases {
+		if db == c.Database {
+			continue
+		}
+		out = append(out, need{db, privileges})
+	}
+	ours := slices.Clone(ofOurs)
+	if slices.Contains(databases, c.Database) {
+		ours = slices.Clone(privileges)
+		if c.DDL != ddlApply {
+			ours = append(ours, "CREATE")
+		}
+	}
+	return append(out, need{c.Database, ours})
+}
+
+// Grants gives the statements that create an account which may apply to databases of the target what the configuration wants, and no more. A database
+// is named as a pattern of source.tables has it: a percent sign stands for any text. Nobody is asked anything, so what only one kind of server needs
+// says so in a comment. The password is left to the reader.
+func Grants(o Options, databases []string) []string {
+	o.Config = o.withDefaults()
+	account := session.Quote(o.User) + "@'%'"
+	require := ""
+	if o.TLS.Mode != session.TLSDisabled {
+		require = " REQUIRE SSL"
+	}
+	out := []string{"CREATE USER " + account + " IDENTIFIED BY 'choose-a-password'" + require + ";"}
+	for _, n := range o.needs(databases) {
+		out = append(out, fmt.Sprintf("GRANT %s ON %s TO %s;", strings.Join(n.privileges, ", "), grantOn(n.database, n.database != o.Database), account))
+	}
+	if o.ExactlyOnce != exactTable {
+		out = append(out,
+			"-- for exactly_once: gtid_next, where the target is MySQL 8.0 or later (5.7: GRANT SUPER ON *.*):",
+			fmt.Sprintf("GRANT %s ON *.* TO %s;", strings.Join(ofGTID, ", "), account))
+	}
+	return out
+}
+
+// ofGTID are what gtid_next needs of MySQL 8.0 and later, and what keeps the sink's own table out of the binlog.
+var ofGTID = []string{"REPLICATION_APPLIER", "SESSION_VARIABLES_ADMIN"}
+
+// grantOn names a database as GRANT wants it, where _ and % are wildcards unless they are escaped; a pattern keeps its percent signs.
+func grantOn(db string, pattern bool) string {
+	if pattern && db == "%" {
+		return "*.*"
+	}
+	escape := []string{`\`, `\\`, "_", `\_`, "`", "``"}
+	if !pattern {
+		escape = append(escape, "%", `\%`)
+	}
+	return "`" + strings.NewReplacer(escape...).Replace(db) + "`.*"
+}
+
+// rights is what the account was granted.
+type rights struct {
+	grants []session.Grant
+	fold   func(string) string
+}
+
+func parseRights(lines []string, fold func(string) string) *rights {
+	r := &rights{fold: fold}
+	for _, line := range lines {
+		if g, ok := session.ParseGrant(line); ok {
+			r.grants = append(r.grants, g)
+		}
+	}
+	return r
+}
+
+// everywhere reports a privilege on all databases.
+func (r *rights) everywhere(privileges ...string) bool {
+	return slices.ContainsFunc(r.grants, func(g session.Grant) bool {
+		return !g.Revoke && g.Everywhere() && slices.ContainsFunc(privileges, g.Has)
+	})
+}
+
+// covers reports whether a grant is of a database.
+func (r *rights) covers(g *session.Grant, db string) bool {
+	if g.Everywhere() {
+		return true
+	}
+	if g.Revoke {
+		return r.fold(g.Database) == r.fold(db) // which is no pattern
+	}
+	return like(r.fold(g.Database), r.fold(db))
+}
+
+// has reports a privilege on a whole database, or else on each of these tables of it.
+func (r *rights) has(privilege, db string, tables []string) bool {
+	whole := false
+	for i := range r.grants {
+		g := &r.grants[i]
+		if g.Table != "*" || !g.Has(privilege) || !r.covers(g, db) {
+			continue
+		}
+		if g.Revoke {
+			return false
+		}
+		whole = true
+	}
+	if whole || len(tables) == 0 {
+		return whole
+	}
+	for _, t := range tables {
+		if !slices.ContainsFunc(r.grants, func(g session.Grant) bool {
+			return g.Table != "*" && g.Has(privilege) && r.covers(&g, db) && r.fold(g.Table) == r.fold(t)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// missing lists, as a GRANT names them, the privileges that the account lacks of what is needed.
+func (r *rights) missing(needs []need, tables []*schemas.Table) []need {
+	var out []need
+	for _, n := range needs {
+		var names []string
+		for _, t := range tables {
+			if t.Database == n.database {
+				names = append(names, t.Name)
+			}
+		}
+		var lacks []string
+		for _, p := range n.privileges {
+			of := names
+			if !slices.Contains(ofRows, p) && p != ofTriggers {
+				of = nil // a table that is yet to be made has no grants of its own
+			}
+			if !r.has(p, n.database, of) {
+				lacks = append(lacks, p)
+			}
+		}
+		if lacks != nil {
+			out = append(out, need{n.database, lacks})
+		}
+	}
+	return out
+}
+
+// What an account of the sink may have on all databases without question: the ways by which versions let it set gtid_next or leave the binlog out, write
+// to a server that is read-only, and see what runs.
+var modest = []string{
+	"USAGE", "REPLICATION_APPLIER", "SESSION_VARIABLES_ADMIN", "TRANSACTION_GTID_TAG", "CONNECTION_ADMIN", "BINLOG ADMIN", "BINLOG REPLAY", "READ_ONLY ADMIN",
+	"READ ONLY ADMIN", "REPLICATION CLIENT", "BINLOG MONITOR", "PROCESS",
+}
+
+// excess lists what was granted and is not needed, with the statements that take it away.
+func (r *rights) excess(needs []need, account string, oldMySQL bool) (names, cures []string) {
+	for i := range r.grants {
+		g := &r.grants[i]
+		if g.Revoke {
+			continue
+		}
+		on := "`" + strings.ReplaceAll(g.Database, "`", "``") + "`.*"
+		switch {
+		case g.Everywhere():
+			on = "*.*"
+		case g.Table != "*":
+			on = "`" + strings.ReplaceAll(g.Database, "`", "``") + "`." + string(statement.AppendName(nil, g.Table))
+		}
+		var bad []string
+		for _, p := range g.Privileges {
+			fine := slices.Contains(modest, p) || p == "SUPER" && oldMySQL
+			for _, n := range needs {
+				fine = fine || !g.Everywhere() && r.covers(g, n.database) && (slices.Contains(n.privileges, p) || p == ofTriggers)
+			}
+			if !fine {
+				bad = append(bad, p)
+			}
+		}
+		if g.Option {
+			bad = append(bad, "GRANT OPTION")
+		}
+		if bad == nil {
+			continue
+		}
+		shown := bad
+		if len(shown) > 6 {
+			shown = append(slices.Clone(shown[:5]), fmt.Sprintf("%d more", len(bad)-5))
+		}
+		names = append(names, strings.Join(shown, ", ")+" on "+on)
+		cures = append(cures, fmt.Sprintf("REVOKE %s ON %s FROM %s;", strings.Join(bad, ", "), on, account))
+	}
+	return names, cures
+}
+
+// like matches a database against the pattern of a grant: _ is any character, % any text, and a backslash makes either stand for itself.
+func like(pattern, name string) bool {
+	p, n := []rune(pattern), []rune(name)
+	var match func(i, j int) bool
+	match = func(i, j int) bool {
+		for ; i < len(p); i++ {
+			switch {
+			case p[i] == '%':
+				for ; j <= len(n); j++ {
+					if match(i+1, j) {
+						return true
+					}
+				}
+				return false
+			case p[i] == '_' && j < len(n):
+			case p[i] == '\\' && i+1 < len(p) && j < len(n) && p[i+1] == n[j]:
+				i++
+			case j < len(n) && p[i] == n[j]:
+			default:
+				return false
+			}
+			j++
+		}
+		return j == len(n)
+	}
+	return match(0, 0)
+}
