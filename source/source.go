@@ -38,3 +38,9 @@ type Lag interface {
 	// AtHead reports that everything the server had to send was handed over.
 	AtHead() bool
 }
+
+// Prompter is implemented by sources that say only now and then how far they are, while they have no changes to hand over.
+type Prompter interface {
+	// Prompt has them say it at once, which somebody waits for, or no more. It may be called at any time.
+	Prompt(on bool)
+}

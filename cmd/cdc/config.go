@@ -41,6 +41,7 @@ type SourceConfig struct {
 // StreamConfig is one stream.
 type StreamConfig struct {
 	Name             string `yaml:"name" jsonschema_description:"Name of the stream; its checkpoint is kept under it."`
+	SnapshotConfig   `yaml:",inline"`
 	TransformsConfig `yaml:",inline"`
 
 	Sink SinkConfig `yaml:"sink" jsonschema_description:"Where the changes go: one of the keys below."`
@@ -162,6 +163,7 @@ func (c *Config) validate() []settings.Problem {
 			problem(at+".name", "%q is the name of an earlier stream too", s.Name)
 		}
 		names[s.Name] = true
+		s.SnapshotConfig.validate(at, &c.Source, problem)
 		out = append(out, s.TransformsConfig.validate(at, s.Sink.deadLetters())...)
 		n := 0
 		if f := s.Sink.Files; f != nil {

@@ -38,6 +38,8 @@ type streamStatus struct {
 	Filtered    int64   `json:"rows_events_filtered"`
 	Ignored     int64   `json:"transactions_ignored"`
 
+	Snapshot *snapshotStatus `json:"snapshot,omitempty"`
+
 	Paused *pauseOrder `json:"paused,omitempty"`
 	Skips  []skipOrder `json:"skipped_transactions,omitempty"`
 }
@@ -64,6 +66,7 @@ func (s *stream) status() streamStatus {
 		out.ReaderSince = time.Since(r.Since).Seconds()
 		out.Filtered, out.Ignored = r.Stats.Filtered, r.Stats.Ignored
 		out.Restarts = s.runs - 1
+		out.Snapshot = describeSnapshot(s.snap, time.Now())
 		if out.Error == "" && r.LastError != nil && out.ReaderState != "streaming" {
 			out.setError(r.LastError)
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"cdc/event"
 )
 
 // progress redraws a live status on a terminal once a second: rates, seconds behind, last GTID, totals per table. On anything else it prints one
@@ -78,6 +80,9 @@ func (p *progress) text(secs float64) string {
 		}
 		fmt.Fprintf(&b, "%s: %s  %s rows/s  behind %s  %d rows in %d transactions  %s\n", st.Stream, st.State, thousands(uint64(rate)), behind, st.Rows, st.Txns,
 			shorten(st.ReadGTID))
+		if n := st.Snapshot; n != nil && n.State == event.SnapshotRunning.String() {
+			fmt.Fprintf(&b, "    snapshot %s %s\n", n.bar(), n)
+		}
 		if !p.tty {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 
 	"cdc/checkpoint"
 	"cdc/checkpoint/badger"
+	"cdc/event"
 	"cdc/fault"
 	"cdc/pipeline"
 )
@@ -84,6 +85,15 @@ func (c *Config) status(cmd *cobra.Command) (statusReport, error) {
 			return r, err
 		}
 		st := streamStatus{Status: recordStatus(name, &rec), ReaderState: "stopped"}
+		if n := rec.Snapshot; n.State != event.SnapshotNone {
+			st.Snapshot = &snapshotStatus{State: n.State.String(), Rows: n.Rows}
+			for _, t := range n.Tables {
+				st.Snapshot.TablesAll++
+				if t.Done {
+					st.Snapshot.Tables++
+				}
+			}
+		}
 		if f, ok := faults[name]; ok {
 			st.State, st.ErrorCode, st.Error, st.Hint = "failed", f.Code, f.Text, f.Next
 		}
@@ -167,6 +177,9 @@ func printStatus(w io.Writer, s *streamStatus) {
 		line("Seconds_Behind_Source", "%s", seconds(s.Behind))
 		line("Clock_Offset_Seconds", "%s", seconds(s.ClockOffset))
 		line("Rows_Read", "%d in %d transactions", s.Rows, s.Txns)
+	}
+	if s.Snapshot != nil {
+		line("Snapshot", "%s", s.Snapshot)
 	}
 	line("Rows_Acknowledged", "%d in %d transactions since the stream began", s.AckedRows, s.AckedTxns)
 	if s.MemoryLimit > 0 {

@@ -19,6 +19,7 @@ import (
 	"cdc/sinks"
 	"cdc/source/binlog"
 	"cdc/source/live"
+	"cdc/source/snapshot"
 )
 
 // app is a running configuration.
@@ -52,6 +53,7 @@ type stream struct {
 	mu   sync.Mutex
 	pipe *pipeline.Pipeline // of the present run; stays after it ended
 	src  *live.Source
+	snap *snapshot.Source // of the present run; nil where it has none
 	runs int
 	err  error
 	over bool
@@ -103,6 +105,9 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkSnapshot(&rec); err != nil {
+		return err
+	}
 	// Before connecting, so that a clean stop need not wait for a server that does not answer.
 	opening, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -113,8 +118,12 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		case <-opening.Done():
 		}
 	}()
-	if err := s.preflight(opening, live.InspectPlace{Stream: cfg.reader(s.cfg.Name), Name: s.cfg.Name, Start: start}, rec.SinkState); err != nil {
-		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+	inspect := live.InspectPlace{Stream: cfg.reader(s.cfg.Name), Name: s.cfg.Name, Start: start}
+	if s.cfg.Snapshot == snapshotNeeded {
+		inspect.Start = live.Start{} // a place that the source has purged is no reason not to start
+	}
+	if err := s.preflight(opening, inspect, rec.SinkState); err != nil {
+		if canceled(ctx, err) {
 			return nil
 		}
 		return err
@@ -132,6 +141,10 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	}
 	if rec.SchemaSeq == 0 && (rec.ByHand || rec.Saved == 0) {
 		catalog = nil // nothing is known yet: the source reads the tables from the server
+	}
+	var tables *schemas.Catalog // a snapshot's own
+	if catalog != nil && s.cfg.copies(&rec) {
+		tables = catalog.Clone()
 	}
 
 	keep := make([]string, 0, len(rec.XA))
@@ -158,18 +171,36 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		s.mu.Unlock()
 	}()
 
-	src, err := live.Open(opening, live.Options{
+	again := false
+	pool, batch := &event.Pool{Budget: budget}, min(2<<20, limit/16)
+	from := live.Options{
 		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: cfg.reader(s.cfg.Name), Start: start, Stop: a.until, Select: sel, Catalog: catalog,
-		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: &event.Pool{Budget: budget},
-		MaxRow: int64(cfg.MaxRow), BatchBytes: min(2<<20, limit/16), Log: s.log, Leave: unread,
-	})
+		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: pool,
+		MaxRow: int64(cfg.MaxRow), BatchBytes: batch, Log: s.log, Leave: unread,
+	}
+	src, err := live.Open(opening, from)
+	if s.anew(&rec, err) {
+		s.log.Warn("the source has purged what the stream needs: it begins anew, with all rows; rows that were deleted meanwhile stay in the target", "error", err)
+		rec.Snapshot = event.Snapshot{State: event.SnapshotNone}
+		from.Start, from.Catalog, tables = live.Start{}, nil, nil
+		again = true
+		src, err = live.Open(opening, from)
+	}
 	if err != nil {
-		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		if canceled(ctx, err) {
 			return nil
 		}
 		return err
 	}
 	defer src.Close()
+	read, err := s.withSnapshot(opening, src, &rec, again, tables, sel, pool, batch)
+	if err != nil {
+		if canceled(ctx, err) {
+			return nil
+		}
+		return err
+	}
+	defer read.Close()
 	cancel()
 
 	steps, dead, err := s.openTransforms(&rec)
@@ -177,7 +208,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		return err
 	}
 	pipe, err := pipeline.New(ctx, pipeline.Options{
-		Stream: s.cfg.Name, Source: src, Transforms: steps, Dead: dead, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
+		Stream: s.cfg.Name, Source: read, Transforms: steps, Dead: dead, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
 		SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut,
 	})
 	if err != nil {

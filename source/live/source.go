@@ -24,6 +24,8 @@ const (
 	batchTime = 5 * time.Millisecond
 	// idleEvery is how often a batch is handed over that only moves the position.
 	idleEvery = time.Second
+	// promptEvery is how often while somebody waits for it.
+	promptEvery = 5 * time.Millisecond
 )
 
 // Source follows a server as a replica does. It implements source.Source and source.Lag.
@@ -47,7 +49,8 @@ type Source struct {
 
 	in       incoming // the event that is being pushed
 	lastIdle time.Time
-	skip     uint64 // with files beyond 4 GiB: events before this offset are not wanted
+	prompt   atomic.Bool // hand over positions at once
+	skip     uint64      // with files beyond 4 GiB: events before this offset are not wanted
 	offset   uint64
 	stop     stopper
 	horizon  *horizon
@@ -205,10 +208,16 @@ func (s *Source) fill(ctx context.Context, b *event.Batch) error {
 		var soon time.Time
 		if !s.d.whole() {
 			now := time.Now()
+			every := idleEvery
+			if s.prompt.Load() {
+				every = promptEvery
+			}
 			switch {
-			case empty && !b.Pos.IsZero() && now.Sub(s.lastIdle) >= idleEvery:
+			case empty && !b.Pos.IsZero() && now.Sub(s.lastIdle) >= every:
 				s.lastIdle = now
 				return nil
+			case empty && !b.Pos.IsZero() && every == promptEvery:
+				soon = s.lastIdle.Add(every)
 			case empty:
 				began = time.Time{}
 				soon = now.Add(s.d.patience())
@@ -222,7 +231,7 @@ func (s *Source) fill(ctx context.Context, b *event.Batch) error {
 			}
 		}
 		if err := s.d.take(&s.in, soon, s.asStream); err != nil {
-			if isTimeout(err) && ctx.Err() == nil && !empty {
+			if isTimeout(err) && ctx.Err() == nil && (!empty || !b.Pos.IsZero() && s.prompt.Load()) {
 				return nil // drained
 			}
 			return s.d.fault(err)

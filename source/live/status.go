@@ -81,3 +81,6 @@ func (s *Source) ClockOffset() (micros int64, ok bool) { return s.clock.Load(), 
 
 // AtHead reports that everything the server had to send was handed over: it said so by a heartbeat, and has sent nothing since.
 func (s *Source) AtHead() bool { return s.atHead.Load() }
+
+// Prompt has the source hand over at once a place that moved on without a change, and not once a second.
+func (s *Source) Prompt(on bool) { s.prompt.Store(on) }

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"cdc/checkpoint"
+	"cdc/event"
+	"cdc/fault"
+	"cdc/schemas"
+	"cdc/session"
+	"cdc/source"
+	"cdc/source/live"
+	"cdc/source/snapshot"
+)
+
+// What a stream does about rows that are there already.
+const (
+	snapshotNever   = "never"
+	snapshotInitial = "initial"
+	snapshotOnly    = "only"
+	snapshotNeeded  = "when_needed"
+)
+
+// SnapshotConfig says whether a stream begins with the rows that are there already.
+type SnapshotConfig struct {
+	Snapshot string          `yaml:"snapshot" jsonschema:"enum=never,enum=initial,enum=only,enum=when_needed" jsonschema_description:"Whether the rows that are in the tables when the stream is new are copied. never: only changes. initial: the rows, and the changes from then on. only: the rows and the changes meanwhile, then the stream ends. when_needed: as initial, and again where the source has purged binlogs that the stream needs. Default never."`
+	Limits   snapshot.Limits `yaml:"snapshot_limits" jsonschema_description:"How fast a snapshot goes."`
+}
+
+func (s *SnapshotConfig) validate(at string, src *SourceConfig, problem func(path, format string, args ...any)) {
+	switch s.Snapshot {
+	case "", snapshotNever:
+		return
+	case snapshotInitial, snapshotOnly, snapshotNeeded:
+	default:
+		problem(at+".snapshot", "%q is none of never, initial, only, when_needed", s.Snapshot)
+		return
+	}
+	if src.Start != "" && src.Start != "now" {
+		problem(at+".snapshot", "%s begins with the rows that there are now, and source.start is %q", s.Snapshot, src.Start)
+	}
+	if (src.MySQL != nil || src.MariaDB != nil) && src.server().GTID == "off" {
+		problem(at+".snapshot", "%s needs GTIDs, and gtid is off", s.Snapshot)
+	}
+	for _, p := range s.Limits.Validate(at + ".snapshot_limits") {
+		problem(p.Path, "%s", p.Text)
+	}
+}
+
+// copies reports that a run which begins at a checkpoint has rows to copy.
+func (s *SnapshotConfig) copies(rec *checkpoint.Record) bool {
+	if rec.Snapshot.State == event.SnapshotRunning {
+		return true
+	}
+	switch s.Snapshot {
+	case snapshotInitial, snapshotNeeded:
+		return rec.Saved == 0
+	case snapshotOnly:
+		return rec.Snapshot.State == event.SnapshotNone
+	}
+	return false
+}
+
+// checkSnapshot refuses what cannot go together.
+func (s *stream) checkSnapshot(rec *checkpoint.Record) error {
+	wanted := s.cfg.Snapshot != "" && s.cfg.Snapshot != snapshotNever
+	if rec.Snapshot.State == event.SnapshotRunning && !wanted {
+		return fault.New(fault.SnapshotUnfinished, "the snapshot of stream %q has copied %d rows and is not finished", s.cfg.Name, rec.Snapshot.Rows)
+	}
+	if s.app.finite && s.cfg.copies(rec) {
+		return fault.New(fault.UsageInvalid, "--until ends a stream, and stream %q has a snapshot to make first", s.cfg.Name).
+			Hint("leave --until out; a stream with snapshot: only ends by itself")
+	}
+	return nil
+}
+
+// anew reports a stream that has to begin again, since the source no longer has what it needs, and may.
+func (s *stream) anew(rec *checkpoint.Record, err error) bool {
+	return s.cfg.Snapshot == snapshotNeeded && rec.Saved != 0 && len(rec.XA) == 0 && fault.Has(err, fault.SourcePurged)
+}
+
+// withSnapshot puts the rows of the tables into a stream, where there are any to copy.
+func (s *stream) withSnapshot(ctx context.Context, src *live.Source, rec *checkpoint.Record, again bool, catalog *schemas.Catalog, sel *schemas.Selector, pool *event.Pool, chunk int64) (source.Source, error) {
+	s.setSnapshot(nil)
+	only := s.cfg.Snapshot == snapshotOnly
+	if !s.cfg.copies(rec) && !only && !again {
+		return src, nil
+	}
+	cfg := s.app.cfg
+	o := snapshot.Options{
+		Source: src, Flavor: cfg.Source.flavor(), Select: sel, Catalog: catalog, Snapshot: rec.Snapshot, Only: only,
+		Limits: s.cfg.Limits, Pool: pool, ChunkBytes: chunk, MaxRow: int64(cfg.MaxRow), Log: s.log,
+		Open: func(ctx context.Context) (*session.Session, error) {
+			return session.Open(ctx, cfg.Source.server().Config, session.Options{Codes: session.SourceCodes()})
+		},
+	}
+	if rec.Saved != 0 {
+		server := rec.Server
+		o.Place = event.Position{GTIDs: rec.GTIDs, File: rec.File, Offset: rec.Offset, Server: &server}
+	}
+	snap, err := snapshot.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s.setSnapshot(snap)
+	return snap, nil
+}
+
+func (s *stream) setSnapshot(snap *snapshot.Source) {
+	s.mu.Lock()
+	s.snap = snap
+	s.mu.Unlock()
+}
+
+// canceled reports an error of a start that was told to stop.
+func canceled(ctx context.Context, err error) bool {
+	return errors.Is(err, context.Canceled) && ctx.Err() == nil
+}
+
+// snapshotStatus is what the status says of a snapshot.
+type snapshotStatus struct {
+	State      string   `json:"state"` // running, done
+	Rows       uint64   `json:"rows"`
+	Estimate   uint64   `json:"rows_estimated,omitempty"`
+	Tables     int      `json:"tables_done"`
+	TablesAll  int      `json:"tables,omitempty"`
+	Table      string   `json:"table,omitempty"` // of the last chunk
+	Chunks     uint64   `json:"chunks"`          // in this run
+	Superseded uint64   `json:"rows_superseded"` // rows of chunks, in this run, that the stream had newer
+	Rate       float64  `json:"rows_per_second"`
+	Left       *float64 `json:"seconds_left,omitempty"` // by the estimate
+}
+
+// describeSnapshot gives the status of a snapshot; nil where there is none.
+func describeSnapshot(snap *snapshot.Source, now time.Time) *snapshotStatus {
+	if snap == nil {
+		return nil
+	}
+	p := snap.Progress()
+	out := &snapshotStatus{
+		State: p.State.String(), Rows: p.Rows, Estimate: p.Estimate, Tables: p.TablesDone, TablesAll: p.TablesAll, Table: p.Table, Chunks: p.Chunks,
+		Superseded: p.Dropped, Rate: math.Round(p.Rate(now)),
+	}
+	if left, ok := p.Left(now); ok && p.State == event.SnapshotRunning {
+		secs := math.Round(left.Seconds())
+		out.Left = &secs
+	}
+	return out
+}
+
+func (s *snapshotStatus) String() string {
+	if s.State == event.SnapshotDone.String() {
+		return fmt.Sprintf("done, %d rows", s.Rows)
+	}
+	text := fmt.Sprintf("%d of %d tables, %d of about %d rows, %s rows/s", s.Tables, s.TablesAll, s.Rows, max(s.Estimate, s.Rows), thousands(uint64(s.Rate)))
+	if s.Left != nil {
+		text += fmt.Sprintf(", %s left", time.Duration(*s.Left*float64(time.Second)))
+	}
+	if s.Table != "" {
+		text += ", at " + s.Table
+	}
+	return text
+}
+
+// bar draws how much of a snapshot is done.
+func (s *snapshotStatus) bar() string {
+	const width = 30
+	all := max(s.Estimate, s.Rows, 1)
+	n := int(s.Rows * width / all)
+	out := make([]byte, width)
+	for i := range out {
+		out[i] = '.'
+		if i < n {
+			out[i] = '#'
+		}
+	}
+	return "[" + string(out) + "]"
+}

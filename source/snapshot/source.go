@@ -1,0 +1,476 @@
+package snapshot
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"cdc/event"
+	"cdc/fault"
+	"cdc/gtid"
+	"cdc/schemas"
+	"cdc/session"
+	"cdc/source"
+)
+
+// Options of Open.
+type Options struct {
+	Source source.Source // the stream, of which nothing was read; the snapshot closes it
+	// Open logs in to the stream's server.
+	Open   func(context.Context) (*session.Session, error)
+	Flavor gtid.Flavor
+	Select *schemas.Selector // nil takes all but the system databases
+	// Catalog holds the tables as of the stream's place; the snapshot keeps it up to date by what the stream says, and has it to itself. nil is an
+	// empty one, for a stream whose first batch brings the tables.
+	Catalog *schemas.Catalog
+
+	// Place is what the checkpoint says of the stream's place; zero for a new stream, whose first batch says it.
+	Place    event.Position
+	Snapshot event.Snapshot // how far an earlier run came; where its state is none, a snapshot begins
+	Only     bool           // the source ends with io.EOF when all rows were handed over
+
+	Limits     Limits
+	Pool       *event.Pool // nil makes one
+	ChunkBytes int64       // of rows in a chunk; 0 is 2 MiB
+	MaxRow     int64       // bytes; 0 is no limit
+	Log        *slog.Logger
+}
+
+// Source gives a stream with the rows of a snapshot in between. It implements source.Source, source.Lag and source.Filer.
+type Source struct {
+	opt    Options
+	m      merge
+	plan   plan
+	listed place // the stream knows all listed tables from here on
+	server server
+
+	begun    bool // the batch that says so was handed over
+	over     bool // all rows were handed over
+	ended    error
+	inflight *chunk // the worker has it
+	piece    *chunk // whose rows are coming, while the stream waits
+
+	jobs    sync.WaitGroup
+	ctx     func() (context.Context, context.CancelFunc) // of the goroutines, which outlive each Read
+	cancel  context.CancelFunc
+	arrived chan *chunk
+	batches chan streamed
+	finish  chan struct{} // closed when the reader of the stream is needed no more
+	reading bool          // it runs
+
+	mu       sync.Mutex
+	progress Progress
+}
+
+// streamed is what the stream gave.
+type streamed struct {
+	b   *event.Batch
+	err error
+}
+
+// Open connects, checks that a snapshot of this server would be right, and lists the tables. Its errors are faults. The stream is closed by Close,
+// also where Open fails.
+func Open(ctx context.Context, opt Options) (*Source, error) {
+	if opt.Pool == nil {
+		opt.Pool = &event.Pool{}
+	}
+	if opt.ChunkBytes <= 0 {
+		opt.ChunkBytes = 2 << 20
+	}
+	if opt.Limits.ChunkRows <= 0 {
+		opt.Limits.ChunkRows = defaultChunkRows
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Catalog == nil {
+		opt.Catalog = schemas.NewCatalog(opt.Flavor, 0)
+	}
+	s := &Source{
+		opt: opt, arrived: make(chan *chunk, 1), batches: make(chan streamed), finish: make(chan struct{}),
+		m: merge{
+			flavor: opt.Flavor, catalog: opt.Catalog, done: opt.Place.GTIDs.Clone(), at: place{opt.Place.File, opt.Place.Offset},
+			dropped: map[schemas.Name]bool{},
+		},
+	}
+	if s.m.done == nil {
+		s.m.done = gtid.NewSet(opt.Flavor)
+	}
+	if v := opt.Place.Server; v != nil {
+		s.m.server = *v
+	}
+	s.server.opt = &s.opt
+	s.begun = opt.Snapshot.State == event.SnapshotRunning
+	s.over = opt.Snapshot.State == event.SnapshotDone
+	s.progress.Rows, s.progress.Before = opt.Snapshot.Rows, opt.Snapshot.Rows
+	if s.over {
+		s.progress.State = event.SnapshotDone
+		close(s.finish)
+		return s, nil
+	}
+	if err := s.look(ctx); err != nil {
+		s.server.close()
+		_ = opt.Source.Close()
+		return nil, err
+	}
+	s.progress.State, s.progress.Began = event.SnapshotRunning, time.Now()
+	s.progress.TablesAll, s.progress.TablesDone = s.plan.total, s.plan.over
+	for _, t := range s.plan.waiting {
+		s.progress.Estimate += max(t.estimate, t.copy.Rows)
+	}
+	for _, t := range opt.Snapshot.Tables {
+		if t.Done {
+			s.progress.Estimate += t.Rows
+		}
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.ctx = func() (context.Context, context.CancelFunc) { return context.WithCancel(run) }
+	s.cancel = cancel
+	s.prompt(true)
+	s.reading = true
+	s.jobs.Go(func() { s.follow(run) })
+	return s, nil
+}
+
+// look asks the server what there is to copy.
+func (s *Source) look(ctx context.Context) error {
+	v := &s.server
+	if err := v.connect(ctx); err != nil {
+		return err
+	}
+	if err := v.check(); err != nil {
+		return err
+	}
+	tables, err := v.list(ctx)
+	if err != nil {
+		return err
+	}
+	s.plan.fill(tables, &s.opt.Snapshot)
+	s.listed, err = v.head(ctx)
+	return err
+}
+
+// prompt asks the stream to say at once how far it is, also where it has no changes to hand over.
+func (s *Source) prompt(on bool) {
+	if p, ok := s.opt.Source.(source.Prompter); ok {
+		p.Prompt(on)
+	}
+}
+
+// follow reads the stream while there is a snapshot: Read waits for it and for chunks at once.
+func (s *Source) follow(ctx context.Context) {
+	defer close(s.batches)
+	for {
+		select {
+		case <-s.finish:
+			return
+		default:
+		}
+		b, err := s.opt.Source.Read(ctx)
+		select {
+		case s.batches <- streamed{b, err}:
+			if err != nil {
+				return
+			}
+		case <-ctx.Done():
+			if b != nil {
+				b.Release()
+			}
+			return
+		}
+	}
+}
+
+// Read gives the next batch: of the stream, or of a chunk whose turn it is.
+func (s *Source) Read(ctx context.Context) (*event.Batch, error) {
+	if s.ended != nil {
+		return nil, s.ended
+	}
+	b, err := s.read(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.ended = err
+	}
+	return b, err
+}
+
+func (s *Source) read(ctx context.Context) (*event.Batch, error) {
+	if s.over && s.opt.Only {
+		return nil, io.EOF
+	}
+	if !s.reading {
+		return s.opt.Source.Read(ctx)
+	}
+	if !s.begun && !s.opt.Place.IsZero() {
+		// The stream began earlier, without a snapshot: nothing of its own tells of the beginning.
+		s.begun = true
+		return s.note(&event.Mark{Begin: true}), nil
+	}
+	for {
+		if !s.over {
+			if b, err := s.turn(); b != nil || err != nil {
+				return b, err
+			}
+			if s.piece == nil {
+				if err := s.ask(); err != nil {
+					return nil, err
+				}
+				if b := s.theEnd(); b != nil {
+					return b, nil
+				}
+			}
+		}
+		stream := s.batches
+		if s.piece != nil || s.m.full() {
+			stream = nil
+		}
+		var parts chan *event.Batch
+		if s.piece != nil {
+			parts = s.piece.parts
+		}
+		select {
+		case x, ok := <-stream:
+			if !ok {
+				s.reading = false
+				return s.opt.Source.Read(ctx)
+			}
+			if x.err != nil {
+				return nil, x.err
+			}
+			return s.pass(x.b)
+		case b := <-parts:
+			return s.part(s.piece, b, false), nil
+		case c := <-s.arrived:
+			s.inflight = nil
+			if b, err := s.arrive(c); b != nil || err != nil {
+				return b, err
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// pass hands over a batch of the stream.
+func (s *Source) pass(b *event.Batch) (*event.Batch, error) {
+	if s.over {
+		return b, nil
+	}
+	if err := s.m.follow(b); err != nil {
+		b.Release()
+		return nil, err
+	}
+	s.altered()
+	b.Copying = true
+	if !s.begun {
+		// With the first batch of a new stream its place is saved: from then on the checkpoint knows that rows are to be copied.
+		s.begun = true
+		b.Mark = &event.Mark{Begin: true}
+	}
+	return b, nil
+}
+
+// altered looks at what statements did to the tables of the plan.
+func (s *Source) altered() {
+	m := &s.m
+	for _, n := range m.altered {
+		if t := s.plan.find(n); t != nil {
+			t.version = nil // asked for anew when its turn comes
+		}
+	}
+	for _, n := range m.renamed {
+		// Its rows were those of another table, whose copy may not be whole, or that was none of ours. They are all read again.
+		if t := s.plan.find(n); t != nil {
+			t.restart()
+		} else if s.opt.Select.Match(n.Database, n.Table) {
+			s.plan.waiting = append(s.plan.waiting, &tableCopy{copy: event.TableCopy{Name: n}})
+			s.update(func(p *Progress) { p.TablesAll++ })
+		}
+	}
+	m.altered, m.renamed = m.altered[:0], m.renamed[:0]
+}
+
+// turn gives the batch of the first chunk, where its turn is.
+func (s *Source) turn() (*event.Batch, error) {
+	for len(s.m.chunks) > 0 {
+		c := s.m.chunks[0]
+		if !c.arrived {
+			return nil, nil
+		}
+		if c.stale {
+			if c == s.piece {
+				return nil, nil
+			}
+			if err := s.again(c); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if !s.m.reached(c.high) {
+			return nil, nil
+		}
+		switch {
+		case c.err != nil: // the stream did not come to a statement that explains it
+			if err := s.again(c); err != nil {
+				return nil, err
+			}
+		case c.piece && s.piece == nil:
+			return nil, s.openPiece(c)
+		case c.piece:
+			return nil, nil
+		default:
+			return s.handOver(c), nil
+		}
+	}
+	return nil, nil
+}
+
+// handOver gives the batch of a chunk.
+func (s *Source) handOver(c *chunk) *event.Batch {
+	t := c.t
+	c.finish()
+	b := c.batch
+	c.batch = nil
+	if b == nil {
+		b = s.opt.Pool.Get()
+	}
+	if len(b.Changes) == 0 {
+		b.Txns, b.Groups, b.Tables = b.Txns[:0], b.Groups[:0], b.Tables[:0]
+	}
+	t.tries = 0
+	t.copy.Rows += uint64(c.rows)
+	t.copy.Until = c.until
+	if c.cursor != nil {
+		t.copy.Cursor = c.cursor
+	}
+	t.copy.Done = c.done
+	s.m.chunks = s.m.chunks[1:]
+	s.stamp(b, c)
+	s.update(func(p *Progress) {
+		p.Rows += uint64(c.rows)
+		p.Chunks++
+		p.Dropped += uint64(c.rows - c.left)
+		p.Table = t.copy.Name.String()
+		if c.done {
+			p.TablesDone++
+		}
+	})
+	return b
+}
+
+// stamp gives a batch its mark, its place in the stream and its flag.
+func (s *Source) stamp(b *event.Batch, c *chunk) {
+	table := c.t.copy
+	b.Mark = &event.Mark{Table: &table, Low: c.low.String(), High: c.high.String()}
+	b.Copying = true
+	b.Received = time.Now().UnixMicro()
+	for i := range b.Txns {
+		x := &b.Txns[i]
+		x.File, x.Off, x.Next, x.ServerID = s.m.at.file, s.m.at.offset, s.m.at.offset, s.m.server.ID
+	}
+	if s.finished() {
+		b.Mark.End = true
+		s.end()
+	}
+}
+
+// part gives a batch of a table that is read in one piece.
+func (s *Source) part(c *chunk, b *event.Batch, last bool) *event.Batch {
+	n := uint64(len(b.Changes))
+	c.t.copy.Rows += n
+	c.t.copy.Done = last
+	if last {
+		s.piece = nil
+		s.m.chunks = s.m.chunks[1:]
+	}
+	s.stamp(b, c)
+	s.update(func(p *Progress) {
+		p.Rows += n
+		p.Table = c.t.copy.Name.String()
+		if last {
+			p.Chunks++
+			p.TablesDone++
+		}
+	})
+	return b
+}
+
+// finished reports that nothing is left to copy.
+func (s *Source) finished() bool {
+	return len(s.m.chunks) == 0 && len(s.plan.waiting) == 0 && s.plan.current == nil && s.inflight == nil
+}
+
+// theEnd gives a batch that says that the snapshot is over, where no chunk could say it.
+func (s *Source) theEnd() *event.Batch {
+	if !s.begun || !s.finished() || !s.m.reached(s.listed) {
+		return nil
+	}
+	s.end()
+	return s.note(&event.Mark{End: true})
+}
+
+func (s *Source) note(m *event.Mark) *event.Batch {
+	b := s.opt.Pool.Get()
+	b.Mark, b.Copying = m, true
+	return b
+}
+
+// end goes back to the stream alone.
+func (s *Source) end() {
+	s.over = true
+	close(s.finish)
+	s.prompt(false)
+	s.server.close()
+	s.update(func(p *Progress) { p.State, p.Ended, p.Table = event.SnapshotDone, time.Now(), "" })
+	s.opt.Log.Info("snapshot finished", "tables", s.progress.TablesDone, "rows", s.progress.Rows)
+}
+
+// Close ends the stream and the snapshot.
+func (s *Source) Close() error {
+	if s.cancel != nil {
+		s.cancel()
+	}
+	err := s.opt.Source.Close()
+	s.jobs.Wait()
+	select {
+	case c := <-s.arrived:
+		c.release()
+	default:
+	}
+	for _, c := range s.m.chunks {
+		c.release()
+	}
+	s.m.chunks = nil
+	s.server.close()
+	return err
+}
+
+// ByFile reports that the place is kept as file and offset.
+func (s *Source) ByFile() bool {
+	f, ok := s.opt.Source.(source.Filer)
+	return ok && f.ByFile()
+}
+
+// ClockOffset is the server's clock minus ours.
+func (s *Source) ClockOffset() (micros int64, ok bool) {
+	if l, is := s.opt.Source.(source.Lag); is {
+		return l.ClockOffset()
+	}
+	return 0, false
+}
+
+// AtHead reports that everything the server had to send was handed over.
+func (s *Source) AtHead() bool {
+	l, ok := s.opt.Source.(source.Lag)
+	return ok && l.AtHead()
+}
+
+// maxTries is how often a chunk that could not be used is read again.
+const maxTries = 40
+
+// keyless is the fault of a table without a key that is never left alone.
+func keyless(t *tableCopy) error {
+	return fault.New(fault.SnapshotKeyless, "it has no key, and was written each of %d times that its copy was to begin", maxTries).
+		At(fault.Where{Table: t.copy.Name.String()})
+}
