@@ -3,7 +3,7 @@ package fault
 import "sort"
 
 // Codes by group: 1xxx configuration and command line, 2xxx source, 3xxx schemas, 4xxx binlog decoding, 5xxx sinks, 6xxx checkpoint,
-// 7xxx pipeline, 8xxx transforms and formats. Numbers are for ever: add, never renumber.
+// 7xxx pipeline, 8xxx transforms and formats, 9xxx comparisons. Numbers are for ever: add, never renumber.
 const (
 	ConfigSyntax   Code = 1001
 	ConfigInvalid  Code = 1002
@@ -130,6 +130,12 @@ const (
 	TransformRoute Code = 8004
 	TransformLimit Code = 8005
 	DeadLetterSave Code = 8006
+
+	VerifyDiffers Code = 9001
+	VerifyPart    Code = 9002
+	VerifyBehind  Code = 9003
+	VerifyServer  Code = 9004
+	VerifyReport  Code = 9005
 )
 
 // Description is a line of the error reference.
@@ -275,4 +281,10 @@ var descriptions = [...]Description{
 	{TransformRoute, Fatal, "two tables that are routed to one name differ", "make their columns equal, route them to different names, or allow it by columns: any"},
 	{TransformLimit, Data, "an expression made a value larger than allowed, or took more work for a row", "write it so that it makes or reads less, or let such rows go to the dead letters by on_error: dead_letter"},
 	{DeadLetterSave, Retry, "a dead letter could not be written", "free space or mend the folder named; nothing is acknowledged before it is written"},
+
+	{VerifyDiffers, Fatal, "rows of the target differ from the source", "the report names each of them; `cdc verify --repair` prints the statements that put them right, `--repair --apply` carries them out"},
+	{VerifyPart, Fatal, "a table could not be compared, or not as a whole", "the report says why; `--tables` chooses others"},
+	{VerifyBehind, Fatal, "the target did not reach the source's place in time", "start the stream, or wait until it has caught up: `cdc status` shows how far behind it is"},
+	{VerifyServer, Fatal, "a server gave an answer that a comparison cannot go on with", "see the message; is it MySQL 5.7 or later, or MariaDB 10.11 or later?"},
+	{VerifyReport, Fatal, "the report could not be written", "free space, or choose another file by --report"},
 }

@@ -1,0 +1,129 @@
+package verify
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// mostKeyless is how many rows of a table without a key are told apart.
+const mostKeyless = 2_000_000
+
+// keyless compares a table without a key: by one sum, and where that differs by how often each row is there.
+func (v *verifier) keyless(ctx context.Context, p *plan, r *TableReport) error {
+	var src, dst chunk
+	var m *Mark
+	err := v.source.snapshot(ctx, func(c Conn) (err error) {
+		if m, err = v.o.mark(ctx, c); err != nil {
+			return err
+		}
+		return p.sum(ctx, c, &src, false)
+	})
+	if err != nil {
+		return err
+	}
+	if err := v.reach(ctx, m); err != nil {
+		return err
+	}
+	if err := v.target.snapshot(ctx, func(c Conn) error { return p.sum(ctx, c, &dst, true) }); err != nil {
+		return err
+	}
+	r.Chunks = 1
+	v.count(src.rows, r)
+	v.step(false)
+	if src.rows == dst.rows && src.digest == dst.digest {
+		return nil
+	}
+	r.Narrowed = 1
+	if max(src.rows, dst.rows) > mostKeyless {
+		r.Stopped = fmt.Sprintf("it differs; the rows of a table without a key are told apart up to %d rows", mostKeyless)
+		r.Different++
+		return nil
+	}
+	var left map[digest]int // copies that are too few at the target, or less than 0 that are too many, at every look
+	pause := 40 * time.Millisecond
+	for look := 1; look <= v.o.Looks; look++ {
+		now, err := v.surplus(ctx, p)
+		if err != nil {
+			return err
+		}
+		if left == nil {
+			left = now
+		}
+		for d, n := range left {
+			switch k := now[d]; {
+			case n > 0:
+				left[d] = min(n, max(k, 0))
+			default:
+				left[d] = max(n, min(k, 0))
+			}
+			if left[d] == 0 {
+				delete(left, d)
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+		pause *= 2
+	}
+	var found []*Difference
+	for d, n := range left {
+		one := &Difference{Table: r.Table, Target: r.Target, Kind: Missing, Digest: hex.EncodeToString(d[:]), Copies: n}
+		if n < 0 {
+			one.Kind, one.Copies = Extra, -n
+		}
+		if v.o.Repair {
+			one.Why = "the table has no key"
+		}
+		found = append(found, one)
+		if len(found) == v.o.Limit {
+			r.Stopped = fmt.Sprintf("it has %d differing rows or more", v.o.Limit)
+			break
+		}
+	}
+	return v.tell(found, r)
+}
+
+// surplus counts rows by digest: how many more of each the source has.
+func (v *verifier) surplus(ctx context.Context, p *plan) (map[digest]int, error) {
+	n := map[digest]int{}
+	whole := &chunk{}
+	var m *Mark
+	err := v.back.snapshot(ctx, func(c Conn) (err error) {
+		clear(n)
+		if m, err = v.o.mark(ctx, c); err != nil {
+			return err
+		}
+		return c.Stream(ctx, p.rowsQuery(whole, false), func(row [][]byte) error {
+			n[fold(row)]++
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := v.reach(ctx, m); err != nil {
+		return nil, err
+	}
+	out := map[digest]int{}
+	err = v.target.snapshot(ctx, func(c Conn) error {
+		clear(out)
+		for d, k := range n {
+			out[d] = k
+		}
+		return c.Stream(ctx, p.rowsQuery(whole, true), func(row [][]byte) error {
+			out[fold(row)]--
+			return nil
+		})
+	})
+	for d, k := range out {
+		if k == 0 {
+			delete(out, d)
+		}
+	}
+	return out, err
+}
