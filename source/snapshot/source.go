@@ -60,6 +60,8 @@ type Source struct {
 	finish  chan struct{} // closed when the reader of the stream is needed no more
 	reading bool          // it runs
 
+	scratch *event.Builder
+
 	mu       sync.Mutex
 	progress Progress
 }
@@ -262,6 +264,10 @@ func (s *Source) pass(b *event.Batch) (*event.Batch, error) {
 		return nil, err
 	}
 	s.altered()
+	if err := s.withhold(b); err != nil {
+		b.Release()
+		return nil, err
+	}
 	b.Copying = true
 	if !s.begun {
 		// With the first batch of a new stream its place is saved: from then on the checkpoint knows that rows are to be copied.
@@ -269,6 +275,46 @@ func (s *Source) pass(b *event.Batch) (*event.Batch, error) {
 		b.Mark = &event.Mark{Begin: true}
 	}
 	return b, nil
+}
+
+// withhold takes out of a batch the changes of tables without a key that were not copied yet: their copy holds them already, and a target could not
+// tell that, since nothing tells one row of theirs from another.
+func (s *Source) withhold(b *event.Batch) error {
+	var hold []bool
+	for i, t := range b.Tables {
+		if key, _ := keyOf(t); key != nil || !s.pending(schemas.Name{Database: t.Database, Table: t.Name}) {
+			continue
+		}
+		if hold == nil {
+			hold = make([]bool, len(b.Tables))
+		}
+		hold[i] = true
+	}
+	if hold == nil {
+		return nil
+	}
+	w := event.NewBuilder(b, s.scratch)
+	s.scratch = w
+	for i := range b.Changes {
+		w.Next(i)
+		if t := b.Changes[i].Table; !hold[t] {
+			w.Keep(w.Table(b.Tables[t]))
+		}
+	}
+	return w.Finish()
+}
+
+// pending reports a table whose copy has not begun to be handed over, or has not ended.
+func (s *Source) pending(n schemas.Name) bool {
+	if s.plan.find(n) != nil {
+		return true
+	}
+	for _, c := range s.m.chunks {
+		if c.t.copy.Name == n {
+			return true
+		}
+	}
+	return false
 }
 
 // altered looks at what statements did to the tables of the plan.
