@@ -34,7 +34,8 @@ the statement or the setting that cures it. It changes nothing and may run besid
 The exit code is 0 when nothing fails, 1 when something does, 2 when the configuration itself is wrong. A warning does not stop a run; a hint is of what works and could be better.`,
 		Example: `  cdc check pipeline.yaml
   cdc check pipeline.yaml --json | jq '.findings[] | select(.level != "pass")'
-  cdc check pipeline.yaml --grants         # the account that the source needs, as SQL
+  cdc check pipeline.yaml --grants         # all accounts and rights, as SQL with comments
+  cdc check pipeline.yaml --grants=target  # the accounts that the mysql sinks need, as SQL
   cdc check pipeline.yaml --grants=kafka   # the rights that the kafka sinks need, as commands`,
 		Args: oneFile,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -61,7 +62,7 @@ The exit code is 0 when nothing fails, 1 when something does, 2 when the configu
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().StringVar(&grants, "grants", "", "print what makes accounts of least privilege, and ask nobody anything: source as SQL, kafka as commands, all for both as SQL with comments")
+	c.Flags().StringVar(&grants, "grants", "", "print what makes accounts of least privilege, and ask nobody anything: source and target (of mysql sinks) as SQL, kafka as commands, all for all of them as SQL with comments")
 	c.Flags().Lookup("grants").NoOptDefVal = grantsAll
 	return c
 }
@@ -174,6 +175,12 @@ func (c *Config) checkStream(ctx context.Context, s *StreamConfig, facts *source
 	out, tables := checkTransforms(s, tables, whole)
 	if s.Sink.Kafka != nil {
 		for _, f := range c.checkKafka(ctx, s, tables, state) {
+			f.Check += " of " + s.Name
+			out = append(out, f)
+		}
+	}
+	if s.Sink.MySQL != nil {
+		for _, f := range c.checkMySQL(ctx, s, facts, tables) {
 			f.Check += " of " + s.Name
 			out = append(out, f)
 		}
@@ -305,24 +312,33 @@ const (
 	grantsAll    = "all"
 	grantsSource = "source"
 	grantsKafka  = "kafka"
+	grantsTarget = "target"
 )
 
 // printGrants prints SQL that the server's own client takes, comments included; or commands for a shell, of kafka alone.
 func (c *Config) printGrants(w io.Writer, whose string) error {
 	var lines []string
 	switch whose {
-	case grantsAll, grantsSource, grantsKafka:
+	case grantsAll, grantsSource, grantsKafka, grantsTarget:
 	default:
-		return fault.New(fault.UsageInvalid, "--grants=%s: want source, kafka or all", whose)
+		return fault.New(fault.UsageInvalid, "--grants=%s: want source, target, kafka or all", whose)
 	}
-	if whose != grantsKafka {
+	if whose == grantsAll || whose == grantsSource {
 		s := c.Source.server()
 		lines = append(lines, fmt.Sprintf("-- for %s; narrow '%%' to the host that cdc connects from, and choose a password", s.Address))
 		lines = append(lines, check.Grants(check.GrantFor{
 			Flavor: c.Source.flavor(), User: s.User, TLS: s.TLS.Mode != "" && s.TLS.Mode != "disabled", Patterns: c.Source.Tables,
 		})...)
 	}
-	if whose != grantsSource {
+	if whose == grantsAll || whose == grantsTarget {
+		for i := range c.Streams {
+			if s := &c.Streams[i]; s.Sink.MySQL != nil {
+				lines = append(lines, fmt.Sprintf("-- for %s, the target of stream %s", s.Sink.MySQL.Address, s.Name))
+				lines = append(lines, c.mysqlGrants(s)...)
+			}
+		}
+	}
+	if whose == grantsAll || whose == grantsKafka {
 		comment := ""
 		if whose == grantsAll {
 			comment = "-- " // the rest is SQL
@@ -356,6 +372,9 @@ func (s *stream) preflight(ctx context.Context, place live.InspectPlace, state [
 	}
 	a.checkMu.Lock()
 	findings, facts := a.cfg.checkSource(ctx, []live.InspectPlace{place}, nil, checkTablesWithin)
+	if facts != nil {
+		a.folds = facts.Variables["lower_case_table_names"] != "0"
+	}
 	a.checkMu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)

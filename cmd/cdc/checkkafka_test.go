@@ -55,7 +55,7 @@ kafka-acls --bootstrap-server k2:9092 --add --allow-principal User:writer --oper
 	if all != source+comments {
 		t.Errorf("of both:\n%s", all)
 	}
-	if code, _, errs := cdc(t, "check", file, "--grants=ftp"); code != exitUsage || !strings.Contains(errs, "want source, kafka or all") {
+	if code, _, errs := cdc(t, "check", file, "--grants=ftp"); code != exitUsage || !strings.Contains(errs, "want source, target, kafka or all") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"cdc/gtid"
 	"cdc/internal/settings"
 	"cdc/schemas"
+	"cdc/sinks/mysql"
 	"cdc/source/live"
 )
 
@@ -52,6 +53,7 @@ type SinkConfig struct {
 	Files  *FilesConfig  `yaml:"files" jsonschema_description:"JSON lines in a local folder."`
 	Stdout *StdoutConfig `yaml:"stdout" jsonschema_description:"JSON lines on standard output."`
 	Kafka  *KafkaConfig  `yaml:"kafka" jsonschema_description:"Topics of Kafka."`
+	MySQL  *mysql.Config `yaml:"mysql" jsonschema_description:"Tables of another MySQL or MariaDB server."`
 	Null   *NullConfig   `yaml:"null" jsonschema_description:"Nowhere: changes are encoded, counted and dropped, for measuring."`
 }
 
@@ -188,12 +190,16 @@ func (c *Config) validate() []settings.Problem {
 			n++
 			k.validate(&out, at+".sink.kafka")
 		}
+		if m := s.Sink.MySQL; m != nil {
+			n++
+			out = append(out, m.Validate(at+".sink.mysql")...)
+		}
 		if f := s.Sink.Null; f != nil {
 			n++
 			f.validate(&out, at+".sink.null", true)
 		}
 		if n != 1 {
-			problem(at+".sink", "needs one of files, kafka, stdout, null; it has %d", n)
+			problem(at+".sink", "needs one of files, kafka, mysql, stdout, null; it has %d", n)
 		}
 	}
 	c.Admin.validate(problem)

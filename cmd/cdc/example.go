@@ -96,6 +96,7 @@ func exampleValues() map[string]map[string]string {
 		"files":  {"streams.sink.files.dir": "./out", "streams.sink.files.format": "plain"},
 		"stdout": {"streams.sink.stdout.format": "plain"},
 		"kafka":  {"streams.sink.kafka.brokers": `["k1:9092", "k2:9092"]`, "streams.sink.kafka.format": "debezium"},
+		"mysql":  {"streams.sink.mysql.address": "db2:3306", "streams.sink.mysql.user": "cdc", "streams.sink.mysql.password": "{env: CDC_TARGET_PASSWORD}"},
 		"null":   {"streams.sink.null.format": "none"},
 	}
 }

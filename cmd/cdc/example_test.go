@@ -40,7 +40,7 @@ func TestExamples(t *testing.T) {
 			}
 		}
 	}
-	if code, _, errs := cdc(t, "config", "example", "ftp"); code != exitUsage || !strings.Contains(errs, "files, stdout, kafka, null") {
+	if code, _, errs := cdc(t, "config", "example", "ftp"); code != exitUsage || !strings.Contains(errs, "files, stdout, kafka, mysql, null") {
 		t.Errorf("%d %q", code, errs)
 	}
 	if code, _, errs := cdc(t, "config", "example", "files", "null"); code != exitUsage || !strings.Contains(errs, "CDC1004") {

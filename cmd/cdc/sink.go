@@ -29,6 +29,8 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 		})
 	case cfg.Sink.Kafka != nil:
 		return openKafka(a.cfg, cfg.Sink.Kafka, budget, rec.SinkState, waits)
+	case cfg.Sink.MySQL != nil:
+		return openMySQL(a, cfg, budget, rec, waits)
 	case cfg.Sink.Stdout != nil:
 		enc, err := cfg.Sink.Stdout.encoder(flavor, false)
 		if err != nil {

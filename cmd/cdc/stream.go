@@ -36,8 +36,9 @@ type app struct {
 	orders  *orders    // of the operator
 	finite  bool       // it ends by itself
 	noCheck bool       // start without looking first
-	checkMu sync.Mutex // one check of the source at a time; guards warned
+	checkMu sync.Mutex // one check of the source at a time; guards warned and folds
 	warned  map[string]bool
+	folds   bool // the source compares names without case, as far as a check has seen
 
 	checkSinks time.Duration // how long a stream's start waits for the check of its sink; 0 is checkTablesWithin
 }

@@ -19,7 +19,8 @@ type CheckOptions struct {
 	Options
 	SourceVariables map[string]string // global variables of the source
 	ByFile          bool              // the stream's place is kept as file and offset, though the source may have GTIDs
-	Fills           bool              // the target's missing tables are made when the stream begins
+	// Behind says that the stream has a place of its own: with ddl: apply it may still come to the statements that made the source's tables what they are.
+	Behind bool
 	// Cascades are the children of foreign keys at the source by which the server itself changes rows; nil where that is not known.
 	Cascades []schemas.Name
 }

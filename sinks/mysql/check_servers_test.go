@@ -246,9 +246,11 @@ func TestCheckOfTargets(t *testing.T) {
 			t.Run("tables", func(t *testing.T) {
 				testbed.MustExec(t, b.s, "DROP TABLE shop.orders")
 				o := b.opt
-				o.Fills = true
-				if found := b.findings(t, o); len(found) > 0 {
-					t.Errorf("where the stream makes tables: %+v", found)
+				o.Behind = true
+				b.only(t, o, fault.Warn, 0, "table shop.orders", "not reached yet")
+				o.DDL = "ignore"
+				if found := b.findings(t, o); len(found) != 2 || found[1].Code != fault.TargetTableMissing {
+					t.Errorf("where no statement will make it: %+v", found)
 				}
 				b.cured(t, b.opt, b.only(t, b.opt, fault.Fail, fault.TargetTableMissing, "table shop.orders", "CREATE TABLE `shop`.`orders` (`id` int"))
 				testbed.MustExec(t, b.s, "ALTER TABLE shop.orders DROP COLUMN note, DROP COLUMN total")

@@ -90,7 +90,7 @@ func (c *checker) known(ctx context.Context) error {
 		there[c.server.Fold(string(r[0]))] = true
 	}
 	catalog := target.New(c.server)
-	before, fitting, absent := len(c.out), 0, 0
+	before, fitting := len(c.out), 0
 	kinds := map[string]int{}
 	// add counts a finding of a kind, and drops it where there are enough.
 	add := func(kind string, f fault.Finding) {
@@ -106,12 +106,8 @@ func (c *checker) known(ctx context.Context) error {
 		p, err := catalog.Plan(ctx, c.s.Query, t)
 		if err != nil {
 			f, ok := fault.As(err)
-			switch {
-			case !ok || f.Class() == fault.Retry:
+			if !ok || f.Class() == fault.Retry {
 				return err
-			case f.Code == fault.TargetTableMissing && c.opt.Fills:
-				absent++
-				continue
 			}
 			found := fault.Finding{Level: fault.Fail, Check: check, What: f.Text, Cure: f.Next, Code: f.Code}
 			switch f.Code {
@@ -129,6 +125,10 @@ func (c *checker) known(ctx context.Context) error {
 				} else if cure != "" {
 					found.Cure = cure
 				}
+			}
+			if c.opt.Behind && c.opt.DDL == ddlApply && (f.Code == fault.TargetTableMissing || f.Code == fault.TargetColumn) {
+				found.Level, found.Code = fault.Warn, 0
+				found.What += " (a statement that the stream has not reached yet may change that)"
 			}
 			add(f.Code.String(), found)
 			continue
@@ -151,9 +151,6 @@ func (c *checker) known(ctx context.Context) error {
 	}
 	if left > 0 {
 		c.warn("target tables", "as above", "%d findings more of the same kinds", left)
-	}
-	if absent > 0 {
-		c.pass("target tables", "%d are not there yet: they are made when the stream begins", absent)
 	}
 	if len(c.out) == before || fitting > 0 {
 		c.pass("target tables", "%d of %d are there with the columns that they need", fitting, len(c.tables))

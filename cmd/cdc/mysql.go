@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"cdc/checkpoint"
+	"cdc/event"
+	"cdc/fault"
+	"cdc/schemas"
+	"cdc/sinks/mysql"
+	"cdc/source"
+	"cdc/transform"
+)
+
+// mysqlOptions gives the options of a stream's sink. Paths are relative to the configuration.
+func (c *Config) mysqlOptions(s *StreamConfig) mysql.Options {
+	o := mysql.Options{Config: *s.Sink.MySQL, Stream: s.Name}
+	for _, p := range []*string{&o.TLS.CA, &o.TLS.Cert, &o.TLS.Key} {
+		if *p != "" {
+			*p = c.path(*p)
+		}
+	}
+	return o
+}
+
+// openMySQL opens the sink of a stream that begins at rec. waits is told why the target takes nothing.
+func openMySQL(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Record, waits func(error)) (*mysql.Sink, error) {
+	o := a.cfg.mysqlOptions(s)
+	a.checkMu.Lock()
+	fold := a.folds
+	a.checkMu.Unlock()
+	var err error
+	if o.Rename, err = a.cfg.renames(s, fold); err != nil {
+		return nil, err
+	}
+	o.Source, o.State, o.Budget, o.Stalled = rec.Server, rec.SinkState, budget, waits
+	if o.Source.Address == "" { // a new stream has met no server yet
+		o.Source.Flavor = a.cfg.Source.flavor()
+	}
+	log := a.log.With("stream", s.Name)
+	o.Conflict = func(x mysql.Conflict) {
+		log.Warn("conflict", "table", x.Table.String(), "op", x.Op.String(), "place", x.Place, "reason", x.Reason)
+	}
+	return mysql.Open(o)
+}
+
+// renames gives what becomes of the name of a table of the source, or of a database: false where the stream does not carry it. fold is that of a source
+// that compares names without case.
+func (c *Config) renames(s *StreamConfig, fold bool) (func(schemas.Name) (schemas.Name, bool), error) {
+	sel, err := schemas.ParseSelector(c.Source.Tables)
+	if err != nil {
+		return nil, err
+	}
+	if fold {
+		sel = sel.Folded()
+	}
+	steps, err := transform.Open(s.Transforms, s.OnError)
+	if err != nil {
+		return nil, err
+	}
+	var namers []transform.Namer
+	for _, step := range steps {
+		if n, ok := step.Transform.(transform.Namer); ok {
+			namers = append(namers, n)
+		}
+	}
+	return func(n schemas.Name) (schemas.Name, bool) {
+		keep := sel.Match(n.Database, n.Table)
+		if n.Table == "" {
+			keep = sel.MatchDatabase(n.Database)
+		}
+		for i := 0; keep && i < len(namers); i++ {
+			n, keep = namers[i].Name(n)
+		}
+		return n, keep
+	}, nil
+}
+
+// checkMySQL asks the target of a stream. tables are those that leave its transforms; facts is what the source said, nil where it did not.
+func (c *Config) checkMySQL(ctx context.Context, s *StreamConfig, facts *source.Facts, tables []*schemas.Table) []fault.Finding {
+	o := mysql.CheckOptions{Options: c.mysqlOptions(s), ByFile: c.Source.server().GTID == "off"}
+	o.Source.Flavor = c.Source.flavor()
+	if facts != nil {
+		o.Source, o.SourceVariables = facts.Server, facts.Variables
+		if facts.TablesErr == nil {
+			o.Cascades = []schemas.Name{}
+			for _, f := range facts.Cascades {
+				o.Cascades = append(o.Cascades, f.Child)
+			}
+		}
+		i := slices.IndexFunc(facts.Places, func(p source.PlaceFacts) bool { return p.Stream == s.Name })
+		o.Behind = i >= 0 && !facts.Places[i].New
+	}
+	return mysql.Check(ctx, o, tables)
+}
+
+// mysqlGrants gives the statements that let the account of a stream apply to its tables at the target.
+func (c *Config) mysqlGrants(s *StreamConfig) []string {
+	var databases []string
+	add := func(db string) {
+		if !slices.Contains(databases, db) {
+			databases = append(databases, db)
+		}
+	}
+	for _, p := range c.Source.Tables {
+		moved := slices.ContainsFunc(s.Transforms, func(t transform.Config) bool { return t.Route != nil && t.Route.To != "" && t.Route.Match == p })
+		if db, _, ok := schemas.CutDot(p); ok && !moved && !strings.HasPrefix(p, "!") {
+			// An underscore is so common in names that it is taken for itself.
+			add(strings.NewReplacer(`\_`, "_", `\%`, "%").Replace(db))
+		}
+	}
+	if len(c.Source.Tables) == 0 {
+		add("%")
+	}
+	for i := range s.Transforms {
+		if r := s.Transforms[i].Route; r != nil && r.To != "" {
+			db, _, _ := schemas.CutDot(r.To)
+			add(braces.ReplaceAllString(db, "%"))
+		}
+	}
+	return mysql.Grants(c.mysqlOptions(s), databases)
+}
