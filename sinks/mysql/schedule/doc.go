@@ -1,7 +1,7 @@
 // Package schedule cuts batches into transactions and says which of them may be applied side by side. It is pure: the sink's goroutine calls it, and
 // hands what is ready to its workers.
 //
-//	ready = p.Add(b, ready[:0])      // for each batch, in order
+//	ready = p.Add(b, owner, ready[:0])      // for each batch, in order
 //	ready = p.Done(u, ready[:0])     // when u was committed at the target
 //
 // A Unit is one transaction. What may run beside it is chosen by By:

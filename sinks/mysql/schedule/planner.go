@@ -27,7 +27,8 @@ type Planner struct {
 	locks   writeset.Builder
 	known   []*Table // of the batch's tables
 	nodes   []*dependency.Node
-	open    *Unit // whose last part has not come
+	fresh   []*Unit // made by the last Add
+	open    *Unit   // whose last part has not come
 	order   uint64
 	active  int
 }
@@ -41,17 +42,21 @@ func New(by By, limit int, tables func(*schemas.Table) *Table) *Planner {
 // Active is the number of transactions that were added and are not done.
 func (p *Planner) Active() int { return p.active }
 
+// Fresh gives the units that the last Add made, in order, valid until the next.
+func (p *Planner) Fresh() []*Unit { return p.fresh }
+
 // Open gives the unit whose last part has not come yet, nil where there is none.
 func (p *Planner) Open() *Unit { return p.open }
 
 // Add takes the transactions of b, each with a reference of its own to b, and appends to ready those that may run now. Where b goes on with a
-// transaction that began before it, its part is added to that unit, which may be running already: the caller tells its worker.
-func (p *Planner) Add(b *event.Batch, ready []*Unit) []*Unit {
-	p.known = p.known[:0]
+// transaction that began before it, its part is added to that unit, which may be running already: the caller tells its worker. owner goes into
+// each Part.
+func (p *Planner) Add(b *event.Batch, owner any, ready []*Unit) []*Unit {
+	p.known, p.fresh = p.known[:0], p.fresh[:0]
 	for i := range b.Txns {
 		t := &b.Txns[i]
 		b.Retain()
-		part := Part{Batch: b, Txn: i}
+		part := Part{Batch: b, Txn: i, Owner: owner}
 		if u := p.open; u != nil && !t.Begin {
 			u.Parts = append(u.Parts, part)
 			if t.End {
@@ -59,7 +64,8 @@ func (p *Planner) Add(b *event.Batch, ready []*Unit) []*Unit {
 			}
 			continue
 		}
-		u := &Unit{Order: p.order, Parts: []Part{part}, Complete: t.End}
+		u := &Unit{Order: p.order, Parts: []Part{part}, Complete: t.End, DDL: b.DDL}
+		p.fresh = append(p.fresh, u)
 		u.node.Owner = u
 		u.Alone = !t.End || b.DDL != nil || truncates(b, t)
 		p.order++

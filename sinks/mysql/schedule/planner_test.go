@@ -173,7 +173,7 @@ func TestPlanner(t *testing.T) {
 							}
 						}
 						next++
-						note(p.Add(b, nil))
+						note(p.Add(b, nil, nil))
 						continue
 					}
 					i := rapid.IntRange(0, len(running)-1).Draw(t, "which is done")
@@ -182,7 +182,7 @@ func TestPlanner(t *testing.T) {
 						if next == len(s.batches) {
 							t.Fatal("a transaction has no end")
 						}
-						note(p.Add(s.batches[next], nil))
+						note(p.Add(s.batches[next], nil, nil))
 						for _, x := range s.batches[next].Txns {
 							if x.Begin {
 								added++

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"cdc/event"
+	"cdc/schemas"
 	"cdc/sinks/mysql/dependency"
 )
 
@@ -40,6 +41,7 @@ func ParseBy(s string) (By, bool) {
 type Part struct {
 	Batch *event.Batch
 	Txn   int // index in Batch.Txns
+	Owner any // as Add was given it with the batch
 }
 
 // Unit is a transaction on its way to the target. Each part holds a reference to its batch, which the worker releases when it has read it.
@@ -50,6 +52,10 @@ type Unit struct {
 	Alone bool
 	// Complete says that all parts came.
 	Complete bool
+	// DDL is the statement that the transaction is, or begins with; nil for rows alone.
+	DDL *schemas.DDL
+	// Released counts the parts whose batch was released, from the first: the caller's, not looked at.
+	Released int
 
 	node dependency.Node
 	done bool

@@ -1,0 +1,140 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cdc/event"
+	"cdc/fault"
+	"cdc/schemas"
+	"cdc/session"
+)
+
+// conflict says that a statement did not meet the rows that it expects.
+type conflict struct {
+	found uint64 // rows, where the statement was carried out
+	err   error  // what the server said, where it was not
+}
+
+func (c *conflict) Error() string {
+	if c.err != nil {
+		return c.err.Error()
+	}
+	return fmt.Sprintf("%d rows were found", c.found)
+}
+
+func (c *conflict) Unwrap() error { return c.err }
+
+// Error numbers of the server that come of rows at the target (errmsg-utf8.txt in its source).
+const (
+	erDupUnique           = 1169
+	erRowReferenced       = 1217
+	erNoReferencedRow     = 1216
+	erRowReferenced2      = 1451
+	erNoReferencedRow2    = 1452
+	erDupEntryWithKeyName = 1586
+	erForeignDuplicateKey = 1761
+	erCheckViolated       = 3819
+	erConstraintFailed    = 4025 // MariaDB
+)
+
+// refused sorts the server's error of a statement: one that comes of the rows at the target is a conflict.
+func refused(err error) error {
+	switch session.Number(err) {
+	case session.ErDuplicateKey, erDupUnique, erRowReferenced, erNoReferencedRow, erRowReferenced2, erNoReferencedRow2, erDupEntryWithKeyName,
+		erForeignDuplicateKey, erCheckViolated, erConstraintFailed:
+		return &conflict{err: err}
+	}
+	return err
+}
+
+// single carries out one change by itself, in a transaction that is open, and handles what it meets by the policy.
+func (w *worker) single(ctx context.Context, b *event.Batch, i int) error {
+	c := &b.Changes[i]
+	over := b.Copying || c.Op == event.Read
+	err := w.alone(ctx, b, i, over)
+	met, ok := errors.AsType[*conflict](err)
+	if !ok || err == nil {
+		return err
+	}
+	policy := w.e.opt.OnConflict
+	if met.found > 1 {
+		policy = conflictStop // the key finds several rows: there is no right one
+	}
+	switch policy {
+	case conflictOverwrite:
+		if again := w.overwrite(ctx, b, i); again != nil {
+			if _, ok := errors.AsType[*conflict](again); ok {
+				return w.conflict(b, i, met)
+			}
+			return again
+		}
+	case conflictSkip, conflictLog:
+	default:
+		return w.conflict(b, i, met)
+	}
+	w.e.count(func(s *Status) { s.Conflicts++ })
+	if w.e.opt.Conflict != nil && policy == conflictLog {
+		w.e.opt.Conflict(Conflict{Table: w.name(), Place: txnName(&w.txn), Op: c.Op, Reason: met.Error()})
+	}
+	return nil
+}
+
+func (w *worker) name() schemas.Name {
+	return schemas.Name{Database: w.table.Database, Table: w.table.Name}
+}
+
+// alone sends one change.
+func (w *worker) alone(ctx context.Context, b *event.Batch, i int, over bool) error {
+	w.w.Reset()
+	if err := w.change(b, i, over); err != nil {
+		return err
+	}
+	err := w.send(ctx, false)
+	if _, ok := errors.AsType[*conflict](err); ok {
+		w.keys = unknown // the text may have ended before or behind the statement that sets it
+	}
+	return err
+}
+
+// overwrite carries out a change that met a conflict so that the row becomes what the source has.
+func (w *worker) overwrite(ctx context.Context, b *event.Batch, i int) error {
+	c := &b.Changes[i]
+	w.w.Reset()
+	if c.Op == event.Update && w.plan.Statement.Keyless() {
+		// There is nothing to find the row by but all of it: what is missing is made.
+		w.w.Plain("SET foreign_key_checks=0")
+		w.keys = lax
+		if err := w.w.Change(w.plan.Statement, event.Insert, event.Row{}, b.After(i)); err != nil {
+			return fault.New(fault.TargetStatementText, "%w", err).At(fault.Where{Table: w.table.FullName()})
+		}
+		return w.send(ctx, false)
+	}
+	return w.alone(ctx, b, i, true)
+}
+
+// conflict is the fault of a change that met one.
+func (w *worker) conflict(b *event.Batch, i int, met *conflict) error {
+	c := &b.Changes[i]
+	var what string
+	switch {
+	case met.err != nil:
+		what = met.err.Error()
+	case met.found == 0:
+		what = "the row is missing"
+	default:
+		what = fmt.Sprintf("the key finds %d rows", met.found)
+	}
+	text := make([]byte, 0, 512)
+	for _, image := range []struct {
+		name string
+		row  event.Row
+	}{{"before", b.Before(i)}, {"after", b.After(i)}} {
+		if !image.row.IsZero() {
+			text = append(append(append(text, "; "...), image.name...), " image: "...)
+			text = w.plan.Statement.AppendImage(text, image.row)
+		}
+	}
+	return fault.New(fault.TargetConflict, "%s of row %d of the transaction: %s%s", c.Op, c.Row, what, text).At(fault.Where{Table: w.table.FullName(), Server: w.c.Address})
+}

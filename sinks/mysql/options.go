@@ -1,0 +1,36 @@
+package mysql
+
+import (
+	"cdc/event"
+	"cdc/schemas"
+)
+
+// Options of a sink. What a user writes is in Config.
+type Options struct {
+	Config
+	Stream string        // its name, by which the target knows it
+	Source event.Server  // whose changes these are, as far as it is known before the stream begins
+	State  []byte        // what the checkpoint holds of the sink
+	Budget *event.Budget // charged with the SQL text that is under way; may be nil
+	// Rename gives the name that a table of the source has at the target, and false for one that is not replicated; nil keeps all names. DDL goes by it.
+	Rename func(schemas.Name) (schemas.Name, bool)
+	// Stalled is told why the target takes nothing, and nil when it does again. May be nil.
+	Stalled func(error)
+	// Conflict is told of each change that on_conflict: log has left out. May be nil.
+	Conflict func(Conflict)
+}
+
+// Conflict is a change that did not meet the row that it expects.
+type Conflict struct {
+	Table  schemas.Name
+	Place  string // GTID, or file and offset, of the transaction
+	Op     event.Op
+	Reason string
+}
+
+const (
+	textMost   = 1 << 20   // bytes of text that are sent at once
+	insertMost = 256 << 10 // from which on a statement of many rows takes no more
+	// perWorker bounds how many transactions are taken in for each worker.
+	perWorker = 64
+)
