@@ -29,6 +29,7 @@ type settings struct {
 	sink   string // default: files, plain, published often
 	memory string
 	every  string // of the checkpoint
+	stream string // further keys of the stream, as lines with four spaces before them
 	more   string // lines at the end
 }
 
@@ -59,7 +60,7 @@ func (p *pipe) write(t testing.TB, o settings) {
 	if o.sink == "" {
 		o.sink = "files: {dir: out, interval: 300ms}"
 	}
-	fmt.Fprintf(&b, "streams:\n  - name: all\n    sink:\n      %s\n", o.sink)
+	fmt.Fprintf(&b, "streams:\n  - name: all\n%s    sink:\n      %s\n", o.stream, o.sink)
 	if o.every == "" {
 		o.every = "200ms"
 	}
@@ -98,6 +99,10 @@ type status struct {
 	Peak     int64    `json:"memory_peak"`
 	Limit    int64    `json:"memory_limit"`
 	Restarts int      `json:"restarts"`
+	Snapshot *struct {
+		State string `json:"state"`
+		Rows  uint64 `json:"rows"`
+	} `json:"snapshot"`
 }
 
 // status asks; ok is false where there is no answer yet.

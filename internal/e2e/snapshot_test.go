@@ -1,0 +1,257 @@
+//go:build servers
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cdc/internal/testbed"
+	"cdc/sinks/files"
+)
+
+// copied are the tables of the snapshot tests: the columns of the key, and the key of row n.
+type copied struct {
+	name, columns string
+	key           []string
+	value         func(n int) []string
+}
+
+func copiedTables(k testbed.Kind) []copied {
+	ci := "utf8mb4_general_ci"
+	if k == testbed.MySQL97 {
+		ci = "utf8mb4_0900_ai_ci"
+	}
+	return []copied{
+		{"ints", "id bigint primary key", []string{"id"}, func(n int) []string {
+			if n%10 == 0 {
+				return []string{fmt.Sprint(n * 1e12)} // most rows are crowded at one end
+			}
+			return []string{fmt.Sprint(n - 500)}
+		}},
+		{"words", "id varchar(50) collate " + ci + " primary key", []string{"id"}, func(n int) []string {
+			return []string{fmt.Sprintf([]string{"'cafe%d'", "'CAFÉ%d'", "'Ω%d'", "'表%d'", "'_%d%%'"}[n%5], n)}
+		}},
+		{"pairs", "a int, b varchar(20) collate " + ci + ", primary key (a, b)", []string{"a", "b"}, func(n int) []string {
+			return []string{fmt.Sprint(n % 7), fmt.Sprintf("'b%d'", n)}
+		}},
+	}
+}
+
+// fillCopied makes and fills the tables.
+func fillCopied(t testing.TB, s *testbed.Server, tables []copied, rows int) {
+	t.Helper()
+	statements := []string{"SET NAMES utf8mb4", "CREATE DATABASE IF NOT EXISTS shop", "USE shop"}
+	for _, c := range tables {
+		statements = append(statements, fmt.Sprintf("CREATE TABLE %s (%s, v int)", c.name, c.columns))
+		for from := 0; from < rows; from += 500 {
+			var values []string
+			for n := from; n < min(from+500, rows); n++ {
+				values = append(values, fmt.Sprintf("(%s, %d)", strings.Join(c.value(n), ","), n))
+			}
+			statements = append(statements, fmt.Sprintf("INSERT INTO %s VALUES %s", c.name, strings.Join(values, ",")))
+		}
+	}
+	testbed.MustExec(t, s, statements...)
+}
+
+// writeCopied changes rows from four sessions until stop is called.
+func writeCopied(t testing.TB, s *testbed.Server, tables []copied, rows int, seed uint64) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, uint64(w)))
+			conn, err := s.Conn(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			exec := func(format string, args ...any) {
+				if _, err := testbed.QueryConn(t.Context(), conn, fmt.Sprintf(format, args...)); err != nil {
+					for _, usual := range []string{"Deadlock", "Lock wait", "Duplicate", "Record has changed"} {
+						if strings.Contains(err.Error(), usual) {
+							return
+						}
+					}
+					t.Error(err)
+				}
+			}
+			exec("SET NAMES utf8mb4")
+			exec("USE shop")
+			for ctx.Err() == nil {
+				exec("BEGIN")
+				for range 1 + rng.IntN(3) {
+					c := tables[rng.IntN(len(tables))]
+					key := c.value(rng.IntN(rows + rows/10))
+					where := "(" + strings.Join(c.key, ",") + ") = (" + strings.Join(key, ",") + ")"
+					switch rng.IntN(4) {
+					case 0:
+						exec("INSERT IGNORE INTO %s VALUES (%s, %d)", c.name, strings.Join(key, ","), rng.Int32())
+					case 1:
+						exec("DELETE FROM %s WHERE %s", c.name, where)
+					default:
+						exec("UPDATE %s SET v=%d WHERE %s", c.name, rng.Int32(), where)
+					}
+				}
+				exec("COMMIT")
+				pause(ctx, time.Duration(rng.IntN(10))*time.Millisecond)
+			}
+		})
+	}
+	return func() { cancel(); wg.Wait() }
+}
+
+// replay reads what files hold into tables of key and value, and counts the rows that snapshots brought.
+func replay(t testing.TB, dir string, tables []copied) (state map[string]map[string]string, reads map[string]int) {
+	t.Helper()
+	state, reads = map[string]map[string]string{}, map[string]int{}
+	keys := map[string][]string{}
+	for _, c := range tables {
+		state[c.name], keys[c.name] = map[string]string{}, c.key
+	}
+	err := files.Read(dir, func(_ string, text []byte) error {
+		var l struct {
+			Op     string                     `json:"op"`
+			Table  string                     `json:"table"`
+			Before map[string]json.RawMessage `json:"before"`
+			After  map[string]json.RawMessage `json:"after"`
+		}
+		if err := json.Unmarshal(text, &l); err != nil {
+			return err
+		}
+		id := func(row map[string]json.RawMessage) (out string) {
+			for _, k := range keys[l.Table] {
+				out += string(row[k]) + " "
+			}
+			return out
+		}
+		if l.Before != nil {
+			delete(state[l.Table], id(l.Before))
+		}
+		if l.After != nil {
+			state[l.Table][id(l.After)] = string(l.After["v"])
+		}
+		if l.Op == "read" {
+			reads[l.Table+" "+id(l.After)]++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state, reads
+}
+
+// same compares what was replayed with the tables.
+func same(t testing.TB, s *testbed.Server, state map[string]map[string]string, tables []copied) {
+	t.Helper()
+	for _, c := range tables {
+		rows := testbed.MustQuery(t, s, "SET NAMES utf8mb4", "SELECT "+strings.Join(c.key, ",")+", v FROM shop."+c.name)
+		got := state[c.name]
+		if len(got) != len(rows) {
+			t.Errorf("%s: %d rows, %d are there", c.name, len(got), len(rows))
+		}
+		wrong := 0
+		for _, r := range rows {
+			id := ""
+			for i := range c.key {
+				text := r[i].String
+				if c.key[i] == "id" && c.name != "ints" || c.key[i] == "b" {
+					text = `"` + text + `"`
+				}
+				id += text + " "
+			}
+			if want := r[len(c.key)].String; got[id] != want {
+				if wrong++; wrong < 5 {
+					t.Errorf("%s: row %s is %q, want %q", c.name, id, got[id], want)
+				}
+			}
+		}
+	}
+}
+
+// cdc is killed at random moments of its snapshot, while four sessions write. It goes on behind the last chunk that it acknowledged, and in the end
+// the files hold the tables as they are.
+func TestSnapshotKill(t *testing.T) {
+	for _, k := range kinds(t) {
+		t.Run(k.String(), func(t *testing.T) {
+			t.Parallel()
+			n := seed(t)
+			rng := rand.New(rand.NewPCG(n, 7))
+			s := testbed.Start(t, k, testbed.Options{})
+			tables := copiedTables(k)
+			const rows = 2000
+			fillCopied(t, s, tables, rows)
+			p := newPipe(t, s, settings{
+				tables: `"shop.%"`, memory: "32MiB", every: "100ms", sink: "files: {dir: out, interval: 100ms}",
+				stream: "    snapshot: initial\n    snapshot_limits: {chunk_rows: 60, rows_per_second: 1500}\n",
+			})
+			stop := writeCopied(t, s, tables, rows, n)
+			kills, done := number(t, "CDC_SNAPSHOT_KILLS", 5), uint64(0)
+			midway := 0
+			for range kills {
+				r := p.run(t)
+				poll(t, "the snapshot goes on", func() bool {
+					if !r.running() {
+						t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
+					}
+					st, ok := p.status(t)
+					return ok && st.State == "running" && st.Snapshot != nil && (st.Snapshot.State == "done" || st.Snapshot.Rows > done)
+				})
+				pause(t.Context(), time.Duration(rng.Int64N(int64(700*time.Millisecond))))
+				r.kill()
+				st, ok := p.status(t) // of the checkpoint
+				if !ok || st.Snapshot == nil {
+					t.Fatal("the checkpoint says nothing of the snapshot")
+				}
+				if st.Snapshot.Rows < done {
+					t.Errorf("the checkpoint went back from %d rows to %d", done, st.Snapshot.Rows)
+				}
+				done = st.Snapshot.Rows
+				if st.Snapshot.State == "running" && done > 0 {
+					midway++
+				}
+			}
+			r := p.run(t)
+			poll(t, "the snapshot is over", func() bool {
+				if !r.running() {
+					t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
+				}
+				st, ok := p.status(t)
+				return ok && st.Snapshot != nil && st.Snapshot.State == "done"
+			})
+			stop()
+			p.reached(t, r)
+			r.stop(t)
+			state, reads := replay(t, p.out(), tables)
+			same(t, s, state, tables)
+			twice := 0
+			for _, n := range reads {
+				if n > 1 {
+					twice++
+				}
+			}
+			t.Logf("%d kills, %d of them with a part of the rows acknowledged; %d rows read, %d of them more than once", kills, midway, len(reads), twice)
+			if len(reads) == 0 || twice > kills*1000 || midway == 0 && kills > 2 {
+				t.Errorf("%d rows read, %d of them more than once", len(reads), twice)
+			}
+			// The snapshot is over for good.
+			again := p.run(t)
+			p.streaming(t, again)
+			st, _ := p.status(t)
+			if st.Snapshot != nil {
+				t.Errorf("a finished snapshot began again: %+v", st.Snapshot)
+			}
+			again.stop(t)
+		})
+	}
+}
