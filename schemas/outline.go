@@ -45,6 +45,7 @@ type Outline struct {
 	Charset   bool // its options say a CHARACTER SET or COLLATE
 	OnlyUntil int  // where CHARACTER SET ends, where no COLLATE is said beside it; else 0
 
+	Tablespace bool // of ALTER TABLE: DISCARD or IMPORT of a tablespace, which is rows that no binlog holds
 	Timestamps bool // the word TIMESTAMP is in it
 	// Introducers are strings of bytes beyond ASCII with a character set before them, whose bytes are those of the session's client.
 	Introducers []Introducer
@@ -172,6 +173,7 @@ func (o *Outline) clean(st *Statement) error {
 
 // tokens looks for words and for strings with a character set.
 func (o *Outline) tokens(st *Statement) {
+	last := "" // word
 	l := lexer{src: st.Text, mode: st.SQLMode, flavor: st.Flavor, version: st.Version}
 	for {
 		t := l.next()
@@ -182,6 +184,9 @@ func (o *Outline) tokens(st *Statement) {
 			if len(o.Words) < 4 {
 				o.Words = append(o.Words, strings.ToUpper(t.text))
 			}
+			o.Tablespace = o.Tablespace || sameWord(t.text, "TABLESPACE") && (sameWord(last, "DISCARD") || sameWord(last, "IMPORT")) ||
+				sameWord(t.text, "PARTITION") && (sameWord(last, "DISCARD") || sameWord(last, "IMPORT"))
+			last = t.text
 			o.Timestamps = o.Timestamps || sameWord(t.text, "TIMESTAMP")
 		case t.kind == tokString && t.charset != "" && st.Text[t.start] == '_':
 			quote := t.start + 1 + len(t.charset)

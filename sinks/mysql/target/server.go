@@ -37,6 +37,7 @@ type Server struct {
 	FlushLogAtCommit    int  // innodb_flush_log_at_trx_commit
 	RequirePrimaryKey   bool // sql_require_primary_key, MySQL 8.0.13
 	InvisibleKey        bool // sql_generate_invisible_primary_key, MySQL 8.0.30
+	ExplicitTimestamp   bool // explicit_defaults_for_timestamp
 	EventScheduler      bool
 
 	// What the session's account may do. It was tried.
@@ -59,7 +60,7 @@ func (s *Server) Fold(name string) string {
 }
 
 var variables = []string{
-	"event_scheduler", "gtid_binlog_pos", "gtid_domain_id", "gtid_mode", "innodb_flush_log_at_trx_commit", "log_bin", "log_replica_updates",
+	"event_scheduler", "explicit_defaults_for_timestamp", "gtid_binlog_pos", "gtid_domain_id", "gtid_mode", "innodb_flush_log_at_trx_commit", "log_bin", "log_replica_updates",
 	"log_slave_updates", "lower_case_table_names", "max_allowed_packet", "read_only", "server_id", "server_uuid",
 	"sql_generate_invisible_primary_key", "sql_require_primary_key", "super_read_only", "sync_binlog",
 }
@@ -120,6 +121,8 @@ func (s *Server) take(rows [][][]byte) (err error) {
 		switch name {
 		case "event_scheduler":
 			s.EventScheduler = on
+		case "explicit_defaults_for_timestamp":
+			s.ExplicitTimestamp = on
 		case "gtid_binlog_pos":
 			var bad error
 			if s.Executed, bad = gtid.Parse(gtid.MariaDB, v); bad != nil {
