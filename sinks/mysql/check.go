@@ -284,7 +284,15 @@ func (c *checker) rights(context.Context) error {
 	default:
 		c.fail(fault.TargetGrantMissing, "target grants", strings.Join(cures, " "), "missing: %s", strings.Join(names, "; "))
 	}
-	if more, takes := c.grants.excess(needs, c.s.Account, c.old()); len(more) > 0 {
+	// Before a statement of the source what the target wants beyond it is turned off for the session, which takes the same right as sql_log_bin.
+	if s := c.server; c.opt.DDL == ddlApply && !s.MaySkipLog && (s.RequirePrimaryKey || s.InvisibleKey) {
+		name := "sql_require_primary_key"
+		if s.InvisibleKey {
+			name = "sql_generate_invisible_primary_key"
+		}
+		c.fail(fault.TargetGrantMissing, "target grants", c.variables()+" Or set ddl: ignore", "%s is ON at the target, and the account may not turn it off for the DDL of the source", name)
+	}
+	if more, takes := c.grants.excess(needs, c.s.Account, c.server.Version < 80014); len(more) > 0 {
 		c.hint("target excess grants", "use an account of its own, made by `cdc check FILE --grants`; or "+strings.Join(takes, " "),
 			"the account may do what is not needed: %s", strings.Join(more, "; "))
 	} else {
@@ -304,11 +312,7 @@ func (c *checker) once(context.Context) error {
 	case why == "":
 		c.pass("exactly_once", "gtid_next")
 		if !c.server.MaySkipLog && c.server.LogBin {
-			grant := "GRANT SESSION_VARIABLES_ADMIN ON *.* TO " + c.s.Account + ";"
-			if c.old() {
-				grant = "GRANT SUPER ON *.* TO " + c.s.Account + ";"
-			}
-			c.hint("exactly_once", grant, "the account may not set sql_log_bin: the sink's own table costs the target some GTIDs of its own")
+			c.hint("exactly_once", c.variables(), "the account may not set sql_log_bin: the sink's own table costs the target some GTIDs of its own")
 		}
 	case c.opt.ExactlyOnce == exactGTID:
 		if cure == "" {
@@ -321,6 +325,15 @@ func (c *checker) once(context.Context) error {
 		c.pass("exactly_once", "table, since %s", why)
 	}
 	return nil
+}
+
+// variables gives the statement by which the account may set what is restricted in its sessions.
+func (c *checker) variables() string {
+	privilege := ofGTID
+	if c.server.Version < 80014 {
+		privilege = ofGTIDOld
+	}
+	return "GRANT " + privilege + " ON *.* TO " + c.s.Account + ";"
 }
 
 // noGTID says why transactions cannot be applied under their own GTIDs, and what would let them; no cure where nothing would.
@@ -350,10 +363,7 @@ func (c *checker) noGTID() (why, cure string, code fault.Code) {
 		}
 		return "the target has gtid_mode=" + s.GTIDMode, verb + strings.Join(steps, "; "+verb) + ";", fault.TargetGTID
 	case !s.MayGTIDNext:
-		if c.old() {
-			return "the account may not set gtid_next", "GRANT SUPER ON *.* TO " + c.s.Account + ";", fault.TargetGrantMissing
-		}
-		return "the account may not set gtid_next", "GRANT " + strings.Join(ofGTID, ", ") + " ON *.* TO " + c.s.Account + ";", fault.TargetGrantMissing
+		return "the account may not set gtid_next", c.variables(), fault.TargetGrantMissing
 	}
 	return "", "", 0
 }

@@ -116,7 +116,7 @@ func (b *bench) grant(t *testing.T) {
 		if strings.HasPrefix(line, "--") {
 			continue
 		}
-		if strings.Contains(line, "REPLICATION_APPLIER") {
+		if strings.Contains(line, "SESSION_VARIABLES_ADMIN") {
 			switch {
 			case b.s.Kind.MariaDB():
 				continue
@@ -176,7 +176,7 @@ func (b *bench) cured(t *testing.T, opt mysql.CheckOptions, cure string) {
 	}
 }
 
-var checkKinds = []testbed.Kind{testbed.MySQL97, testbed.MySQL57, testbed.MariaDB1011}
+var checkKinds = []testbed.Kind{testbed.MySQL97, testbed.MySQL80, testbed.MySQL57, testbed.MariaDB1011}
 
 func TestCheckOfTargets(t *testing.T) {
 	for _, k := range checkKinds {
@@ -226,6 +226,17 @@ func TestCheckOfTargets(t *testing.T) {
 					t.Errorf("without DDL: %+v", found)
 				}
 				b.grant(t)
+				if k == testbed.MySQL97 {
+					testbed.MustExec(t, b.s, "SET GLOBAL sql_require_primary_key=ON")
+					if found := b.findings(t, b.opt); len(found) > 0 {
+						t.Errorf("of an account that may turn it off: %+v", found)
+					}
+					o := b.opt
+					o.ExactlyOnce = "table"
+					testbed.MustExec(t, b.s, "REVOKE SESSION_VARIABLES_ADMIN ON *.* FROM copy@'%'")
+					b.cured(t, o, b.only(t, o, fault.Fail, fault.TargetGrantMissing, "target grants", "sql_require_primary_key"))
+					testbed.MustExec(t, b.s, "SET GLOBAL sql_require_primary_key=OFF")
+				}
 			})
 			t.Run("read_only", func(t *testing.T) {
 				testbed.MustExec(t, b.s, "SET GLOBAL read_only=ON")
@@ -372,7 +383,7 @@ func TestCheckOfExactlyOnce(t *testing.T) {
 				}
 			}
 			b.cured(t, gtidNext, b.only(t, gtidNext, fault.Fail, fault.TargetGTID, "exactly_once", "gtid_mode"))
-			grant := "REPLICATION_APPLIER, SESSION_VARIABLES_ADMIN"
+			grant := "SESSION_VARIABLES_ADMIN"
 			if k == testbed.MySQL57 {
 				grant = "SUPER"
 			}

@@ -68,14 +68,18 @@ func Grants(o Options, databases []string) []string {
 	}
 	if o.ExactlyOnce != exactTable {
 		out = append(out,
-			"-- for exactly_once: gtid_next, where the target is MySQL 8.0 or later (5.7: GRANT SUPER ON *.*):",
-			fmt.Sprintf("GRANT %s ON *.* TO %s;", strings.Join(ofGTID, ", "), account))
+			"-- for exactly_once: gtid_next, where the target is MySQL 8.0.14 or later (before: GRANT SUPER ON *.*):",
+			fmt.Sprintf("GRANT %s ON *.* TO %s;", ofGTID, account))
 	}
 	return out
 }
 
-// ofGTID are what gtid_next needs of MySQL 8.0 and later, and what keeps the sink's own table out of the binlog.
-var ofGTID = []string{"REPLICATION_APPLIER", "SESSION_VARIABLES_ADMIN"}
+// What gtid_next needs, and what keeps the sink's own table out of the binlog: SESSION_VARIABLES_ADMIN came with MySQL 8.0.14. REPLICATION_APPLIER, of
+// 8.0.18, is for gtid_next alone.
+const (
+	ofGTID    = "SESSION_VARIABLES_ADMIN"
+	ofGTIDOld = "SUPER"
+)
 
 // grantOn names a database as GRANT wants it, where _ and % are wildcards unless they are escaped; a pattern keeps its percent signs.
 func grantOn(db string, pattern bool) string {
@@ -199,7 +203,7 @@ func (r *rights) excess(needs []need, account string, oldMySQL bool) (names, cur
 		}
 		var bad []string
 		for _, p := range g.Privileges {
-			fine := slices.Contains(modest, p) || p == "SUPER" && oldMySQL
+			fine := slices.Contains(modest, p) || p == ofGTIDOld && oldMySQL
 			for _, n := range needs {
 				fine = fine || !g.Everywhere() && r.covers(g, n.database) && (slices.Contains(n.privileges, p) || p == ofTriggers)
 			}
