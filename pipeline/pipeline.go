@@ -115,7 +115,12 @@ func (p *Pipeline) startSink(ctx context.Context) error {
 		return nil
 	}
 	r := &p.core.rec
-	return s.Start(ctx, sinks.Place{GTIDs: r.GTIDs.Clone(), File: r.File, Offset: r.Offset, ByFile: byFile(p.opt.Source)})
+	base := sinks.Place{GTIDs: r.GTIDs.Clone(), File: r.File, Offset: r.Offset, ByFile: byFile(p.opt.Source)}
+	if r.Server != (event.Server{}) {
+		server := r.Server
+		base.Server = &server
+	}
+	return s.Start(ctx, base)
 }
 
 func byFile(s source.Source) bool {

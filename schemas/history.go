@@ -100,6 +100,18 @@ const (
 	Unparsed // not understood; Names holds what could be made out
 )
 
+var kindNames = [...]string{
+	"other", "create table", "alter table", "drop table", "rename table", "truncate table", "create database", "alter database", "drop database", "create index",
+	"drop index", "unparsed",
+}
+
+func (k DDLKind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "invalid"
+}
+
 // DDL is a statement and what it did.
 type DDL struct {
 	Statement

@@ -29,12 +29,13 @@ import (
 // With tables they are two: a transaction adds a row to applied, and streams holds for each stream the place up to which everything was applied.
 // Rows of applied before that place are deleted in the transaction that moves it.
 type books struct {
-	gtid   bool
-	server gtid.UUID // of the target, zero on MariaDB
-	self   string    // how the target is called in applied.came
-	source string    // and the source
-	stream string
-	quoted string // name of the database, between backquotes
+	gtid    bool
+	server  gtid.UUID // of the target, zero on MariaDB
+	self    string    // how the target is called in applied.came
+	source  string    // and the source
+	stream  string
+	quoted  string // name of the database, between backquotes
+	skipLog bool   // the account may write without the binlog
 
 	id    uint64 // of the stream in streams
 	lock  string
@@ -60,7 +61,7 @@ func (b *books) mode() string {
 func newBooks(e *engine, base sinks.Place) (*books, error) {
 	b := &books{
 		server: e.server.UUID, stream: e.opt.Stream, quoted: string(statement.AppendName(nil, e.opt.Database)), self: identity(e.server.UUID, e.server.ServerID),
-		names: map[string]bool{},
+		names: map[string]bool{}, skipLog: e.server.MaySkipLog,
 	}
 	source := e.opt.Source
 	if base.Server != nil {
@@ -150,6 +151,15 @@ const (
 	silence   = 30 * time.Second // of the session that holds the lock
 )
 
+const statementsDefinition = `(
+  stream VARBINARY(255) NOT NULL COMMENT 'its name',
+  name VARBINARY(320) NOT NULL COMMENT 'GTID, or file:offset, of the transaction',
+  came VARBINARY(2000) NOT NULL COMMENT 'servers that it came through, by which a ring of servers knows its own',
+  kind VARBINARY(32) NOT NULL,
+  tables VARBINARY(10000) NOT NULL,
+  PRIMARY KEY (stream, name)
+) ENGINE=InnoDB COMMENT='DDL statements that cdc is about to carry out'`
+
 // openGTID checks that nobody else applies this source by GTID.
 func (b *books) openGTID(ctx context.Context, e *engine, c *session.Session, base sinks.Place) error {
 	b.have = e.server.Executed.Clone()
@@ -174,6 +184,9 @@ func (b *books) guard(ctx context.Context, c *session.Session, base sinks.Place)
   base LONGBLOB NOT NULL COMMENT 'GTID set at which it began',
   began TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) ENGINE=InnoDB COMMENT='streams of cdc that apply with gtid_next'`); err != nil {
+		return err
+	}
+	if err := b.table(ctx, c, statementsTable, statementsDefinition); err != nil {
 		return err
 	}
 	rows, err := c.Query(ctx, "SELECT stream, source, base FROM "+b.quoted+".guards")
@@ -234,6 +247,9 @@ func (b *books) openTables(ctx context.Context, c *session.Session, base sinks.P
   came VARBINARY(2000) NOT NULL COMMENT 'servers that it came through, by which a ring of servers knows its own',
   PRIMARY KEY (stream, name)
 ) ENGINE=InnoDB COMMENT='transactions that cdc has applied'`); err != nil {
+		return err
+	}
+	if err := b.table(ctx, c, statementsTable, statementsDefinition); err != nil {
 		return err
 	}
 	rows, err := c.Query(ctx, "SELECT id, gtids, file, position FROM "+b.quoted+".streams WHERE stream = "+quote(b.stream))
@@ -376,12 +392,15 @@ func (b *books) next(dst []byte, t *event.Txn) []byte {
 func (b *books) note(dst []byte, t *event.Txn, came string) []byte {
 	dst = append(append(append(dst, "INSERT INTO "...), b.quoted...), ".applied (stream,name,came) VALUES ("...)
 	dst = sqltext.AppendString(append(strconv.AppendUint(dst, b.id, 10), ','), txnName(t))
+	return append(sqltext.AppendString(append(dst, ','), b.via(came)), ')')
+}
+
+// via adds the source to the servers that a transaction came through.
+func (b *books) via(came string) string {
 	if came == "" {
-		came = b.source
-	} else {
-		came += " " + b.source
+		return b.source
 	}
-	return append(sqltext.AppendString(append(dst, ','), came), ')')
+	return came + " " + b.source
 }
 
 // prefix is how many statements begin makes.

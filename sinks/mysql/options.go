@@ -14,6 +14,10 @@ type Options struct {
 	Budget *event.Budget // charged with the SQL text that is under way; may be nil
 	// Rename gives the name that a table of the source has at the target, and false for one that is not replicated; nil keeps all names. DDL goes by it.
 	Rename func(schemas.Name) (schemas.Name, bool)
+	// Fold, Whole and Shared are as in ddl.Options.
+	Fold   bool
+	Whole  func(database string) bool
+	Shared func(to schemas.Name) bool
 	// Stalled is told why the target takes nothing, and nil when it does again. May be nil.
 	Stalled func(error)
 	// Conflict is told of each change that on_conflict: log has left out. May be nil.
