@@ -355,7 +355,9 @@ func (w *worker) change(b *event.Batch, i int, over bool) error {
 		w.table, w.plan = t, w.e.plan(t)
 	}
 	keys := strict
-	if over && c.Op != event.Delete || b.Groups[c.Group].Flags&event.GroupNoForeignKeys != 0 {
+	// Where the source logs what its foreign keys do, that is all they did: REPLACE of a parent, for one, is a delete that takes no child with it.
+	const logged = event.GroupNoForeignKeys | event.GroupSQLForeignKeys
+	if over && c.Op != event.Delete || b.Groups[c.Group].Flags&logged != 0 {
 		keys = lax
 	}
 	if keys != w.keys {
