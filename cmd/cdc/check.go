@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -216,9 +217,12 @@ func checkFailure(findings []fault.Finding) error {
 		}
 		return fault.New(code, "%s: %s", f.Check, f.What).Hint("%s", f.Cure)
 	}
-	lines, cures, alike := make([]string, len(bad)), make([]string, len(bad)), bad[0].Code != 0
+	lines, cures, alike := make([]string, len(bad)), make([]string, 0, len(bad)), bad[0].Code != 0
 	for i, f := range bad {
-		lines[i], cures[i] = f.Check+": "+f.What, f.Cure
+		lines[i] = f.Check + ": " + f.What
+		if !slices.Contains(cures, f.Cure) {
+			cures = append(cures, f.Cure)
+		}
 		alike = alike && f.Code == bad[0].Code
 	}
 	if alike {

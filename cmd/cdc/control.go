@@ -39,6 +39,7 @@ type streamStatus struct {
 	Ignored     int64   `json:"transactions_ignored"`
 
 	Snapshot *snapshotStatus `json:"snapshot,omitempty"`
+	Applier  *applierStatus  `json:"applier,omitempty"`
 
 	Paused *pauseOrder `json:"paused,omitempty"`
 	Skips  []skipOrder `json:"skipped_transactions,omitempty"`
@@ -67,6 +68,7 @@ func (s *stream) status() streamStatus {
 		out.Filtered, out.Ignored = r.Stats.Filtered, r.Stats.Ignored
 		out.Restarts = s.runs - 1
 		out.Snapshot = describeSnapshot(s.snap, time.Now())
+		out.Applier = describeApplier(s.cfg, s.sink)
 		if out.Error == "" && r.LastError != nil && out.ReaderState != "streaming" {
 			out.setError(r.LastError)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"cdc/event"
 	"cdc/fault"
 	"cdc/schemas"
+	"cdc/sinks"
 	"cdc/sinks/mysql"
 	"cdc/source"
 	"cdc/transform"
@@ -121,4 +123,42 @@ func (c *Config) mysqlGrants(s *StreamConfig) []string {
 		}
 	}
 	return mysql.Grants(c.mysqlOptions(s), databases)
+}
+
+// applierStatus is what a MySQL sink says of itself.
+type applierStatus struct {
+	Target      string `json:"target"`
+	ExactlyOnce string `json:"exactly_once"` // gtid_next or table; empty before the target has answered
+	Parallel    string `json:"parallel_by"`
+	InOrder     bool   `json:"preserve_commit_order"`
+	Workers     int    `json:"workers"`
+	Active      int    `json:"transactions_active"`
+	Applied     uint64 `json:"transactions_applied"`
+	Present     uint64 `json:"transactions_present"` // that the target had already, or that began there
+	Retries     uint64 `json:"transactions_retried"`
+	Conflicts   uint64 `json:"conflicts"`
+}
+
+// describeApplier gives what a sink says of itself; nil for other sinks.
+func describeApplier(cfg *StreamConfig, sink sinks.Sink) *applierStatus {
+	m, ok := sink.(*mysql.Sink)
+	if !ok {
+		return nil
+	}
+	st, order := m.Status(), cfg.Sink.MySQL.Parallel.PreserveCommitOrder
+	return &applierStatus{
+		Target: cfg.Sink.MySQL.Address, ExactlyOnce: st.ExactlyOnce, Parallel: st.Parallel, InOrder: order == nil || *order, Workers: st.Workers, Active: st.Active,
+		Applied: st.Applied, Present: st.Present, Retries: st.Retries, Conflicts: st.Conflicts,
+	}
+}
+
+func (a *applierStatus) String() string {
+	once, order := a.ExactlyOnce, "in commit order"
+	if once == "" {
+		once = "connecting"
+	}
+	if !a.InOrder {
+		order = "in any order"
+	}
+	return fmt.Sprintf("%s, by %s, %s, %d workers, %d transactions under way", once, a.Parallel, order, a.Workers, a.Active)
 }

@@ -181,6 +181,11 @@ func printStatus(w io.Writer, s *streamStatus) {
 	if s.Snapshot != nil {
 		line("Snapshot", "%s", s.Snapshot)
 	}
+	if a := s.Applier; a != nil {
+		line("Target", "%s", a.Target)
+		line("Applier", "%s", a)
+		line("Transactions_Applied", "%d, %d were there already, %d tried again, %d changes in conflict", a.Applied, a.Present, a.Retries, a.Conflicts)
+	}
 	line("Rows_Acknowledged", "%d in %d transactions since the stream began", s.AckedRows, s.AckedTxns)
 	if s.MemoryLimit > 0 {
 		line("Memory", "%.1f of %.0f MiB, at most %.1f", float64(s.MemoryUsed)/(1<<20), float64(s.MemoryLimit)/(1<<20), float64(s.MemoryPeak)/(1<<20))

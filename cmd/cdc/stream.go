@@ -55,6 +55,7 @@ type stream struct {
 	pipe *pipeline.Pipeline // of the present run; stays after it ended
 	src  *live.Source
 	snap *snapshot.Source // of the present run; nil where it has none
+	sink sinks.Sink
 	runs int
 	err  error
 	over bool
@@ -216,7 +217,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		return err
 	}
 	s.mu.Lock()
-	s.pipe, s.src = pipe, src
+	s.pipe, s.src, s.sink = pipe, src, sink
 	s.runs++
 	s.mu.Unlock()
 	ran := make(chan struct{})
