@@ -245,7 +245,7 @@ func (x *interpreter) alterClause(a *alteration) bool {
 // oneCharset makes sure that CONVERT TO and DEFAULT CHARACTER SET of one statement, of which each server makes something else, say the same.
 func (p *parser) oneCharset(a, b tableOptions) {
 	if a.said && b.said && !(strings.EqualFold(a.charset, b.charset) && strings.EqualFold(a.collation, b.collation)) {
-		p.fail("CONVERT TO and DEFAULT CHARACTER SET in one statement")
+		p.doubt("CONVERT TO and DEFAULT CHARACTER SET in one statement")
 	}
 }
 

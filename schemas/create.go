@@ -306,7 +306,7 @@ func (p *parser) option(opt *tableOptions) bool {
 		case p.version < 80016:
 			opt.collation = "" // the last one counts
 		default:
-			p.fail("COLLATE before CHARACTER SET, which MySQL 8 reads in one way or the other")
+			p.doubt("COLLATE before CHARACTER SET, which MySQL 8 reads in one way or the other")
 		}
 	case p.accept("DEFAULT", "COLLATE"), p.accept("COLLATE"):
 		p.punct('=')

@@ -132,7 +132,7 @@ func (p *parser) keyParts(k *keySpec) {
 			}
 		}
 		if p.accept("WITHOUT", "OVERLAPS") {
-			p.fail("WITHOUT OVERLAPS")
+			p.doubt("WITHOUT OVERLAPS")
 		}
 		p.acceptAny("ASC", "DESC")
 		k.parts = append(k.parts, part)

@@ -80,6 +80,9 @@ func TestOutline(t *testing.T) {
 		{text: "CREATE TABLE t (a INT DEFAULT NEXT VALUE FOR s)", flavor: gtid.MariaDB, want: `CREATE TABLE <object d.t> (a INT DEFAULT NEXT VALUE FOR <sequence d.s>) defined:"FOR s)"`},
 		{text: "SET STATEMENT max_statement_time=1 FOR DROP TABLE IF EXISTS a", flavor: gtid.MariaDB, want: "SET STATEMENT max_statement_time=1 FOR DROP TABLE IF EXISTS <object d.a> ifexists"},
 		{text: "ALTER TABLE a CONVERT PARTITION p TO TABLE b", flavor: gtid.MariaDB, want: "ALTER TABLE <object d.a> CONVERT PARTITION p TO TABLE <new d.b>"},
+		// What is in doubt reads well.
+		{text: "CREATE TABLE a (x INT, UNIQUE (x, p WITHOUT OVERLAPS))", flavor: gtid.MariaDB, want: `CREATE TABLE <object d.a> (x INT, UNIQUE (x, p WITHOUT OVERLAPS)) defined:"LAPS))"`},
+		{text: "CREATE TABLE a (x ENUM(X'61', 'b')) COLLATE utf8mb4_bin CHARSET utf8mb4", version: 80036, want: `CREATE TABLE <object d.a> (x ENUM(X'61', 'b')) COLLATE utf8mb4_bin CHARSET utf8mb4 defined:" 'b'))" charset`},
 	} {
 		st := &Statement{Text: c.text, Database: "d", Flavor: c.flavor, Version: c.version, SQLMode: c.mode}
 		if st.Version == 0 {

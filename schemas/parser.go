@@ -56,6 +56,13 @@ func (p *parser) fail(format string, args ...any) {
 	p.pos = len(p.src)
 }
 
+// doubt is fail for what reads well, but of which it is not known what a server makes of it.
+func (p *parser) doubt(format string, args ...any) {
+	if p.noted == nil {
+		p.fail(format, args...)
+	}
+}
+
 // mark and reset are for the few places where more than one token must be looked at.
 type mark struct {
 	lexer lexer

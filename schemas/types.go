@@ -430,7 +430,7 @@ func (p *parser) members(c *colSpec, t Type) {
 		if p.tok.kind == tokHex || p.tok.kind == tokBit {
 			// Bytes in the column's character set, which is settled later: what is not ASCII cannot be told yet.
 			if !all(p.tok.text, func(b byte) bool { return b < 0x80 }) {
-				p.fail("a member that is given by its bytes")
+				p.doubt("a member that is given by its bytes")
 			}
 		}
 		c.Members = append(c.Members, strings.TrimRight(p.text(), " "))

@@ -112,6 +112,8 @@ func (t *translation) run() error {
 	switch {
 	case t.out.Kind == schemas.OtherDDL && notRead == nil, !allowed(t.out):
 		return t.skip("it is none of the statements that are replicated")
+	case t.src.ThreadSpecific && t.src.Kind == schemas.Unparsed:
+		return t.stop("it may be about temporary tables, which have the names of others perhaps")
 	case t.d.Hidden:
 		return t.stop("a transform hides values, so the statement came without its literals").Hint(
 			"carry it out at the target by hand with its literals, then step over it by `cdc skip`, or set ddl: ignore")
