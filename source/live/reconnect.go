@@ -96,7 +96,7 @@ func (s *Source) again(ctx context.Context) error {
 	if err := s.check(ctx, sess, f, &o, settleAgain); err != nil {
 		return err
 	}
-	if s.useGTID && sameServer(was, f) {
+	if s.useGTID && s.newest.Load() > 0 && sameServer(was, f) { // before the first transaction there is no time to compare with
 		if err := s.checkPlace(ctx, sess, f, o.at, s.done); err != nil {
 			return err
 		}

@@ -62,6 +62,7 @@ type chunk struct {
 	need   low       // what the stream had handed over when it was asked for: its low watermark must not lie before that
 	limit  int       // rows asked for
 	piece  bool      // the whole table in one piece, without a key
+	probe  bool      // no rows: it asks only whether the table is there
 
 	arrived bool
 	stale   bool // it cannot be used: the table was altered, or another server answers

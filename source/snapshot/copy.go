@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"errors"
 	"slices"
 
 	"cdc/event"
@@ -21,6 +22,9 @@ type tableCopy struct {
 	warned   bool
 }
 
+// errMoved says that only the server knows whether the table is there.
+var errMoved = errors.New("the table was renamed, or a temporary table of its name was")
+
 // rewind goes back to what was handed over.
 func (t *tableCopy) rewind() { t.cursor, t.until = t.copy.Cursor, t.copy.Until }
 
@@ -38,6 +42,8 @@ func (t *tableCopy) prepare(m *merge) (ok bool, err error) {
 	case state == schemas.Known:
 	case m.wasDropped(n):
 		return false, nil
+	case m.moved[n]:
+		return false, errMoved
 	default:
 		why := "nothing is known of its columns"
 		if e := m.catalog.Why(n.Database, n.Table); e != nil && e.Reason != "" {

@@ -28,6 +28,7 @@ type merge struct {
 	altered []schemas.Name        // tables whose definition changed since somebody looked
 	renamed []schemas.Name        // tables that came by another name
 	dropped map[schemas.Name]bool // tables, and databases with an empty table name
+	moved   map[schemas.Name]bool // tables that were renamed, or temporary tables of their names were: MariaDB logs both alike
 }
 
 // follow takes note of a batch of the stream that is about to be handed over.
@@ -75,7 +76,7 @@ func (m *merge) changes(b *event.Batch) error {
 	hits := false
 	for _, c := range m.chunks {
 		for _, t := range b.Tables {
-			hits = hits || !c.stale && c.wants(t, m.catalog.FoldNames)
+			hits = hits || !c.stale && !c.probe && c.wants(t, m.catalog.FoldNames)
 		}
 	}
 	if !hits {
@@ -83,7 +84,7 @@ func (m *merge) changes(b *event.Batch) error {
 	}
 	var buf []byte
 	for _, c := range m.chunks {
-		if c.stale {
+		if c.stale || c.probe {
 			continue
 		}
 		for i := range b.Changes {
@@ -150,9 +151,11 @@ func (m *merge) history(b *event.Batch, e *schemas.Entry) {
 		}
 		m.altered = append(m.altered, e.Name)
 		delete(m.dropped, e.Name)
+		delete(m.moved, e.Name)
 	case schemas.DropTable, schemas.ForgetTable:
 		m.altered = append(m.altered, e.Name)
 		m.dropped[e.Name] = e.Kind == schemas.DropTable
+		m.moved[e.Name] = e.Kind == schemas.ForgetTable && b.DDL != nil && b.DDL.Kind == schemas.RenameTables
 	case schemas.DropDatabase:
 		m.dropped[schemas.Name{Database: e.Name.Database}] = true
 		for _, c := range m.chunks {

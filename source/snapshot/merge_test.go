@@ -143,7 +143,7 @@ const (
 // simulate runs a snapshot over a random interleaving and gives what is wrong with the target in the end, "" for nothing.
 func simulate(seed uint64, flavor gtid.Flavor, f flaw) string {
 	w := newWorld(seed, flavor)
-	m := &merge{flavor: flavor, catalog: schemas.NewCatalog(flavor, 0), done: w.set(w.handed), at: w.at(w.handed), ended: w.at(w.handed), dropped: map[schemas.Name]bool{}}
+	m := &merge{flavor: flavor, catalog: schemas.NewCatalog(flavor, 0), done: w.set(w.handed), at: w.at(w.handed), ended: w.at(w.handed), dropped: map[schemas.Name]bool{}, moved: map[schemas.Name]bool{}}
 	q, err := queryOf(w.table)
 	if err != nil {
 		return err.Error()

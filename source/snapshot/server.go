@@ -243,6 +243,10 @@ func (v *server) read(ctx context.Context, c *chunk) error {
 			return err
 		}
 	}
+	if c.probe {
+		n := c.t.copy.Name
+		return v.s.Exec(ctx, "SELECT 1 FROM "+identifier(n.Database)+"."+identifier(n.Table)+" LIMIT 0")
+	}
 	if err := v.begin(ctx, c); err != nil {
 		return err
 	}

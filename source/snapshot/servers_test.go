@@ -29,11 +29,16 @@ func flavorOf(k testbed.Kind) gtid.Flavor {
 // login is how a test's connections log in.
 func login(t testing.TB, s *testbed.Server) session.Config {
 	t.Helper()
+	return session.Config{Address: s.Addr(), User: testbed.User, Password: secretOf(t, testbed.Password)}
+}
+
+func secretOf(t testing.TB, password string) settings.Secret {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte(testbed.Password+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return session.Config{Address: s.Addr(), User: testbed.User, Password: settings.Secret{File: file}}
+	return settings.Secret{File: file}
 }
 
 func selector(t testing.TB, patterns ...string) *schemas.Selector {

@@ -94,7 +94,7 @@ func Open(ctx context.Context, opt Options) (*Source, error) {
 		opt: opt, arrived: make(chan *chunk, 1), batches: make(chan streamed), finish: make(chan struct{}),
 		m: merge{
 			flavor: opt.Flavor, catalog: opt.Catalog, done: opt.Place.GTIDs.Clone(), at: place{opt.Place.File, opt.Place.Offset},
-			dropped: map[schemas.Name]bool{},
+			dropped: map[schemas.Name]bool{}, moved: map[schemas.Name]bool{},
 		},
 	}
 	if s.m.done == nil {

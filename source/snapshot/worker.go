@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"cdc/event"
@@ -30,6 +31,13 @@ func (s *Source) ask() error {
 			return nil // what is on its way was asked for with other columns: that first
 		}
 		ok, err := t.prepare(&s.m)
+		if errors.Is(err, errMoved) {
+			c := &chunk{t: t, probe: true, server: s.m.server}
+			s.m.chunks = append(s.m.chunks, c)
+			s.plan.current = nil
+			s.run(c, s.fetch)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -140,6 +148,14 @@ func (s *Source) arrive(c *chunk) (b *event.Batch, err error) {
 	}
 	if _, ok := errors.AsType[errNotAsKnown](c.err); c.err != nil && !ok {
 		return nil, c.err
+	}
+	if c.probe {
+		s.m.chunks = slices.DeleteFunc(s.m.chunks, func(x *chunk) bool { return x == c })
+		if c.err == nil {
+			return nil, fault.New(fault.SnapshotTable, "the table cannot be copied: %w", errMoved).At(fault.Where{Table: c.t.copy.Name.String()})
+		}
+		s.update(func(p *Progress) { p.TablesDone++ })
+		return nil, nil
 	}
 	if c.batch != nil {
 		c.batch.Charge()
