@@ -37,6 +37,9 @@ func openMySQL(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Re
 	if o.Rename, err = a.cfg.renames(s, fold); err != nil {
 		return nil, err
 	}
+	o.Fold = fold
+	o.Whole = func(db string) bool { return a.cfg.wholeDatabase(s, fold, db) }
+	o.Shared = func(to schemas.Name) bool { return sharedTable(s, o.Rename, to) }
 	o.Source, o.State, o.Budget, o.Stalled = rec.Server, rec.SinkState, budget, waits
 	if o.Source.Address == "" { // a new stream has met no server yet
 		o.Source.Flavor = a.cfg.Source.flavor()
@@ -46,6 +49,14 @@ func openMySQL(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Re
 		log.Warn("conflict", "table", x.Table.String(), "op", x.Op.String(), "place", x.Place, "reason", x.Reason)
 	}
 	return mysql.Open(o)
+}
+
+// books are the tables that a stream reads for its sink, besides those of the user's choice.
+func (s *StreamConfig) books() []schemas.Name {
+	if s.Sink.MySQL == nil {
+		return nil
+	}
+	return mysql.Tables(s.Sink.MySQL)
 }
 
 // renames gives what becomes of the name of a table of the source, or of a database: false where the stream does not carry it. fold is that of a source

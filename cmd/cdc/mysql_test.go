@@ -94,3 +94,75 @@ func TestMySQLSinkIsValidated(t *testing.T) {
 		}
 	}
 }
+
+func TestWholeDatabase(t *testing.T) {
+	route := []transform.Config{{Route: &transform.RouteConfig{Match: "a.b", To: "c.d"}}}
+	for _, c := range []struct {
+		tables []string
+		steps  []transform.Config
+		fold   bool
+		want   bool
+	}{
+		{nil, nil, false, true},
+		{[]string{"shop.%"}, nil, false, true},
+		{[]string{"%.%"}, nil, false, true},
+		{[]string{"s%.%", "!other.%"}, nil, false, true},
+		{[]string{"shop.orders"}, nil, false, false},
+		{[]string{"shop.%", "!shop.tmp_%"}, nil, false, false},
+		{[]string{"!shop.tmp_%"}, nil, false, false},
+		{[]string{"!other.%"}, nil, false, true},
+		{[]string{"Shop.%"}, nil, false, false},
+		{[]string{"Shop.%"}, nil, true, true},
+		{[]string{"other.%"}, nil, false, false},
+		{[]string{"shop.%"}, route, false, false},
+		{[]string{"shop.%"}, []transform.Config{{Exclude: []string{"x.y"}}}, false, false},
+		{[]string{"shop.%"}, []transform.Config{{ExcludeColumns: []string{"shop.orders.note"}}}, false, true},
+	} {
+		cfg, s := &Config{Source: SourceConfig{Tables: c.tables}}, &StreamConfig{}
+		s.Transforms = c.steps
+		if got := cfg.wholeDatabase(s, c.fold, "shop"); got != c.want {
+			t.Errorf("%q, %d steps, fold %t: %t", c.tables, len(c.steps), c.fold, got)
+		}
+	}
+	if (&Config{}).wholeDatabase(&StreamConfig{}, false, "mysql") {
+		t.Error("a system database is carried whole")
+	}
+}
+
+func TestSharedTable(t *testing.T) {
+	route := func(match, to string) transform.Config {
+		return transform.Config{Route: &transform.RouteConfig{Match: match, To: to}}
+	}
+	for _, c := range []struct {
+		tables []string
+		steps  []transform.Config
+		to     string
+		want   bool
+	}{
+		{nil, nil, "shop.orders", false},
+		{nil, []transform.Config{route("shop.orders_%", "shop.orders")}, "shop.orders", true},
+		{nil, []transform.Config{route("shop.orders_%", "shop.orders")}, "shop.items", false},
+		{[]string{"shop.%"}, []transform.Config{route("shop.%", "copy.{table}")}, "copy.orders", false},
+		{nil, []transform.Config{route("shop.%", "copy.{table}")}, "copy.orders", true}, // which the source may have too
+		{[]string{"shop%.%"}, []transform.Config{route("shop%.%", "copy.{table}")}, "copy.orders", true},
+		{[]string{"shop%.%"}, []transform.Config{route("shop%.%", "copy_{database}.{table}")}, "copy_shop.orders", false},
+		{nil, []transform.Config{route("%.%", "copy_{database}.{table}")}, "copy_shop.orders", false},
+		{[]string{"shop.%"}, []transform.Config{route("shop.orders", "copy.orders")}, "copy.orders", false},
+		{[]string{"shop.%"}, []transform.Config{route("shop.orders", "shop.items")}, "shop.items", true},
+		{[]string{"a.%", "b.%"}, []transform.Config{route("a.%", "all.{table}"), route("b.%", "all.{table}")}, "all.t", true},
+		{[]string{"a.%", "b.%"}, []transform.Config{route("a.%", "x.{table}"), route("b.%", "y.{table}")}, "y.t", false},
+		{[]string{"a.%", "b.%"}, []transform.Config{route("a.%", "b.{table}"), route("b.%", "y.{table}")}, "y.t", true},
+		{[]string{"shop.%"}, []transform.Config{route("regexp:shop\\.(.*)", "copy.{1}")}, "copy.t", true},
+	} {
+		cfg, s := &Config{Source: SourceConfig{Tables: c.tables}}, &StreamConfig{}
+		s.Transforms = c.steps
+		rename, err := cfg.renames(s, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db, table, _ := strings.Cut(c.to, ".")
+		if got := sharedTable(s, rename, schemas.Name{Database: db, Table: table}); got != c.want {
+			t.Errorf("%q to %s: %t", c.tables, c.to, got)
+		}
+	}
+}
