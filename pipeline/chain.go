@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"slices"
+
 	"cdc/event"
 	"cdc/fault"
 	"cdc/schemas"
@@ -13,6 +15,7 @@ type chain struct {
 	hides  transform.Hidden
 	masked map[*schemas.Table][]bool // columns of derived tables that hold masked values
 	bound  int                       // bindings there are
+	spare  []schemas.Name            // tables that no step touches
 
 	filtered, dead uint64 // changes that were dropped, and set aside
 }
@@ -91,9 +94,12 @@ func (c *chain) bind(i int, t *schemas.Table) (*binding, error) {
 	if g := d.tables[t]; g != nil {
 		return g, nil
 	}
-	b, err := d.step.Transform.Bind(t)
-	if err != nil {
-		return nil, err
+	b := transform.Binding{Tables: []*schemas.Table{t}}
+	if !slices.Contains(c.spare, schemas.Name{Database: t.Database, Table: t.Name}) {
+		var err error
+		if b, err = d.step.Transform.Bind(t); err != nil {
+			return nil, err
+		}
 	}
 	g := &binding{Binding: b}
 	d.tables[t] = g

@@ -22,7 +22,8 @@ type Options struct {
 	Stream     string // name of the stream, the key of its checkpoint
 	Source     source.Source
 	Transforms []transform.Step
-	Dead       DeadLetters // where changes go that a step could not handle; nil where the sink takes them
+	Spare      []schemas.Name // tables that the transforms do not touch: those that a sink keeps its books in
+	Dead       DeadLetters    // where changes go that a step could not handle; nil where the sink takes them
 	Sink       sinks.Sink
 	Store      checkpoint.Store
 	History    schemas.History
@@ -98,6 +99,9 @@ func New(ctx context.Context, opt Options) (*Pipeline, error) {
 		core: newCore(opt.Record, opt.Transforms, place, placed, opt.Window),
 	}
 	p.core.drops.list = opt.Drop
+	if p.core.chain != nil {
+		p.core.chain.spare = opt.Spare
+	}
 	p.stats.tables = map[schemas.Name]*TableCount{}
 	p.fresh = fresh
 	if !fresh {

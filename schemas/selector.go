@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,8 @@ import (
 type Selector struct {
 	take, drop []pattern
 	text       []string
-	fold       bool // names are compared without case
+	also       []Name // chosen whatever the patterns say
+	fold       bool   // names are compared without case
 }
 
 type pattern struct {
@@ -59,7 +61,20 @@ func (s *Selector) Folded() *Selector {
 		}
 		return out
 	}
-	return &Selector{take: lower(s.take), drop: lower(s.drop), text: s.text, fold: true}
+	also := make([]Name, len(s.also))
+	for i, n := range s.also {
+		also[i] = Name{Database: strings.ToLower(n.Database), Table: strings.ToLower(n.Table)}
+	}
+	return &Selector{take: lower(s.take), drop: lower(s.drop), text: s.text, also: also, fold: true}
+}
+
+// With chooses some tables besides. The hash stays that of s: they are no choice of the user's.
+func (s *Selector) With(names ...Name) *Selector {
+	with := Selector{also: names}
+	if s != nil {
+		with.take, with.drop, with.text, with.fold = s.take, s.drop, s.text, s.fold
+	}
+	return &with
 }
 
 // CutDot splits a pattern at the first dot that is not escaped.
@@ -82,6 +97,9 @@ func (s *Selector) Match(database, table string) bool {
 	}
 	if s.fold {
 		database, table = strings.ToLower(database), strings.ToLower(table)
+	}
+	if slices.Contains(s.also, Name{Database: database, Table: table}) {
+		return true
 	}
 	system := systemDatabase(database)
 	taken := len(s.take) == 0 && !system
@@ -116,7 +134,7 @@ func (s *Selector) MatchDatabase(database string) bool {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(s.also, func(n Name) bool { return n.Database == database })
 }
 
 // Hash names the choice: two selectors with the same patterns in the same order have the same hash.

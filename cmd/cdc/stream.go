@@ -176,7 +176,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	again := false
 	pool, batch := &event.Pool{Budget: budget}, min(2<<20, limit/16)
 	from := live.Options{
-		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: cfg.reader(s.cfg.Name), Start: start, Stop: a.until, Select: sel, Catalog: catalog,
+		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: cfg.reader(s.cfg.Name), Start: start, Stop: a.until, Select: sel.With(s.cfg.books()...), Catalog: catalog,
 		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: pool,
 		MaxRow: int64(cfg.MaxRow), BatchBytes: batch, Log: s.log, Leave: unread,
 	}
@@ -211,7 +211,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	}
 	pipe, err := pipeline.New(ctx, pipeline.Options{
 		Stream: s.cfg.Name, Source: read, Transforms: steps, Dead: dead, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
-		SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut,
+		Spare: s.cfg.books(), SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut,
 	})
 	if err != nil {
 		return err

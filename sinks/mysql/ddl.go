@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"context"
-	"strings"
 
 	"cdc/event"
 	"cdc/fault"
@@ -178,12 +177,8 @@ func (b *books) announced(ctx context.Context, c *session.Session, t *event.Txn)
 
 // announce notes that a statement is about to be carried out. The row also tells a stream that leads back to the source what it is.
 func (b *books) announce(ctx context.Context, c *session.Session, t *event.Txn, came string, d *schemas.DDL) error {
-	names := make([]string, len(d.Names))
-	for i, n := range d.Names {
-		names[i] = n.String()
-	}
 	text := "REPLACE INTO " + b.quoted + ".statements (stream,name,came,kind,tables) VALUES (" + quote(b.stream) + "," + quote(txnName(t)) + "," + quote(b.via(came)) + "," +
-		quote(d.Kind.String()) + "," + quote(strings.Join(names, ",")) + ")"
+		quote(d.Kind.String()) + "," + quote(names(d)) + ")"
 	return b.unlogged(ctx, c, text)
 }
 

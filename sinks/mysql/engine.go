@@ -32,7 +32,10 @@ type engine struct {
 	books   *books
 	catalog *target.Catalog
 	control *session.Session // of the queue's goroutine; nil after it broke
-	looping bool             // the transaction that is being taken in is not to be applied; of the queue's goroutine
+
+	// Of the queue's goroutine: the transaction that is being taken in is not to be applied, and statements that the stream will bring.
+	looping  bool
+	foretold []foretold
 
 	acking sync.Mutex // held while acks are called, so that they come in order
 
