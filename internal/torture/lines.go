@@ -57,6 +57,12 @@ func lines() []line {
 		{"kafka-large", "rows of one transaction within memory: 32MiB, to Kafka", 5_000_000, 1, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKafkaMemory$", env("CDC_KAFKA_ROWS", n))
 		}},
+		{"mysql-kill-cdc", "SIGKILL of cdc that applies to another server, in both ways of exactly once and in all parallel modes, tables compared", 100, 2, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestMySQLKill$", env("CDC_MYSQL_KILLS", n))
+		}},
+		{"mysql-kill-servers", "SIGKILL and restart of the target, and of the source, while cdc applies; tables compared", 20, 2, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestMySQLServersKill$", env("CDC_SERVER_KILLS", n))
+		}},
 		{"simulation", "seeds of the simulated pipeline with a kill at any step", 200_000, 1, func(n int, _ uint64) []command {
 			return test("./pipeline", "^TestSimulation$", "", "", "-sim.seeds", strconv.Itoa(n))
 		}},

@@ -10,5 +10,5 @@
 // server decides what becomes of them; no account is kept here. What a session sends is decided by the seed and the number of the session alone:
 // with the same seed the same statements are sent, though the server may interleave them otherwise.
 //
-// The generator is pure ([Options.Statements], [NewSession], [NewAlterer]); [Run] sends what it gives.
+// The generator is pure ([Options.Schema], [NewSession], [NewAlterer]); [Run] sends what it gives.
 package traffic

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,17 +28,19 @@ func (c *Counts) String() string {
 	return fmt.Sprintf("%d transactions, %d broken off, %d statements refused, %d DDL statements", c.Committed.Load(), c.Broken.Load(), c.Refused.Load(), c.DDL.Load())
 }
 
-// Setup makes the databases and tables.
+// Setup makes the databases and tables, and their first rows.
 func Setup(ctx context.Context, dial Dial, o Options) error {
+	return Send(ctx, dial, slices.Concat([]string{"SET NAMES utf8mb4"}, o.Schema(), o.FirstRows()))
+}
+
+// Send sends statements over one connection, until one fails.
+func Send(ctx context.Context, dial Dial, statements []string) error {
 	conn, err := dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.Execute("SET NAMES utf8mb4"); err != nil {
-		return err
-	}
-	for _, s := range o.Statements() {
+	for _, s := range statements {
 		if _, err := conn.Execute(s); err != nil {
 			return fmt.Errorf("%.300s: %w", s, err)
 		}

@@ -40,17 +40,23 @@ func (o *Options) cascade(what string) string {
 	return " " + what
 }
 
-// Statements make the databases and tables, and put some rows there.
-func (o *Options) Statements() []string {
+// Schema makes the databases and tables.
+func (o *Options) Schema() []string {
 	var out []string
 	for _, d := range o.Databases() {
 		out = append(out, "CREATE DATABASE `"+d+"` DEFAULT CHARACTER SET utf8mb4")
 	}
-	all := tables(o)
-	for _, t := range all {
+	for _, t := range tables(o) {
 		out = append(out, t.create(o))
 	}
+	return out
+}
+
+// FirstRows puts some rows into the tables.
+func (o *Options) FirstRows() []string {
+	all := tables(o)
 	s := newSession(o, all, 1<<20)
+	var out []string
 	for _, t := range all {
 		for range 3 {
 			out = append(out, s.insert(t, "INSERT IGNORE", 6))

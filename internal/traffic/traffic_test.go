@@ -11,7 +11,7 @@ func TestSameSeedSameStatements(t *testing.T) {
 	all := func(seed uint64, n int) string {
 		o := &Options{Seed: seed, Server: Server{Major: 9, Minor: 7}, DDL: true, Cascades: true, Modes: true, XA: true}
 		s, a := NewSession(o, n), NewAlterer(o)
-		list := o.Statements()
+		list := append(o.Schema(), o.FirstRows()...)
 		for range 300 {
 			list = append(append(list, s.Next()...), a.Next()...)
 		}
