@@ -255,3 +255,61 @@ func TestSnapshotKill(t *testing.T) {
 		})
 	}
 }
+
+// A snapshot into another MySQL, killed at random moments while four sessions write, makes the target equal to the source.
+func TestSnapshotIntoMySQL(t *testing.T) {
+	for _, w := range ways(t, way{testbed.MySQL97, testbed.MySQL97, "table"}) {
+		t.Run(w.String(), func(t *testing.T) {
+			t.Parallel()
+			n := seed(t)
+			rng := rand.New(rand.NewPCG(n, 8))
+			s := testbed.Start(t, w.from, testbed.Options{})
+			target := testbed.Start(t, w.to, testbed.Options{})
+			tables := copiedTables(w.from)
+			const rows = 2000
+			fillCopied(t, s, tables, rows)
+			made := []string{
+				"SET SESSION sql_log_bin=0", "CREATE USER " + applier + " IDENTIFIED BY '" + testbed.Password + "'", "GRANT ALL ON *.* TO " + applier + " WITH GRANT OPTION",
+				"CREATE DATABASE shop", "USE shop",
+			}
+			for _, c := range tables {
+				made = append(made, fmt.Sprintf("CREATE TABLE %s (%s, v int)", c.name, c.columns))
+			}
+			testbed.MustExec(t, target, made...)
+			p := newPipe(t, s, settings{
+				tables: `"shop.%"`, memory: "64MiB", every: "100ms",
+				sink:   fmt.Sprintf("mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}, exactly_once: %s}", target.Addr(), applier, w.mode),
+				stream: "    snapshot: initial\n    snapshot_limits: {chunk_rows: 60, rows_per_second: 1500}\n",
+			})
+			stop := writeCopied(t, s, tables, rows, n)
+			for range number(t, "CDC_SNAPSHOT_KILLS", 3) {
+				r := p.run(t)
+				p.streaming(t, r)
+				pause(t.Context(), time.Duration(rng.Int64N(int64(1500*time.Millisecond))))
+				if !r.running() {
+					t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
+				}
+				r.kill()
+			}
+			r := p.run(t)
+			poll(t, "the snapshot is over", func() bool {
+				if !r.running() {
+					t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
+				}
+				st, ok := p.status(t)
+				return ok && st.Snapshot != nil && st.Snapshot.State == "done"
+			})
+			pause(t.Context(), 500*time.Millisecond) // of changes that have to fit
+			stop()
+			p.reached(t, r)
+			r.stop(t)
+			for _, c := range tables {
+				sum := "SELECT COUNT(*), SUM(CRC32(CONCAT_WS('|', " + strings.Join(c.key, ",") + ", v))) FROM shop." + c.name
+				want, got := testbed.MustQuery(t, s, "SET NAMES utf8mb4", sum), testbed.MustQuery(t, target, "SET NAMES utf8mb4", sum)
+				if got[0][0] != want[0][0] || got[0][1] != want[0][1] {
+					t.Errorf("%s: %s rows with sum %s, at the source %s with %s", c.name, got[0][0].String, got[0][1].String, want[0][0].String, want[0][1].String)
+				}
+			}
+		})
+	}
+}
