@@ -76,6 +76,9 @@ type Txn struct {
 	End       bool   // and ends in it; both false only in the middle of a transaction that was split over batches
 	Committed int64  // MySQL's last_committed; MariaDB's commit id of the group, 0 without one
 	Sequence  int64  // MySQL's sequence_number
+	// Chunk says that this is no transaction of the source but a chunk of a snapshot. It has no GTID; File and Off are where it stands in the stream, as
+	// other chunks may, and Commit is when it was read.
+	Chunk bool
 }
 
 // Position says where to resume after the last complete transaction of a batch. It is a delta: the committer folds it into what it has.

@@ -345,6 +345,9 @@ func after(file string, off uint64, file2 string, off2 uint64) bool {
 
 // has reports that the target has a transaction, or that it began there. It may be called from any goroutine.
 func (b *books) has(t *event.Txn) bool {
+	if t.Chunk {
+		return false // it is read anew in each run, and its place in the stream is no place of its own
+	}
 	if !t.GTID.IsZero() && !b.server.IsZero() && t.GTID.UUID == b.server {
 		return true
 	}
@@ -360,6 +363,9 @@ func (b *books) has(t *event.Txn) bool {
 
 // txnName is how a transaction is called in applied.
 func txnName(t *event.Txn) string {
+	if t.Chunk {
+		return "snapshot " + strconv.FormatInt(t.Commit, 10)
+	}
 	if !t.GTID.IsZero() {
 		return t.GTID.String()
 	}

@@ -366,7 +366,7 @@ func (v *server) tooLong(q *query, row [][]byte) error {
 // start gives a batch the transaction and group of its rows.
 func (v *server) start(b *event.Batch, t *schemas.Table) uint16 {
 	index, _ := b.AddTable(t)
-	b.Txns = append(b.Txns, event.Txn{Commit: time.Now().UnixMicro(), Begin: true, End: true})
+	b.Txns = append(b.Txns, event.Txn{Commit: time.Now().UnixMicro(), Begin: true, End: true, Chunk: true})
 	b.Groups = append(b.Groups, event.Group{})
 	return index
 }
