@@ -2,7 +2,9 @@ package verify
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cdc/schemas"
@@ -92,9 +94,7 @@ func (c *column) value(target bool) string {
 	case year, ordinal:
 		return n + "+0"
 	case double:
-		if k.Type == schemas.Float || k.Precision > 0 {
-			return n + "*1e0" // a FLOAT is printed with six digits otherwise, and (M,D) with D behind the point; -0 stays -0
-		}
+		return doubleText(n)
 	case temporal:
 		if k.Fsp != c.fsp {
 			to := "DATETIME"
@@ -109,6 +109,44 @@ func (c *column) value(target bool) string {
 		}
 	}
 	return n
+}
+
+// doubleText is an expression for a text of a FLOAT or DOUBLE from which its double can be told.
+//
+// The servers print the shortest digits, but MySQL 8.0 and later cut what an expression gives at 22 characters, which -1.2345678901234568e-7 and
+// 1.2345678901234568e-300 would lose digits by, and whether a number below 1 has an exponent is another thing in each version. So the sign stands before
+// the number, and small numbers are multiplied by a power of two, which leaves their digits as they are; a letter says by which. -0 is 0.
+func doubleText(n string) string {
+	a := "ABS(" + n + ")"
+	return "CONCAT(IF(" + n + "<0,'-',''),CASE WHEN " + a + ">=1 THEN CONCAT('a'," + a + "*1e0) WHEN " + a + ">=1e-280 THEN CONCAT('b'," + a + "*" + twoTo1000 +
+		") ELSE CONCAT('c'," + a + "*" + twoTo1000 + "*" + twoTo150 + ") END)"
+}
+
+const (
+	twoTo1000 = "1.0715086071862673e301"
+	twoTo150  = "1.4272476927059599e45"
+)
+
+// plainDouble gives the number of a doubleText, in digits that every server reads as the same double.
+func plainDouble(v []byte) string {
+	text, negative := strings.CutPrefix(string(v), "-")
+	if text == "" {
+		return ""
+	}
+	f, err := strconv.ParseFloat(text[1:], 64)
+	if err != nil {
+		return string(v)
+	}
+	switch text[0] {
+	case 'b':
+		f = math.Ldexp(f, -1000)
+	case 'c':
+		f = math.Ldexp(f, -1150)
+	}
+	if negative {
+		f = -f
+	}
+	return strconv.FormatFloat(f, 'e', -1, 64)
 }
 
 // sized reports that the text may hold anything, so that its length must stand before it.
@@ -233,7 +271,9 @@ func (c *column) literal(v []byte, target bool) string {
 		return string(v)
 	case c.form == year:
 		return "'" + strings.Repeat("0", max(0, 4-len(v))) + string(v) + "'"
-	case c.form == double, c.form == temporal:
+	case c.form == double:
+		return "'" + plainDouble(v) + "'"
+	case c.form == temporal:
 		return "'" + string(v) + "'"
 	case len(v) == 0:
 		return "''"

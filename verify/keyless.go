@@ -88,42 +88,52 @@ func (v *verifier) keyless(ctx context.Context, p *plan, r *TableReport) error {
 	return v.tell(found, r)
 }
 
-// surplus counts rows by digest: how many more of each the source has.
+// surplus counts rows by digest: how many more of each the source has. The source is counted before the target and behind it, and what lies
+// between both counts is no difference: equal rows that come and go all the time are never the same number at two moments.
 func (v *verifier) surplus(ctx context.Context, p *plan) (map[digest]int, error) {
-	n := map[digest]int{}
 	whole := &chunk{}
 	var m *Mark
-	err := v.back.snapshot(ctx, func(c Conn) (err error) {
-		clear(n)
-		if m, err = v.o.mark(ctx, c); err != nil {
-			return err
-		}
-		return c.Stream(ctx, p.rowsQuery(whole, false), func(row [][]byte) error {
-			n[fold(row)]++
-			return nil
+	count := func(e *end, target bool) (n map[digest]int, err error) {
+		err = e.snapshot(ctx, func(c Conn) (err error) {
+			n = map[digest]int{}
+			if !target {
+				if m, err = v.o.mark(ctx, c); err != nil {
+					return err
+				}
+			}
+			return c.Stream(ctx, p.rowsQuery(whole, target), func(row [][]byte) error {
+				n[fold(row)]++
+				return nil
+			})
 		})
-	})
+		return n, err
+	}
+	first, err := count(&v.back, false)
 	if err != nil {
 		return nil, err
 	}
 	if err := v.reach(ctx, m); err != nil {
 		return nil, err
 	}
+	dst, err := count(&v.target, true)
+	if err != nil {
+		return nil, err
+	}
+	second, err := count(&v.back, false)
+	if err != nil {
+		return nil, err
+	}
 	out := map[digest]int{}
-	err = v.target.snapshot(ctx, func(c Conn) error {
-		clear(out)
-		for d, k := range n {
-			out[d] = k
+	for _, of := range []map[digest]int{first, second, dst} {
+		for d := range of {
+			least, most := min(first[d], second[d]), max(first[d], second[d])
+			out[d] = max(0, least-dst[d]) + min(0, most-dst[d])
 		}
-		return c.Stream(ctx, p.rowsQuery(whole, true), func(row [][]byte) error {
-			out[fold(row)]--
-			return nil
-		})
-	})
+	}
 	for d, k := range out {
 		if k == 0 {
 			delete(out, d)
 		}
 	}
-	return out, err
+	return out, nil
 }

@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -18,19 +17,21 @@ const (
 )
 
 // errNotYet is what a repair in the middle of the stream's own work ends with; it is tried again.
-var errNotYet = errors.New("the stream did not reach the source's place while the row was locked")
+var errNotYet = errors.New("the row was being changed meanwhile")
 
 // repair makes the statements that put rows right, and carries them out where that was asked for.
 //
 // The stream goes on applying meanwhile, and neither may undo the other. So:
 //
-//	target   BEGIN; SELECT ... FOR UPDATE      from here on the stream applies nothing to these rows
+//	target   BEGIN; SELECT ... FOR UPDATE      from here on the stream changes none of the rows that are there
 //	source   SELECT the rows, then the place   newer than all that was applied to them
 //	target   wait until it has reached that    so nothing older is still to come: what is to come is newer
-//	target   write, look at the rows, COMMIT
+//	target   write, look at the rows           now they are all locked, also those that were not there
+//	source   look at the rows again            unchanged, so whatever happens to them later is applied after our
+//	target   COMMIT
 //
 // Should the stream have to change one of the rows to reach that place, it waits for us and we for it. Then we give up after two seconds, let the
-// rows go, and try again.
+// rows go, and try again. The transaction locks rows and not the gaps between them (READ COMMITTED), so that the stream may insert others.
 func (v *verifier) repair(ctx context.Context, p *plan, found []*Difference, keys map[*Difference]*suspect) error {
 	var todo []*Difference
 	for _, d := range found {
@@ -101,9 +102,6 @@ func (v *verifier) attempt(ctx context.Context, p *plan, some []*Difference, key
 	if err != nil {
 		return err
 	}
-	// The place is asked for in a session of its own: this one's transaction does not see what others commit.
-	watch := end{Side: v.o.Target, target: true}
-	defer watch.close()
 	before := []string{"SET SESSION foreign_key_checks=0, innodb_lock_wait_timeout=5"}
 	if v.o.NoLog {
 		before = append(before, "SET SESSION sql_log_bin=0")
@@ -114,7 +112,7 @@ func (v *verifier) attempt(ctx context.Context, p *plan, some []*Difference, key
 		all = append(all, keys[d].key)
 		suspects = append(suspects, keys[d])
 	}
-	for _, s := range append(before, "START TRANSACTION", "SELECT 1 FROM "+p.from[1]+" WHERE "+p.in(all, true)+" FOR UPDATE") {
+	for _, s := range append(before, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION", "SELECT 1 FROM "+p.from[1]+" WHERE "+p.in(all, true)+" FOR UPDATE") {
 		if err := c.Exec(ctx, s); err != nil {
 			return err
 		}
@@ -137,7 +135,7 @@ func (v *verifier) attempt(ctx context.Context, p *plan, some []*Difference, key
 	}
 	deadline := time.Now().Add(repairWait)
 	for {
-		w, err := watch.use(ctx)
+		w, err := v.watch.use(ctx)
 		if err != nil {
 			return err
 		}
@@ -178,7 +176,20 @@ func (v *verifier) attempt(ctx context.Context, p *plan, some []*Difference, key
 	}
 	for _, s := range suspects {
 		if id := s.key.id(); !same(want[id], got[id]) {
-			return fmt.Errorf("the target does not keep the row as it is at the source")
+			return errors.New("the target does not keep the row as it is at the source")
+		}
+	}
+	var now map[string][]digest
+	err = v.back.again(ctx, func(c Conn) (err error) {
+		now, err = p.look(ctx, c, suspects, false)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range suspects {
+		if id := s.key.id(); !same(want[id], now[id]) {
+			return errNotYet
 		}
 	}
 	if err := c.Exec(ctx, "COMMIT"); err != nil {

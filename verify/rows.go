@@ -35,13 +35,15 @@ func cloneBound(row [][]byte) bound {
 	return out
 }
 
-// narrow finds the rows of a chunk that differ, at a place of its own. They are matched by key, not by order, which two servers may see differently.
-func (v *verifier) narrow(ctx context.Context, p *plan, ch *chunk) ([]*suspect, error) {
+// narrow finds the rows of some chunks that differ, at a place of its own. They are matched by key, not by order, which two servers may see
+// differently; known are keys that need not be found again.
+func (v *verifier) narrow(ctx context.Context, p *plan, chunks []chunk, known map[string]bool) ([]*suspect, error) {
 	type entry struct {
-		key bound
-		d   digest
+		key   bound
+		d     digest
+		equal bool
 	}
-	rows := map[string]entry{}
+	rows := map[string]*entry{}
 	n := len(p.key)
 	var m *Mark
 	err := v.back.snapshot(ctx, func(c Conn) (err error) {
@@ -49,11 +51,17 @@ func (v *verifier) narrow(ctx context.Context, p *plan, ch *chunk) ([]*suspect, 
 		if m, err = v.o.mark(ctx, c); err != nil {
 			return err
 		}
-		return c.Stream(ctx, p.rowsQuery(ch, false), func(row [][]byte) error {
-			k := cloneBound(row[:n])
-			rows[k.id()] = entry{k, fold(row[n:])}
-			return nil
-		})
+		for i := range chunks {
+			err := c.Stream(ctx, p.rowsQuery(&chunks[i], false), func(row [][]byte) error {
+				k := cloneBound(row[:n])
+				rows[k.id()] = &entry{key: k, d: fold(row[n:])}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -61,30 +69,46 @@ func (v *verifier) narrow(ctx context.Context, p *plan, ch *chunk) ([]*suspect, 
 	if err := v.reach(ctx, m); err != nil {
 		return nil, err
 	}
-	var out []*suspect
-	equal := map[string]bool{}
+	extra := map[string]bound{}
 	err = v.target.snapshot(ctx, func(c Conn) error {
-		out = out[:0]
-		clear(equal)
-		return c.Stream(ctx, p.rowsQuery(ch, true), func(row [][]byte) error {
-			k := bound(row[:n])
-			id := k.id()
-			e, ok := rows[id]
-			if ok && e.d == fold(row[n:]) {
-				equal[id] = true
-			} else if !ok {
-				out = append(out, &suspect{key: cloneBound(k)})
+		clear(extra)
+		for _, e := range rows {
+			e.equal = false
+		}
+		for i := range chunks {
+			err := c.Stream(ctx, p.rowsQuery(&chunks[i], true), func(row [][]byte) error {
+				k := bound(row[:n])
+				id := k.id()
+				if e := rows[id]; e == nil {
+					extra[id] = cloneBound(k)
+				} else if e.d == fold(row[n:]) {
+					e.equal = true
+				}
+				return nil
+			})
+			if err != nil {
+				return err
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	for id, e := range rows {
-		if !equal[id] {
-			out = append(out, &suspect{key: e.key})
+	var out []*suspect
+	add := func(id string, k bound) {
+		if !known[id] {
+			known[id] = true
+			out = append(out, &suspect{key: k})
 		}
+	}
+	for id, e := range rows {
+		if !e.equal {
+			add(id, e.key)
+		}
+	}
+	for id, k := range extra {
+		add(id, k)
 	}
 	return out, nil
 }
@@ -103,7 +127,9 @@ const (
 //
 // A value that is changed to another one and back again faster than that could show A and B by chance, with each look less likely; the pauses
 // are random so that no rhythm helps it.
-func (v *verifier) settle(ctx context.Context, p *plan, suspects []*suspect, r *TableReport) error {
+//
+// Keys of rows that are equal are taken out of known.
+func (v *verifier) settle(ctx context.Context, p *plan, suspects []*suspect, known map[string]bool, r *TableReport) error {
 	var found []*Difference
 	keys := map[*Difference]*suspect{}
 	pause := 40 * time.Millisecond
@@ -116,6 +142,7 @@ func (v *verifier) settle(ctx context.Context, p *plan, suspects []*suspect, r *
 		for _, s := range suspects {
 			id := s.key.id()
 			if s.judge(src[id], dst[id]) {
+				delete(known, id)
 				continue
 			}
 			d := s.verdict(p, v.o.Looks, look == manyLooks*v.o.Looks)
@@ -310,6 +337,9 @@ func (p *plan) keyValues(b bound) []Value {
 	var out []Value
 	for i, v := range b {
 		text := string(v)
+		if p.columns[p.key[i]].form == double {
+			text = plainDouble(v)
+		}
 		if !utf8.Valid(v) || p.columns[p.key[i]].src.Type.IsBinary() {
 			text = fmt.Sprintf("0x%x", v)
 		}

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ type verifier struct {
 	source end // reads chunks
 	back   end // the source again, for rows that differ, while source reads on
 	target end
+	watch  end // the target again, to ask for its place while target is in a transaction
 	p      Progress
 	last   time.Time // of the last Step
 	began  time.Time
@@ -27,10 +29,11 @@ type verifier struct {
 // Report.Fault says whether all is equal.
 func Run(ctx context.Context, o Options, pairs []Pair, estimates map[schemas.Name]uint64) (*Report, error) {
 	o = o.withDefaults()
-	v := &verifier{o: o, source: end{Side: o.Source}, back: end{Side: o.Source}, target: end{Side: o.Target, target: true}, began: time.Now()}
+	v := &verifier{o: o, source: end{Side: o.Source}, back: end{Side: o.Source}, target: end{Side: o.Target}, watch: end{Side: o.Target}, began: time.Now()}
 	defer v.source.close()
 	defer v.back.close()
 	defer v.target.close()
+	defer v.watch.close()
 	out := &Report{}
 	err := v.run(ctx, out, pairs, estimates)
 	out.Seconds = time.Since(v.began).Seconds()
@@ -136,9 +139,10 @@ func (v *verifier) chunks(ctx context.Context, p *plan, r *TableReport) error {
 		defer close(groups)
 		failed <- v.produce(ctx, p, groups)
 	}()
+	known := map[string]bool{} // keys of rows that differ, so that a row which the target sees in another chunk is told once
 	err := func() error {
 		for g := range groups {
-			if err := v.compare(ctx, p, &g, r); err != nil {
+			if err := v.compare(ctx, p, &g, known, r); err != nil {
 				return err
 			}
 			if r.Differing() >= v.o.Limit {
@@ -162,6 +166,8 @@ func (v *verifier) chunks(ctx context.Context, p *plan, r *TableReport) error {
 const (
 	groupTime   = time.Second
 	groupChunks = 64
+	// chunks whose rows are in memory at once
+	narrowAtOnce = 8
 )
 
 // produce reads the source.
@@ -241,11 +247,11 @@ func (p *plan) sum(ctx context.Context, c Conn, ch *chunk, target bool) error {
 }
 
 // compare asks the target for the chunks of a group, and looks closely at those that differ.
-func (v *verifier) compare(ctx context.Context, p *plan, g *group, r *TableReport) error {
+func (v *verifier) compare(ctx context.Context, p *plan, g *group, known map[string]bool, r *TableReport) error {
 	if err := v.reach(ctx, g.mark); err != nil {
 		return err
 	}
-	var bad []int
+	var bad []chunk
 	err := v.target.snapshot(ctx, func(c Conn) error {
 		bad = bad[:0]
 		for i := range g.chunks {
@@ -254,7 +260,7 @@ func (v *verifier) compare(ctx context.Context, p *plan, g *group, r *TableRepor
 				return err
 			}
 			if ch.rows != g.chunks[i].rows || ch.digest != g.chunks[i].digest {
-				bad = append(bad, i)
+				bad = append(bad, g.chunks[i])
 			}
 		}
 		return nil
@@ -262,19 +268,18 @@ func (v *verifier) compare(ctx context.Context, p *plan, g *group, r *TableRepor
 	if err != nil {
 		return err
 	}
-	var suspects []*suspect
-	for _, i := range bad {
-		more, err := v.narrow(ctx, p, &g.chunks[i])
+	for _, some := range slices.Collect(slices.Chunk(bad, narrowAtOnce)) {
+		suspects, err := v.narrow(ctx, p, some, known)
 		if err != nil {
 			return err
 		}
-		if suspects = append(suspects, more...); len(suspects) > v.o.Limit {
-			suspects = suspects[:v.o.Limit]
+		suspects = suspects[:min(len(suspects), v.o.Limit)]
+		if err := v.settle(ctx, p, suspects, known, r); err != nil {
+			return err
+		}
+		if r.Differing() >= v.o.Limit {
 			break
 		}
-	}
-	if err := v.settle(ctx, p, suspects, r); err != nil {
-		return err
 	}
 	r.Narrowed += len(bad)
 	r.Chunks += len(g.chunks)

@@ -14,9 +14,8 @@ import (
 // end is one of the servers with a session that is opened when it is needed, and anew when it broke.
 type end struct {
 	Side
-	target bool
-	conn   Conn
-	facts  facts
+	conn  Conn
+	facts facts
 }
 
 // settings of a session. UTC and an empty sql_mode have values printed in one way; character_set_results=NULL has them sent as they are.
