@@ -10,6 +10,7 @@ import (
 )
 
 const (
+	comQuit   = 0x01
 	comQuery  = 0x03
 	headSize  = 4
 	maxPacket = 0xffffff // a packet of this length is continued by the next one

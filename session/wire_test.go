@@ -276,3 +276,34 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
+
+// TestLeaveTaking: the server is told, where the connection is free for it.
+func TestLeaveTaking(t *testing.T) {
+	quit := []byte{1, 0, 0, 0, comQuit}
+	s, c := answering(nil, okPacket(0, 2))
+	if err := s.Exec(t.Context(), "DO 1"); err != nil {
+		t.Fatal(err)
+	}
+	c.out.Reset()
+	s.Close()
+	s.Close()
+	if !c.closed || !bytes.Equal(c.out.Bytes(), quit) {
+		t.Errorf("sent %x", c.out.Bytes())
+	}
+	s, c = answering(nil) // which breaks off
+	if err := s.Exec(t.Context(), "DO 1"); err == nil {
+		t.Fatal("there was an answer")
+	}
+	s.Close()
+	if bytes.HasSuffix(c.out.Bytes(), quit) {
+		t.Error("a broken connection was written to")
+	}
+	s, c = answering(nil)
+	if err := s.Send(0x12, []byte("binlog")); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if bytes.HasSuffix(c.out.Bytes(), quit) {
+		t.Error("a stream of events was written to")
+	}
+}
