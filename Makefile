@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench bench-peers golden torture fuzz clean
+.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench bench-peers bench-apply golden torture fuzz clean
 
 GO ?= go
 # The versions of the tools are pinned in tools/go.mod, away from our own go.mod.
@@ -62,6 +62,10 @@ bench: ## speed and memory beside go-mysql's decoder and the bare dump, to bench
 bench-peers: ## the real Debezium and Maxwell beside ours, into one broker, to bench/PEERS.md
 	@scripts/check-deps.sh go apt maven
 	$(GO) run ./internal/bench -peers
+
+bench-apply: ## MySQL's own replica beside ours, from one server to another, to bench/APPLY.md (BENCH_ROWS=300000, BENCH_RUNS=3)
+	@scripts/check-deps.sh go apt
+	$(GO) run ./internal/bench -apply
 
 golden: ## record the golden files of Debezium, Maxwell and Canal anew, into format/testdata/peers
 	@scripts/check-deps.sh go apt maven

@@ -1,14 +1,15 @@
 // Command bench measures speed and memory beside go-mysql's decoder and the bare dump connection, on one binlog, in one run, and writes
-// bench/RESULTS.md; with -peers it measures Debezium and Maxwell beside this program, all into one broker, and writes bench/PEERS.md. Pages are
-// written anew after each line, so that a run which is cut leaves a true page; what stands below their last rule is written by hand and kept.
-// Machines differ; the ratios are what can be compared.
+// bench/RESULTS.md; with -peers it measures Debezium and Maxwell beside this program, all into one broker, and writes bench/PEERS.md; with -apply
+// it measures MySQL's own replica beside the MySQL sink, and writes bench/APPLY.md. Pages are written anew after each line, so that a run which is
+// cut leaves a true page; what stands below their last rule is written by hand and kept. Machines differ; the ratios are what can be compared.
 //
 //	go run ./internal/bench -list
 //	go run ./internal/bench -lines bare-dump,null-debezium -runs 1
 //	go run ./internal/bench -lines kafka-debezium -runs 1 -profile /tmp/profiles
 //	go run ./internal/bench -peers -rows 200000
+//	go run ./internal/bench -apply -lines replica-4,gtid-4 -runs 1
 //
-// With -lines nothing is written unless -out says where. A line is an entry of the table lines, or peerLines. With -profile each line is run once
+// With -lines nothing is written unless -out says where. A line is an entry of the table lines, peerLines or applyLines. With -profile each line is run once
 // more than it is measured, with a CPU profile, and the page says where the time goes.
 package main
 
@@ -42,13 +43,14 @@ func main() {
 		return
 	}
 	b := &bencher{ctx: ctx}
-	flag.IntVar(&b.rows, "rows", number("BENCH_ROWS", 1_000_000), "row changes of the workload")
+	flag.IntVar(&b.rows, "rows", number("BENCH_ROWS", 0), "row changes of the workload; 0: 1,000,000, with -apply 300,000")
 	flag.IntVar(&b.runs, "runs", number("BENCH_RUNS", 3), "how often each line is measured; the median counts. A peer is measured once")
 	flag.IntVar(&b.giant, "giant", number("BENCH_GIANT", 5_000_000), "rows of the large transaction")
 	flag.BoolVar(&b.peers, "peers", false, "measure Debezium and Maxwell beside this program")
+	flag.BoolVar(&b.applying, "apply", false, "measure MySQL's own replica beside the MySQL sink")
 	flag.StringVar(&b.profile, "profile", os.Getenv("BENCH_PROFILE"), "folder for CPU profiles of each line of ours; empty: none are taken")
 	only := flag.String("lines", os.Getenv("BENCH_ONLY"), "names of the lines to measure, with commas; empty: all")
-	flag.StringVar(&b.out, "out", "", "page to write; empty: bench/RESULTS.md (PEERS.md) where all lines are measured, else none")
+	flag.StringVar(&b.out, "out", "", "page to write; empty: bench/RESULTS.md (PEERS.md, APPLY.md) where all lines are measured, else none")
 	list := flag.Bool("list", false, "print the names of the lines")
 	flag.Parse()
 	if *list {
@@ -56,6 +58,12 @@ func main() {
 			fmt.Printf("%-20s %s\n", l.name, l.what)
 		}
 		return
+	}
+	if b.rows <= 0 {
+		b.rows = 1_000_000
+		if b.applying {
+			b.rows = 300_000
+		}
 	}
 	if err := b.choose(*only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -81,6 +89,7 @@ type bencher struct {
 	runs     int
 	giant    int // rows of the large transaction
 	peers    bool
+	applying bool // to another MySQL server
 	lines    []line
 	out      string // page, "" for none
 	kept     string // what its author wrote below the figures
@@ -96,14 +105,21 @@ type bencher struct {
 	files    []string
 	figures  []figure
 	beside   []besideFigure // of peers
+	applies  []*applyFigure
+	sums     []string // checksums of the source's tables, nil until they were asked for
+	gtids    string   // what the source has executed
+	txns     int      // transactions of the workload
 	notes    []note
 	profiles []profiled
 }
 
 // known are the lines that there are.
 func (b *bencher) known() []line {
-	if b.peers {
+	switch {
+	case b.peers:
 		return peerLines
+	case b.applying:
+		return applyLines
 	}
 	return lines
 }
@@ -114,10 +130,14 @@ func (b *bencher) choose(only string) error {
 	if only == "" {
 		b.lines = known
 		if b.out == "" {
-			b.out = filepath.Join("bench", "RESULTS.md")
-			if b.peers {
-				b.out = filepath.Join("bench", "PEERS.md")
+			page := "RESULTS.md"
+			switch {
+			case b.peers:
+				page = "PEERS.md"
+			case b.applying:
+				page = "APPLY.md"
 			}
+			b.out = filepath.Join("bench", page)
 		}
 		return nil
 	}
@@ -129,6 +149,14 @@ func (b *bencher) choose(only string) error {
 		b.lines = append(b.lines, known[i])
 	}
 	return nil
+}
+
+// rounds are the lines in the order in which they are measured. Those of applying come once in each round: what is compared there is wall time.
+func (b *bencher) rounds() []line {
+	if b.applying {
+		return slices.Repeat(b.lines, b.runs)
+	}
+	return b.lines
 }
 
 func (b *bencher) bench() error {
@@ -169,7 +197,7 @@ func (b *bencher) bench() error {
 		}
 	}()
 	var failed []error
-	for _, l := range b.lines {
+	for _, l := range b.rounds() {
 		if err := l.measure(b, l); err != nil {
 			// The others can be measured all the same.
 			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", l.name, err)

@@ -54,9 +54,12 @@ func (b *bencher) write() error {
 // page is what was measured so far.
 func (b *bencher) page() string {
 	var t strings.Builder
-	if b.peers {
+	switch {
+	case b.peers:
 		b.peersPage(&t)
-	} else {
+	case b.applying:
+		b.applyPage(&t)
+	default:
 		b.resultsPage(&t)
 	}
 	b.profilesPart(&t)

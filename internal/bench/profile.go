@@ -52,6 +52,11 @@ var stages = []struct{ name, function string }{
 	{"record batches", "cdc/sinks/kafka.(*encoder).add"},
 	{"compression", "cdc/sinks/kafka.(*compressor).append"},
 	{"sending", "cdc/sinks/kafka.(*link).run"},
+	{"planning", "cdc/sinks/mysql.(*engine).Take"},
+	{"applying", "cdc/sinks/mysql.(*worker).apply"},
+	{"statements", "cdc/sinks/mysql.(*worker).change"},
+	{"round trips", "cdc/session.(*Session).Many"},
+	{"commits", "cdc/sinks/mysql.(*worker).commit"},
 	{"garbage collector", "runtime.gcBgMarkWorker"},
 }
 
