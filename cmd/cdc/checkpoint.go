@@ -8,12 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"cdc/checkpoint"
 	"cdc/checkpoint/badger"
+	"cdc/event"
 	"cdc/fault"
 	"cdc/schemas"
 	"cdc/source/live"
@@ -93,6 +95,19 @@ func printRecord(w io.Writer, name string, r *checkpoint.Record) {
 		fmt.Fprintf(w, "saved      %s\n", time.UnixMicro(r.Saved).UTC().Format(time.RFC3339))
 	}
 	fmt.Fprintf(w, "rows       %d in %d transactions\nschemas    up to entry %d\n", r.Rows, r.Txns, r.SchemaSeq)
+	if n := r.Snapshot; n.State != event.SnapshotNone {
+		fmt.Fprintf(w, "snapshot   %s, %d rows\n", n.State, n.Rows)
+		for _, t := range n.Tables {
+			what := "behind (" + strings.Join(t.Cursor, ", ") + ")"
+			switch {
+			case t.Done:
+				what = "done"
+			case t.Cursor == nil:
+				what = "begun"
+			}
+			fmt.Fprintf(w, "           %s: %d rows, %s\n", t.Name, t.Rows, what)
+		}
+	}
 	for _, x := range r.XA {
 		fmt.Fprintf(w, "prepared   %s in %s\n", x.ID, x.Spool)
 	}

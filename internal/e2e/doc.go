@@ -12,6 +12,7 @@
 //	CDC_KILLS    how often each stream of TestKill is killed (10)
 //	CDC_RESTARTS how often each server of TestServerKill is killed and restarted (2)
 //	CDC_KINDS    the servers of those tests, with commas between (mysql97,mysql57,mariadb118)
+//	CDC_SNAPSHOT_KILLS how often cdc is killed in TestSnapshotKill (5) and TestSnapshotIntoMySQL (3)
 //	CDC_ROWS     rows of the transaction of TestMemory (300000)
 //
 // and for Kafka:
