@@ -29,7 +29,7 @@
 // another client character set has lost its bytes; where the two are the same it stands without it, else it is a fault.
 //
 // CREATE TABLE without a character set takes that of its database, which may be another at the target: it gets the one that the table has at the
-// source. One that the target's kind of server does not know is left to the target, with a note.
+// source. A collation that the target does not know is left out, with a note.
 //
 // # Names that the stream does not carry
 //

@@ -285,11 +285,11 @@ func (t *translation) tableCharset(n schemas.Name) {
 		return
 	}
 	flavor, version := t.server()
-	if !knows(flavor, version, made.Collation) {
-		t.plan.Notes = append(t.plan.Notes, "the target does not know the collation "+made.Collation+": the table gets the default of its database")
-		return
-	}
 	coll := " COLLATE " + charset.ServerName(flavor, version, made.Collation)
+	if !knows(flavor, version, made.Collation) {
+		t.plan.Notes = append(t.plan.Notes, "the target does not know the collation "+made.Collation+": the table gets the default of its character set")
+		coll = ""
+	}
 	if t.out.OnlyUntil > 0 {
 		t.replace(t.out.OnlyUntil, t.out.OnlyUntil, coll)
 		return

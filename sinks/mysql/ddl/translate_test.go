@@ -357,6 +357,14 @@ func TestSession(t *testing.T) {
 	}
 }
 
+func TestTranslateCollation(t *testing.T) {
+	d := apply(t, schemas.Statement{Flavor: gtid.MariaDB}, "ALTER DATABASE shop COLLATE utf8mb4_uca1400_ai_ci", "CREATE TABLE a (v TEXT)")
+	o := Options{Server: &target.Server{Flavor: gtid.MySQL, Version: 90700}}
+	if p, err := Translate(d, o); err != nil || p.Text != "CREATE TABLE `shop`.`a` (v TEXT) DEFAULT CHARACTER SET utf8mb4" || len(p.Notes) != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestDone(t *testing.T) {
 	for _, c := range []struct {
 		number uint16
