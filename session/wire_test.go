@@ -231,7 +231,7 @@ func TestManyAllocatesNothing(t *testing.T) {
 		s, c := answering(nil)
 		answers := frame(1, packets...)
 		text := []byte("INSERT")
-		ctx := context.Background() //nolint:usetesting // one that never ends costs nothing to watch
+		ctx := context.Background() // one that never ends costs nothing to watch
 		return testing.AllocsPerRun(20, func() {
 			c.in = answers
 			c.out.Reset()
