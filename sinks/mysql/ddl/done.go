@@ -156,6 +156,11 @@ func looksLike(at *target.Table, t *schemas.Table) bool {
 // add it twice, and what swaps would swap back: so it must be shown that the statement needs what it takes away.
 func (t *translation) repeatable(n schemas.Name) bool {
 	now, was := t.becomes(n)
+	if len(t.src.Entries) == 0 {
+		// Nothing that a version tells: an option, a comment, a default. These words may add something without a name, wherever they stand.
+		text := strings.ToUpper(t.out.Text)
+		return !slices.ContainsFunc([]string{"PARTITION", "CHECK", "FOREIGN", "REFERENCES"}, func(w string) bool { return strings.Contains(text, w) })
+	}
 	if now == nil || was == nil {
 		return false
 	}

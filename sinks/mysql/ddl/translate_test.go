@@ -225,6 +225,8 @@ func TestTranslatePlan(t *testing.T) {
 		"ALTER TABLE a DROP v":                                       true,
 		"ALTER TABLE a CHANGE v w VARCHAR(9)":                        true,
 		"ALTER TABLE a MODIFY v VARCHAR(10)":                         true,
+		"ALTER TABLE a COMMENT 'x'":                                  true,
+		"ALTER TABLE a ADD CHECK (id > 0)":                           false,
 		"ALTER TABLE a ADD INDEX (v)":                                false,
 		"ALTER TABLE a ADD FOREIGN KEY (id) REFERENCES b (id)":       false,
 		"ALTER TABLE a RENAME COLUMN v TO id, RENAME COLUMN id TO v": false,

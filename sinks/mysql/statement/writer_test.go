@@ -211,3 +211,52 @@ func TestWriterAllocations(t *testing.T) {
 		t.Errorf("%g allocations", n)
 	}
 }
+
+func TestTargetTable(t *testing.T) {
+	s := &schemas.Table{
+		Database: "d", Name: "t", PrimaryKey: []int{0},
+		Columns: []schemas.Column{
+			{Name: "id", Type: schemas.Int},
+			{Name: "made", Type: schemas.Int, Generated: schemas.Stored}, // plain at the target
+			{Name: "plain", Type: schemas.Int},                           // generated there
+			{Name: "at", Type: schemas.Timestamp, Nullable: true},        // without ON UPDATE
+			{Name: "doc", Type: schemas.LongText, Nullable: true},        // JSON there
+		},
+	}
+	at := Target{Columns: []TargetColumn{{Write: true}, {Write: true}, {}, {Write: true}, {Write: true, JSON: true}}, Key: []int{0}}
+	values := func(made int64) []batchtest.Value {
+		return []batchtest.Value{batchtest.Int(1), batchtest.Int(made), batchtest.Int(9), batchtest.Null(), batchtest.Text("[1]")}
+	}
+	batch := func(write func(*batchtest.Writer)) *event.Batch {
+		w := batchtest.NewWriter(nil).Begin(batchtest.Txn(1))
+		write(w)
+		return w.End().Batch()
+	}
+	for _, c := range []struct {
+		key   []int
+		batch *event.Batch
+		want  string
+	}{
+		{[]int{0}, batch(func(w *batchtest.Writer) { w.Insert(s, values(2)...) }), "INSERT INTO `d`.`t` (`id`,`made`,`at`,`doc`) VALUES (1,2,NULL,'[1]')"},
+		{[]int{0}, batch(func(w *batchtest.Writer) { w.Update(s, values(2), values(3)) }), "UPDATE `d`.`t` SET `made`=3 WHERE `id`=1"},
+		{[]int{1, 0}, batch(func(w *batchtest.Writer) { w.Delete(s, values(2)...) }), "DELETE FROM `d`.`t` WHERE (`made`,`id`) IN ((2,1))"},
+		{nil, batch(func(w *batchtest.Writer) { w.Delete(s, values(2)...) }), "DELETE FROM `d`.`t` WHERE `id`<=>1 AND `made`<=>2 AND `at` IS NULL AND " +
+			"CAST(CAST(`doc` AS CHAR CHARACTER SET utf8mb4) AS BINARY)<=>CAST(CAST(CAST('[1]' AS JSON) AS CHAR CHARACTER SET utf8mb4) AS BINARY) LIMIT 1"},
+	} {
+		at.Key = c.key
+		p, err := NewTargetTable(s, MySQL, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w Writer
+		if err := write(t, &w, p, c.batch); err != nil || string(w.Text()) != c.want {
+			t.Errorf("%s, %v, wanted %s", w.Text(), err, c.want)
+		}
+	}
+	if _, err := NewTargetTable(s, MySQL, Target{Columns: make([]TargetColumn, 5)}); err == nil {
+		t.Error("a table without a column to write was taken")
+	}
+	if _, err := NewTargetTable(s, MySQL, Target{}); err == nil {
+		t.Error("a description of no column was taken")
+	}
+}

@@ -299,3 +299,55 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations a row", n)
 	}
 }
+
+// one is a row of a single cell.
+func one(c event.Cell) event.Row { return event.Row{Cells: []event.Cell{c}} }
+
+func TestWholeIndex(t *testing.T) {
+	insert := func(key Key, c event.Cell) []dependency.Lock {
+		var w Builder
+		w.Row(&Table{Name: 5, Unique: []Key{key}}, event.Row{}, one(c))
+		return w.Locks()
+	}
+	for name, key := range map[string]Key{
+		"whole":           {Name: 6, Whole: true, Parts: []Part{{Column: 0}}},
+		"without parts":   {Name: 6, Whole: true},
+		"unknown numbers": {Name: 6, Parts: []Part{{Column: 0, Class: Unknown}}},
+	} {
+		if a, b := insert(key, event.IntCell(1)), insert(key, event.IntCell(2)); !conflict(a, b) {
+			t.Errorf("%s: two rows may run side by side", name)
+		}
+		// The whole index conflicts with each of its values: those of rows that refer to it.
+		var w Builder
+		w.Row(&Table{Name: 7, Unique: []Key{{Name: 8, Parts: []Part{{Column: 0}}}}, Parents: []Key{{Name: 6, Parts: []Part{{Column: 0}}}}}, event.Row{}, one(event.IntCell(3)))
+		if !conflict(insert(key, event.IntCell(1)), w.Locks()) {
+			t.Errorf("%s: a child may run beside its parent", name)
+		}
+	}
+	if key := (Key{Name: 6, Parts: []Part{{Column: 0}}}); conflict(insert(key, event.IntCell(1)), insert(key, event.IntCell(2))) {
+		t.Error("two values of a key are in each other's way")
+	}
+}
+
+func TestRawText(t *testing.T) {
+	b := &event.Batch{}
+	locksOf := func(class Class, text string, flags uint8) []dependency.Lock {
+		x := b.AddText([]byte(text))
+		b.Tables = []*schemas.Table{{Columns: make([]schemas.Column, 1)}}
+		b.Txns, b.Groups = make([]event.Txn, 1), make([]event.Group, 1)
+		cells, arena := b.Slabs()
+		at := uint32(len(cells))
+		b.PutSlabs(append(cells, event.ArenaCell(event.String, int(x.Off), int(x.Len), flags)), arena)
+		b.AddChange(event.Insert, 0, 0, 0, at)
+		var w Builder
+		w.Row(&Table{Name: 5, Unique: []Key{{Name: 6, Parts: []Part{{Column: 0, Class: class}}}}}, event.Row{}, b.After(len(b.Changes)-1))
+		return w.Locks()
+	}
+	// Bytes that are no text at the source may be the same text as others at the target.
+	if !conflict(locksOf(Padded, "\xe9", event.Raw), locksOf(Padded, "é", 0)) {
+		t.Error("text in bytes may run beside other text")
+	}
+	if conflict(locksOf(Bytes, "\xe9", event.Raw), locksOf(Bytes, "é", 0)) {
+		t.Error("bytes are compared as text")
+	}
+}
