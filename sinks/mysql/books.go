@@ -34,8 +34,10 @@ type books struct {
 	self    string    // how the target is called in applied.came
 	source  string    // and the source
 	stream  string
-	quoted  string // name of the database, between backquotes
-	skipLog bool   // the account may write without the binlog
+	quoted  string    // name of the database, between backquotes
+	skipLog bool      // the account may write without the binlog
+	copied  bool      // a snapshot was applied, or is being applied
+	base    *gtid.Set // where the stream began
 
 	id    uint64 // of the stream in streams
 	lock  string
@@ -182,6 +184,7 @@ func (b *books) guard(ctx context.Context, c *session.Session, base sinks.Place)
   stream VARBINARY(255) NOT NULL PRIMARY KEY COMMENT 'name of the stream',
   source VARBINARY(64) NOT NULL COMMENT 'server_uuid of the server that it was read from at first',
   base LONGBLOB NOT NULL COMMENT 'GTID set at which it began',
+  copied TINYINT NOT NULL DEFAULT 0 COMMENT 'with a snapshot of what was there before',
   began TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) ENGINE=InnoDB COMMENT='streams of cdc that apply with gtid_next'`); err != nil {
 		return err
@@ -189,7 +192,7 @@ func (b *books) guard(ctx context.Context, c *session.Session, base sinks.Place)
 	if err := b.table(ctx, c, statementsTable, statementsDefinition); err != nil {
 		return err
 	}
-	rows, err := c.Query(ctx, "SELECT stream, source, base FROM "+b.quoted+".guards")
+	rows, err := c.Query(ctx, "SELECT stream, source, base, copied FROM "+b.quoted+".guards")
 	if err != nil {
 		return err
 	}
@@ -199,6 +202,7 @@ func (b *books) guard(ctx context.Context, c *session.Session, base sinks.Place)
 			return fault.New(fault.SinkIntent, "the table %s.guards of the target: %w", b.quoted, err)
 		}
 		if string(r[0]) == b.stream {
+			b.base, b.copied = began, string(r[3]) != "0"
 			return b.reach(base, gtid.Union(began, b.have))
 		}
 		if string(r[1]) == b.source || !gtid.Intersect(began, base.GTIDs).Empty() {
@@ -206,6 +210,7 @@ func (b *books) guard(ctx context.Context, c *session.Session, base sinks.Place)
 				r[0]).At(fault.Where{Server: c.Address})
 		}
 	}
+	b.base = base.GTIDs.Clone()
 	return c.Exec(ctx, "INSERT INTO "+b.quoted+".guards (stream, source, base) VALUES ("+quote(b.stream)+","+quote(b.source)+","+quote(base.GTIDs.String())+")")
 }
 

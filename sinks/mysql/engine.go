@@ -35,6 +35,7 @@ type engine struct {
 
 	// Of the queue's goroutine: the transaction that is being taken in is not to be applied, and statements that the stream will bring.
 	looping  bool
+	joined   bool // the GTIDs of a snapshot are in gtid_purged, or there is none
 	foretold []foretold
 
 	acking sync.Mutex // held while acks are called, so that they come in order
@@ -202,6 +203,9 @@ func (e *engine) Take(ctx context.Context, b *event.Batch, ack func(error)) erro
 func (e *engine) prepare(ctx context.Context, b *event.Batch, it *item) error {
 	if e.accounts() == nil {
 		return fault.New(fault.PipelineInternal, "the MySQL sink was not started")
+	}
+	if err := e.copying(ctx, b); err != nil {
+		return err
 	}
 	used := false
 	for i := range b.Txns {

@@ -17,13 +17,14 @@ import (
 
 // worker carries out transactions in a session of its own.
 type worker struct {
-	e     *engine
-	c     *session.Session // nil before the first transaction, and after it broke
-	w     statement.Writer
-	text  []byte
-	keys  checks // foreign_key_checks of the session
-	began bool   // a transaction may be open in the session
-	stuck bool   // the target takes nothing
+	e      *engine
+	c      *session.Session // nil before the first transaction, and after it broke
+	w      statement.Writer
+	text   []byte
+	keys   checks // foreign_key_checks of the session
+	began  bool   // a transaction may be open in the session
+	silent bool   // sql_log_bin is 0 in it
+	stuck  bool   // the target takes nothing
 
 	u       *schedule.Unit
 	txn     event.Txn // of u: the batch that holds it may be released before the end
@@ -187,7 +188,7 @@ func (w *worker) attempt(try int) (err error) {
 	ctx := w.e.ctx
 	if w.c == nil || !w.c.Usable() {
 		w.c.Close()
-		w.began, w.keys = false, unknown
+		w.began, w.keys, w.silent = false, unknown, false
 		if w.c, err = w.e.connect(ctx); err != nil {
 			return err
 		}
@@ -201,6 +202,13 @@ func (w *worker) attempt(try int) (err error) {
 	p, _, err := w.part(0)
 	if err != nil {
 		return err
+	}
+	if silent := w.unlogged(); silent != w.silent {
+		if err := w.c.Exec(ctx, map[bool]string{true: "SET gtid_next='AUTOMATIC', SESSION sql_log_bin=0", false: "SET SESSION sql_log_bin=1"}[silent]); err != nil {
+			w.c.Close()
+			return err
+		}
+		w.silent = silent
 	}
 	switch {
 	case w.u.DDL != nil:
@@ -339,6 +347,11 @@ func (w *worker) piece(ctx context.Context, b *event.Batch, first, most int32) (
 		}
 	}
 	return last, nil
+}
+
+// unlogged reports a transaction that is to leave no GTID of the target's own: rows of a snapshot.
+func (w *worker) unlogged() bool {
+	return w.e.books.gtid && w.e.books.skipLog && w.txn.GTID.IsZero()
 }
 
 // begin starts the text of a transaction.
