@@ -260,7 +260,7 @@ func (c *checker) databases() []string {
 }
 
 // rights compares what the account may do with what it needs.
-func (c *checker) rights(context.Context) error {
+func (c *checker) rights(ctx context.Context) error {
 	needs := c.opt.needs(c.databases())
 	missing := c.grants.missing(needs, c.tables)
 	blind := true
@@ -284,19 +284,58 @@ func (c *checker) rights(context.Context) error {
 	default:
 		c.fail(fault.TargetGrantMissing, "target grants", strings.Join(cures, " "), "missing: %s", strings.Join(names, "; "))
 	}
-	// Before a statement of the source what the target wants beyond it is turned off for the session, which takes the same right as sql_log_bin.
-	if s := c.server; c.opt.DDL == ddlApply && !s.MaySkipLog && (s.RequirePrimaryKey || s.InvisibleKey) {
-		name := "sql_require_primary_key"
-		if s.InvisibleKey {
-			name = "sql_generate_invisible_primary_key"
-		}
-		c.fail(fault.TargetGrantMissing, "target grants", c.variables()+" Or set ddl: ignore", "%s is ON at the target, and the account may not turn it off for the DDL of the source", name)
+	if err := c.settable(ctx); err != nil {
+		return err
 	}
 	if more, takes := c.grants.excess(needs, c.s.Account, c.server.Version < 80014); len(more) > 0 {
 		c.hint("target excess grants", "use an account of its own, made by `cdc check FILE --grants`; or "+strings.Join(takes, " "),
 			"the account may do what is not needed: %s", strings.Join(more, "; "))
 	} else {
 		c.pass("target excess grants", "none")
+	}
+	return nil
+}
+
+// settable tries whether the account may set for its session what DDL needs (package ddl), which some versions restrict.
+func (c *checker) settable(ctx context.Context) error {
+	s := c.server
+	if c.opt.DDL != ddlApply || s.Flavor != gtid.MySQL {
+		return nil
+	}
+	variables := []string{"explicit_defaults_for_timestamp"} // MySQL 5.7, and 8.0 up to some version
+	if s.Version >= 80011 {
+		variables = append(variables, "default_collation_for_utf8mb4")
+	}
+	if s.RequirePrimaryKey {
+		variables = append(variables, "sql_require_primary_key")
+	}
+	if s.InvisibleKey {
+		variables = append(variables, "sql_generate_invisible_primary_key")
+	}
+	var refused []string
+	for _, v := range variables {
+		err := c.s.Exec(ctx, "SET SESSION "+v+" = @@SESSION."+v)
+		switch {
+		case session.Number(err) == session.ErSpecificAccessDenied:
+			refused = append(refused, v)
+		case err != nil && session.Number(err) == 0:
+			return err
+		}
+	}
+	switch {
+	case len(refused) == 0:
+	case refused[0] == variables[0] && len(refused) == 1:
+		own, known := c.opt.SourceVariables[variables[0]]
+		to, err := c.s.One(ctx, "SELECT IF(@@GLOBAL."+variables[0]+", 'ON', 'OFF')")
+		if err != nil {
+			return err
+		}
+		if !known || own != to {
+			c.warn("target grants", c.variables(), "the account may not set %s, which may not be at the target what it is at the source: DDL with a TIMESTAMP stops the stream", variables[0])
+		}
+	default:
+		c.fail(fault.TargetGrantMissing, "target grants", c.variables()+" Or set ddl: ignore", "the account may not set %s for its session, which the DDL of the source needs",
+			strings.Join(refused, ", "))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,6 +91,7 @@ func onBench(t *testing.T, k testbed.Kind, o testbed.Options) *bench {
 		}
 	}
 	b := &bench{s: s, tables: tablesOf(t, s, "there", "shop")}
+	explicit := testbed.MustQuery(t, s, "SELECT IF(@@GLOBAL.explicit_defaults_for_timestamp, 'ON', 'OFF')")[0][0].String
 	flavor, _ := flavorOf(t, s)
 	b.opt = mysql.CheckOptions{
 		Options: mysql.Options{
@@ -97,7 +99,7 @@ func onBench(t *testing.T, k testbed.Kind, o testbed.Options) *bench {
 			Source: event.Server{Flavor: flavor, ID: 4711, Address: "elsewhere:3306"},
 		},
 		SourceVariables: map[string]string{
-			"gtid_mode": "ON", "max_allowed_packet": "1048576", "lower_case_table_names": testbed.MustQuery(t, s, "SELECT @@lower_case_table_names")[0][0].String,
+			"gtid_mode": "ON", "max_allowed_packet": "1048576", "explicit_defaults_for_timestamp": explicit, "lower_case_table_names": testbed.MustQuery(t, s, "SELECT @@lower_case_table_names")[0][0].String,
 		},
 		Cascades: []schemas.Name{},
 	}
@@ -226,6 +228,25 @@ func TestCheckOfTargets(t *testing.T) {
 					t.Errorf("without DDL: %+v", found)
 				}
 				b.grant(t)
+				if k == testbed.MySQL80 || k == testbed.MySQL57 {
+					o := b.opt
+					o.ExactlyOnce = "table"
+					right := "SESSION_VARIABLES_ADMIN"
+					if k == testbed.MySQL57 {
+						right = "SUPER"
+					}
+					testbed.MustExec(t, b.s, "REVOKE "+right+" ON *.* FROM copy@'%'")
+					if k == testbed.MySQL80 {
+						b.cured(t, o, b.only(t, o, fault.Fail, fault.TargetGrantMissing, "target grants", "default_collation_for_utf8mb4"))
+					} else {
+						if found := b.findings(t, o); len(found) > 0 {
+							t.Errorf("of a source with the same setting: %+v", found)
+						}
+						o.SourceVariables = maps.Clone(o.SourceVariables)
+						o.SourceVariables["explicit_defaults_for_timestamp"] = "ON"
+						b.cured(t, o, b.only(t, o, fault.Warn, 0, "target grants", "explicit_defaults_for_timestamp"))
+					}
+				}
 				if k == testbed.MySQL97 {
 					testbed.MustExec(t, b.s, "SET GLOBAL sql_require_primary_key=ON")
 					if found := b.findings(t, b.opt); len(found) > 0 {

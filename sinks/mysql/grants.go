@@ -66,9 +66,16 @@ func Grants(o Options, databases []string) []string {
 	for _, n := range o.needs(databases) {
 		out = append(out, fmt.Sprintf("GRANT %s ON %s TO %s;", strings.Join(n.privileges, ", "), grantOn(n.database, n.database != o.Database), account))
 	}
+	var why []string
 	if o.ExactlyOnce != exactTable {
+		why = append(why, "exactly_once: gtid_next")
+	}
+	if o.DDL == ddlApply {
+		why = append(why, "DDL")
+	}
+	if why != nil {
 		out = append(out,
-			"-- for exactly_once: gtid_next, where the target is MySQL 8.0.14 or later (before: GRANT SUPER ON *.*):",
+			"-- for "+strings.Join(why, " and ")+", where the target is MySQL 8.0.14 or later (before: GRANT SUPER ON *.*; not for MariaDB):",
 			fmt.Sprintf("GRANT %s ON *.* TO %s;", ofGTID, account))
 	}
 	return out

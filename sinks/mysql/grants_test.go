@@ -97,7 +97,7 @@ func TestGrants(t *testing.T) {
 		"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER ON `my\\_shop`.* TO 'copy'@'%';",
 		"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER ON `shard%`.* TO 'copy'@'%';",
 		"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON `cdc`.* TO 'copy'@'%';",
-		"-- for exactly_once: gtid_next, where the target is MySQL 8.0.14 or later (before: GRANT SUPER ON *.*):",
+		"-- for exactly_once: gtid_next and DDL, where the target is MySQL 8.0.14 or later (before: GRANT SUPER ON *.*; not for MariaDB):",
 		"GRANT SESSION_VARIABLES_ADMIN ON *.* TO 'copy'@'%';",
 	}
 	if got := Grants(o, []string{"my_shop", "shard%"}); !slices.Equal(got, want) {
