@@ -313,3 +313,83 @@ func TestSnapshotIntoMySQL(t *testing.T) {
 		})
 	}
 }
+
+// The modes of a snapshot: only ends by itself, an unfinished one is not forgotten, and a stream whose place was purged begins anew where it may.
+func TestSnapshotModes(t *testing.T) {
+	s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
+	tables := copiedTables(testbed.MySQL97)
+	const rows = 500
+	fillCopied(t, s, tables, rows)
+	configure := func(p *pipe, lines string) {
+		p.write(t, settings{tables: `"shop.%"`, every: "100ms", sink: "files: {dir: out, interval: 100ms}", stream: lines})
+	}
+	finished := func(p *pipe, r *process) {
+		t.Helper()
+		poll(t, "the snapshot is over", func() bool {
+			if !r.running() {
+				t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
+			}
+			st, ok := p.status(t)
+			return ok && st.Snapshot != nil && st.Snapshot.State == "done"
+		})
+	}
+
+	t.Run("only", func(t *testing.T) {
+		p := newPipe(t, s, settings{})
+		configure(p, "    snapshot: only\n")
+		must(t, "run", p.yaml)
+		state, reads := replay(t, p.out(), tables)
+		same(t, s, state, tables)
+		if len(reads) != 3*rows {
+			t.Errorf("%d rows", len(reads))
+		}
+		must(t, "run", p.yaml) // there is nothing left to do
+		if _, again := replay(t, p.out(), tables); len(again) != len(reads) {
+			t.Error("it was done again")
+		}
+		if out := must(t, "checkpoint", "show", p.yaml); !strings.Contains(out, "snapshot   done, 1500 rows") {
+			t.Errorf("checkpoint show says %s", out)
+		}
+	})
+
+	t.Run("never", func(t *testing.T) {
+		p := newPipe(t, s, settings{})
+		configure(p, "    snapshot: initial\n    snapshot_limits: {chunk_rows: 10, rows_per_second: 100}\n")
+		r := p.run(t)
+		poll(t, "some rows are acknowledged", func() bool { st, ok := p.status(t); return ok && st.Acked > 20 })
+		r.stop(t)
+		configure(p, "    snapshot: never\n")
+		run(t, "run", p.yaml).refused(t, 1, "CDC2036", "not finished")
+		configure(p, "    snapshot: initial\n")
+		run(t, "run", p.yaml, "--until", "now").refused(t, 2, "CDC1004", "snapshot")
+		r = p.run(t)
+		finished(p, r)
+		p.reached(t, r)
+		r.stop(t)
+		state, _ := replay(t, p.out(), tables)
+		same(t, s, state, tables)
+	})
+
+	t.Run("when needed", func(t *testing.T) {
+		p := newPipe(t, s, settings{})
+		configure(p, "    snapshot: when_needed\n")
+		r := p.run(t)
+		finished(p, r)
+		p.reached(t, r)
+		r.stop(t)
+		testbed.MustExec(t, s, "UPDATE shop.ints SET v=v+1000000", "FLUSH BINARY LOGS", "INSERT INTO shop.ints VALUES (-1000000, 1)", "FLUSH BINARY LOGS",
+			"PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY")
+		configure(p, "    snapshot: initial\n")
+		if res := run(t, "run", p.yaml); res.code == 0 || !strings.Contains(res.err, "CDC2008") {
+			t.Errorf("exit %d: %s", res.code, tailOf(res.err, 5))
+		}
+		configure(p, "    snapshot: when_needed\n")
+		r = p.run(t)
+		finished(p, r)
+		testbed.MustExec(t, s, "DELETE FROM shop.ints WHERE id=-1000000")
+		p.reached(t, r)
+		r.stop(t)
+		state, _ := replay(t, p.out(), tables)
+		same(t, s, state, tables)
+	})
+}

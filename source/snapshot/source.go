@@ -392,7 +392,6 @@ func (s *Source) handOver(c *chunk) *event.Batch {
 	}
 	t.copy.Done = c.done
 	s.m.chunks = s.m.chunks[1:]
-	s.stamp(b, c)
 	s.update(func(p *Progress) {
 		p.Rows += uint64(c.rows)
 		p.Chunks++
@@ -402,6 +401,7 @@ func (s *Source) handOver(c *chunk) *event.Batch {
 			p.TablesDone++
 		}
 	})
+	s.stamp(b, c)
 	return b
 }
 
@@ -430,7 +430,6 @@ func (s *Source) part(c *chunk, b *event.Batch, last bool) *event.Batch {
 		s.piece = nil
 		s.m.chunks = s.m.chunks[1:]
 	}
-	s.stamp(b, c)
 	s.update(func(p *Progress) {
 		p.Rows += n
 		p.Table = c.t.copy.Name.String()
@@ -439,6 +438,7 @@ func (s *Source) part(c *chunk, b *event.Batch, last bool) *event.Batch {
 			p.TablesDone++
 		}
 	})
+	s.stamp(b, c)
 	return b
 }
 

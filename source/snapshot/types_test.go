@@ -3,6 +3,7 @@
 package snapshot
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,6 +13,12 @@ import (
 	"cdc/event"
 	"cdc/event/celltext"
 	"cdc/event/jsonbin"
+	"cdc/fault"
+	"cdc/format"
+	"cdc/format/canal"
+	"cdc/format/debezium"
+	"cdc/format/maxwell"
+	"cdc/format/plain"
 	"cdc/internal/testbed"
 	"cdc/schemas"
 	"cdc/schemas/charset"
@@ -120,94 +127,145 @@ func typeCases() []typeCase {
 
 // Rows of every type come out of a snapshot as they come out of the binlog: cell by cell the same.
 func TestRowsAreThoseOfTheStream(t *testing.T) {
-	testbed.Each(t, func(t *testing.T, k testbed.Kind) {
-		s := testbed.Shared(t, k)
-		db := testbed.FreshDB(t, s)
-		statements := []string{"SET NAMES utf8mb4", "SET sql_mode=''", "USE " + db}
-		var tables []string
-		var rows []string
-		for i, c := range typeCases() {
-			if c.on != nil && !c.on(k) {
-				continue
-			}
-			name := fmt.Sprintf("t%03d", i)
-			tables = append(tables, name)
-			statements = append(statements, fmt.Sprintf("CREATE TABLE %s (id int primary key, v %s NULL)", name, c.sql))
-			for n, v := range append(slices.Clone(c.values), "NULL") {
-				rows = append(rows, fmt.Sprintf("INSERT IGNORE INTO %s VALUES (%d, %s)", name, n, v))
-			}
-		}
-		statements = append(statements,
-			"CREATE TABLE columns (a int, b int, v int AS (a+b) VIRTUAL, `s``t` int AS (a*b) STORED, c varchar(10) collate utf8mb4_bin, primary key (b, a))")
-		rows = append(rows, "INSERT INTO columns (a, b, c) VALUES (1, 2, 'x'), (3, 4, NULL)")
-		tables = append(tables, "columns")
-		switch {
-		case k == testbed.MySQL97:
-			statements = append(statements, "CREATE TABLE hidden (a int primary key, b int INVISIBLE, c int, key ((c+1)))", "SET sql_generate_invisible_primary_key=ON",
-				"CREATE TABLE made (a int)", "SET sql_generate_invisible_primary_key=OFF")
-			rows = append(rows, "INSERT INTO hidden (a, b, c) VALUES (1, 2, 3)", "INSERT INTO made VALUES (1), (1)")
-			tables = append(tables, "hidden", "made")
-		case k.MariaDB():
-			statements = append(statements, "CREATE TABLE hidden (a int primary key, b int INVISIBLE, c text, unique (c)) WITH SYSTEM VERSIONING",
-				"CREATE TABLE own (a int primary key, x timestamp(6) generated always as row start, y timestamp(6) generated always as row end, period for system_time(x, y)) WITH SYSTEM VERSIONING")
-			rows = append(rows, "INSERT INTO hidden (a, b, c) VALUES (1, 2, 'x')", "INSERT INTO own (a) VALUES (7)")
-			tables = append(tables, "hidden", "own")
-		}
-		conn, err := s.Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		exec := func(list []string) {
-			for _, q := range list {
-				if _, err := testbed.QueryConn(t.Context(), conn, q); err != nil {
-					t.Errorf("%.200s: %v", q, err)
-				}
-			}
-		}
-		exec(statements)
-		sel := selector(t, db+".%")
-		binlog := stream(t, s, sel)
-		exec(rows)
-		testbed.MustExec(t, s, "CREATE TABLE "+db+".the_end (id int primary key)", "INSERT INTO "+db+".the_end VALUES (1)")
-
-		want := map[string]shown{}
-		until(t, binlog, func(b *event.Batch) bool {
-			over := false
-			for i := range b.Changes {
-				over = over || b.Tables[b.Changes[i].Table].Name == "the_end"
-			}
-			collect(t, want, b, event.Insert)
-			return over
-		})
-		got := map[string]shown{}
-		until(t, begin(t, s, db+".%"), func(b *event.Batch) bool {
-			collect(t, got, b, event.Read)
-			return ended(b)
-		})
-		if len(got) != len(want) || len(got) < len(tables) {
-			t.Errorf("%d rows of the snapshot, %d of the stream", len(got), len(want))
-		}
-		for id, w := range want {
-			g, ok := got[id]
-			if !ok {
-				t.Errorf("%s is missing", id)
-				continue
-			}
-			for i := range w.cells {
-				if i < len(g.cells) && g.cells[i] == w.cells[i] {
-					continue
-				}
-				t.Errorf("%s column %s: snapshot %.200s, stream %.200s", id, w.columns[i], g.cells[i], w.cells[i])
-			}
-		}
-	})
+	for _, k := range []testbed.Kind{testbed.MySQL97, testbed.MySQL57, testbed.MariaDB118} {
+		t.Run(k.String(), func(t *testing.T) { compareTypes(t, k) })
+	}
 }
 
-// shown is a row with everything that a cell says.
+func compareTypes(t *testing.T, k testbed.Kind) {
+	s := testbed.Shared(t, k)
+	db := testbed.FreshDB(t, s)
+	statements := []string{"SET NAMES utf8mb4", "SET sql_mode=''", "USE " + db}
+	var tables []string
+	var rows []string
+	for i, c := range typeCases() {
+		if c.on != nil && !c.on(k) {
+			continue
+		}
+		name := fmt.Sprintf("t%03d", i)
+		tables = append(tables, name)
+		statements = append(statements, fmt.Sprintf("CREATE TABLE %s (id int primary key, v %s NULL)", name, c.sql))
+		for n, v := range append(slices.Clone(c.values), "NULL") {
+			rows = append(rows, fmt.Sprintf("INSERT IGNORE INTO %s VALUES (%d, %s)", name, n, v))
+		}
+	}
+	statements = append(statements,
+		"CREATE TABLE columns (a int, b int, v int AS (a+b) VIRTUAL, `s``t` int AS (a*b) STORED, c varchar(10) collate utf8mb4_bin, primary key (b, a))")
+	rows = append(rows, "INSERT INTO columns (a, b, c) VALUES (1, 2, 'x'), (3, 4, NULL)")
+	tables = append(tables, "columns")
+	switch {
+	case k == testbed.MySQL97:
+		statements = append(statements, "CREATE TABLE hidden (a int primary key, b int INVISIBLE, c int, key ((c+1)))", "SET sql_generate_invisible_primary_key=ON",
+			"CREATE TABLE made (a int)", "SET sql_generate_invisible_primary_key=OFF")
+		rows = append(rows, "INSERT INTO hidden (a, b, c) VALUES (1, 2, 3)", "INSERT INTO made VALUES (1), (1)")
+		tables = append(tables, "hidden", "made")
+	case k.MariaDB():
+		statements = append(statements, "CREATE TABLE hidden (a int primary key, b int INVISIBLE, c text, unique (c)) WITH SYSTEM VERSIONING",
+			"CREATE TABLE own (a int primary key, x timestamp(6) generated always as row start, y timestamp(6) generated always as row end, period for system_time(x, y)) WITH SYSTEM VERSIONING")
+		rows = append(rows, "INSERT INTO hidden (a, b, c) VALUES (1, 2, 'x')", "INSERT INTO own (a) VALUES (7)")
+		tables = append(tables, "hidden", "own")
+	}
+	conn, err := s.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	exec := func(list []string) {
+		for _, q := range list {
+			if _, err := testbed.QueryConn(t.Context(), conn, q); err != nil {
+				t.Errorf("%.200s: %v", q, err)
+			}
+		}
+	}
+	exec(statements)
+	sel := selector(t, db+".%")
+	binlog := stream(t, s, sel)
+	exec(rows)
+	testbed.MustExec(t, s, "CREATE TABLE "+db+".the_end (id int primary key)", "INSERT INTO "+db+".the_end VALUES (1)")
+
+	formats := encoders(t, k)
+	want := map[string]shown{}
+	until(t, binlog, func(b *event.Batch) bool {
+		over := false
+		for i := range b.Changes {
+			over = over || b.Tables[b.Changes[i].Table].Name == "the_end"
+		}
+		collect(t, want, formats, b, event.Insert)
+		return over
+	})
+	got := map[string]shown{}
+	until(t, begin(t, s, db+".%"), func(b *event.Batch) bool {
+		collect(t, got, formats, b, event.Read)
+		return ended(b)
+	})
+	if len(got) != len(want) || len(got) < len(tables) {
+		t.Errorf("%d rows of the snapshot, %d of the stream", len(got), len(want))
+	}
+	for id, w := range want {
+		g, ok := got[id]
+		if !ok {
+			t.Errorf("%s is missing", id)
+			continue
+		}
+		for i := range w.cells {
+			if i < len(g.cells) && g.cells[i] == w.cells[i] {
+				continue
+			}
+			t.Errorf("%s column %s: snapshot %.200s, stream %.200s", id, w.columns[i], g.cells[i], w.cells[i])
+		}
+	}
+}
+
+// shown is a row with everything that a cell says, and what each format makes of it.
 type shown struct{ columns, cells []string }
 
-func collect(t *testing.T, into map[string]shown, b *event.Batch, op event.Op) {
+// encoders are those of all formats.
+func encoders(t *testing.T, k testbed.Kind) map[string]format.Encoder {
+	t.Helper()
+	d, err := debezium.New(debezium.Options{Connector: flavorOf(k).String(), Keys: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := maxwell.New(maxwell.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := canal.New(canal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]format.Encoder{"plain": plain.New(plain.Options{Keys: true}), "debezium": d, "maxwell": m, "canal": c}
+}
+
+// encoded gives the row that a format writes of a change.
+func encoded(t *testing.T, name string, e format.Encoder, b *event.Batch, i int) string {
+	t.Helper()
+	var out format.Out
+	if err := e.Change(&out, b, i); err != nil {
+		if f, ok := fault.As(err); ok {
+			return f.Text // without the place, which is another
+		}
+		return err.Error()
+	}
+	var v struct {
+		After   json.RawMessage `json:"after"`
+		Data    json.RawMessage `json:"data"`
+		Payload struct {
+			After json.RawMessage `json:"after"`
+		} `json:"payload"`
+	}
+	value := out.Bytes(out.Recs[0].Value)
+	if err := json.Unmarshal(value, &v); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	row := string(v.After) + string(v.Data) + string(v.Payload.After)
+	if row == "" {
+		t.Fatalf("%s: no row in %s", name, value)
+	}
+	return row + " key " + string(out.Bytes(out.Recs[0].Key))
+}
+
+func collect(t *testing.T, into map[string]shown, formats map[string]format.Encoder, b *event.Batch, op event.Op) {
 	t.Helper()
 	for i := range b.Changes {
 		c := &b.Changes[i]
@@ -228,6 +286,12 @@ func collect(t *testing.T, into map[string]shown, b *event.Batch, op event.Op) {
 		}
 		for _, k := range table.PrimaryKey {
 			key += " " + string(celltext.Text(nil, row.Cells[k], row, &table.Columns[k]))
+		}
+		if !slices.ContainsFunc(table.Columns, func(c schemas.Column) bool { return c.Hidden }) {
+			for _, name := range []string{"plain", "debezium", "maxwell", "canal"} {
+				x.columns = append(x.columns, "in "+name)
+				x.cells = append(x.cells, encoded(t, name, formats[name], b, i))
+			}
 		}
 		into[table.Name+key] = x
 	}
