@@ -21,6 +21,14 @@ type Stream struct {
 	Errors      map[string]uint64 // faults that ended a run of the stream, by code
 	Paused      bool
 	Skipped     int // transactions that an operator left out
+	Apply       *Apply
+}
+
+// Apply is of a sink that applies transactions to another server.
+type Apply struct {
+	Active    int    // transactions under way
+	Retries   uint64 // transactions that were carried out again
+	Conflicts uint64 // changes that on_conflict left out or carried out otherwise
 }
 
 // Limits bound what is shown and what counts as healthy. A zero field means its default.
@@ -70,6 +78,15 @@ func maybe(f func(s *Stream) *float64) func(*Stream, Limits, func(float64, ...st
 	}
 }
 
+// applied is of sinks that apply.
+func applied(f func(a *Apply) float64) func(*Stream, Limits, func(float64, ...string)) {
+	return func(s *Stream, _ Limits, yield func(float64, ...string)) {
+		if s.Apply != nil {
+			yield(f(s.Apply))
+		}
+	}
+}
+
 // States of a stream, as `cdc status` names them.
 var states = [...]string{"starting", "running", "stopping", "stopped", "paused", "failed"}
 
@@ -115,6 +132,15 @@ func All() []Metric {
 		}},
 		{"cdc_dead_letters_total", counter, "Changes set aside by on_error: dead_letter.", nil, one(func(s *Stream) float64 { return float64(s.DeadLetters) })},
 		{"cdc_skipped_transactions", gauge, "Transactions that an operator had left out, since the stream began.", nil, one(func(s *Stream) float64 { return float64(s.Skipped) })},
+		{"cdc_apply_active", gauge, "Transactions that a mysql sink has under way.", nil, applied(func(a *Apply) float64 { return float64(a.Active) })},
+		{
+			"cdc_apply_retries_total", counter, "Transactions that a mysql sink carried out again, in this run of the stream.", nil,
+			applied(func(a *Apply) float64 { return float64(a.Retries) }),
+		},
+		{
+			"cdc_apply_conflicts_total", counter, "Changes that on_conflict of a mysql sink left out or carried out otherwise, in this run of the stream.", nil,
+			applied(func(a *Apply) float64 { return float64(a.Conflicts) }),
+		},
 		{
 			"cdc_table_rows_total", counter, "Changes read in this run of the stream by table and operation. The busiest tables by name, the rest as table=\"other\".",
 			[]string{"table", "op"},

@@ -23,7 +23,7 @@ func running() Stream {
 			MemoryUsed: 1, MemoryPeak: 2, MemoryLimit: 3, Saves: 7,
 			Tables: []pipeline.TableCount{{Table: "d.a", Inserts: 1}, {Table: "d.b", Inserts: 5, Updates: 2}, {Table: "d.c", Deletes: 3}},
 		},
-		Reader: "streaming", Reconnects: 2, Restarts: 1, Errors: map[string]uint64{"CDC2013": 3},
+		Reader: "streaming", Reconnects: 2, Restarts: 1, Errors: map[string]uint64{"CDC2013": 3}, Apply: &Apply{Active: 4, Retries: 5, Conflicts: 6},
 	}
 }
 
@@ -50,10 +50,16 @@ cdc_lag_seconds{stream="all"} 1.5
 # HELP cdc_errors_total Faults that ended a run of the stream, by code.
 # TYPE cdc_errors_total counter
 cdc_errors_total{code="CDC2013",stream="all"} 3
+# HELP cdc_apply_active Transactions that a mysql sink has under way.
+# TYPE cdc_apply_active gauge
+cdc_apply_active{stream="all"} 4
+# HELP cdc_apply_conflicts_total Changes that on_conflict of a mysql sink left out or carried out otherwise, in this run of the stream.
+# TYPE cdc_apply_conflicts_total counter
+cdc_apply_conflicts_total{stream="all"} 6
 # HELP cdc_healthy 1 where /healthz answers 200.
 # TYPE cdc_healthy gauge
 cdc_healthy 1
-`), "cdc_table_rows_total", "cdc_lag_seconds", "cdc_errors_total", "cdc_healthy"); err != nil {
+`), "cdc_table_rows_total", "cdc_lag_seconds", "cdc_errors_total", "cdc_healthy", "cdc_apply_active", "cdc_apply_conflicts_total"); err != nil {
 		t.Error(err)
 	}
 }

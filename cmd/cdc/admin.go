@@ -75,6 +75,9 @@ func (a *app) metrics() []metrics.Stream {
 		if m.ReaderSince == 0 {
 			m.ReaderSince = time.Since(a.began) // it has not come to read yet
 		}
+		if a := st.Applier; a != nil {
+			m.Apply = &metrics.Apply{Active: a.Active, Retries: a.Retries, Conflicts: a.Conflicts}
+		}
 		for i := range st.Skips {
 			if st.Skips[i].Done != nil {
 				m.Skipped++
