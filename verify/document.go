@@ -17,7 +17,7 @@ import (
 func canonical(doc []byte) (out []byte, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(doc))
 	d.UseNumber()
-	out, err := appendDocument(nil, d)
+	out, err := appendDocument(nil, d, 0)
 	if err != nil {
 		return doc, false
 	}
@@ -27,17 +27,23 @@ func canonical(doc []byte) (out []byte, ok bool) {
 	return out, true
 }
 
-func appendDocument(dst []byte, d *json.Decoder) ([]byte, error) {
+// deepest is how deep a document may be; the servers themselves take 100 levels or fewer where they look at it.
+const deepest = 10_000
+
+func appendDocument(dst []byte, d *json.Decoder, depth int) ([]byte, error) {
 	t, err := d.Token()
 	if err != nil {
 		return dst, err
 	}
+	if depth > deepest {
+		return dst, errors.New("too deep")
+	}
 	switch v := t.(type) {
 	case json.Delim:
 		if v == '[' {
-			return appendArray(dst, d)
+			return appendArray(dst, d, depth+1)
 		}
-		return appendObject(dst, d)
+		return appendObject(dst, d, depth+1)
 	case json.Number:
 		return append(dst, number(string(v))...), nil
 	case string:
@@ -48,11 +54,11 @@ func appendDocument(dst []byte, d *json.Decoder) ([]byte, error) {
 	return append(dst, "null"...), nil
 }
 
-func appendArray(dst []byte, d *json.Decoder) ([]byte, error) {
+func appendArray(dst []byte, d *json.Decoder, depth int) ([]byte, error) {
 	var err error
 	dst = append(dst, '[')
 	for d.More() {
-		if dst, err = appendDocument(dst, d); err != nil {
+		if dst, err = appendDocument(dst, d, depth); err != nil {
 			return dst, err
 		}
 		dst = append(dst, ',')
@@ -61,7 +67,7 @@ func appendArray(dst []byte, d *json.Decoder) ([]byte, error) {
 	return append(dst, ']'), err
 }
 
-func appendObject(dst []byte, d *json.Decoder) ([]byte, error) {
+func appendObject(dst []byte, d *json.Decoder, depth int) ([]byte, error) {
 	members := map[string][]byte{}
 	for d.More() {
 		t, err := d.Token()
@@ -69,7 +75,7 @@ func appendObject(dst []byte, d *json.Decoder) ([]byte, error) {
 			return dst, err
 		}
 		k, _ := t.(string) // the decoder takes nothing else here
-		if members[k], err = appendDocument(nil, d); err != nil {
+		if members[k], err = appendDocument(nil, d, depth); err != nil {
 			return dst, err
 		}
 	}

@@ -1,0 +1,249 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"cdc/fault"
+	"cdc/schemas"
+	"cdc/transform"
+)
+
+func TestCanonical(t *testing.T) {
+	for _, c := range []struct{ a, b string }{
+		{`{"b":1.0,"a":[1,2.50,1e30,"x"]}`, `{"a": [1, 2.5, 1000000000000000000000000000000, "x"], "b": 1}`},
+		{`-0.00`, `0`},
+		{`1e999999999`, `10e999999998`},
+		{`0.001e-5`, `1E-8`},
+		{`"\u00e9\/"`, `"é/"`},
+		{`{"a":1,"a":2}`, `{"a":2}`},
+		{`[ ]`, `[]`},
+	} {
+		x, okx := canonical([]byte(c.a))
+		y, oky := canonical([]byte(c.b))
+		if !okx || !oky || string(x) != string(y) {
+			t.Errorf("%s is %s, and %s is %s", c.a, x, c.b, y)
+		}
+	}
+	for _, c := range []struct{ a, b string }{
+		{`1`, `10`},
+		{`1`, `-1`},
+		{`"1"`, `1`},
+		{`[]`, `{}`},
+		{`null`, `"null"`},
+		{`["a,b"]`, `["a","b"]`},
+		{`true`, `"true"`},
+		{`100`, `1`},
+		{`[1,[2]]`, `[1,2]`},
+		{`1e999999999999999999999`, `1`},
+	} {
+		x, _ := canonical([]byte(c.a))
+		y, _ := canonical([]byte(c.b))
+		if string(x) == string(y) {
+			t.Errorf("%s and %s are both %s", c.a, c.b, x)
+		}
+	}
+	for _, bad := range []string{"", "{", "1 2", "nul", `{"a"}`, strings.Repeat("[", 100_000), strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)} {
+		if _, ok := canonical([]byte(bad)); ok {
+			t.Errorf("%.20q is taken for a document", bad)
+		}
+	}
+	if documentDigest(nil) == documentDigest([]byte("null")) || documentDigest(nil) == documentDigest([]byte{}) {
+		t.Error("NULL is a document")
+	}
+}
+
+func TestPlainDouble(t *testing.T) {
+	for in, want := range map[string]string{
+		"a1.5": "1.5e+00", "-a1e22": "-1e+22", "c0": "0e+00", "b1.0715086071862673e301": "1e+00", "": "", "a": "a",
+	} {
+		if got := plainDouble([]byte(in)); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+	}
+}
+
+// shop is a table with a composite key.
+func shop() *schemas.Table {
+	return &schemas.Table{Database: "shop", Name: "orders", PrimaryKey: []int{1, 0}, Columns: []schemas.Column{
+		{Name: "id", Type: schemas.Int},
+		{Name: "code", Type: schemas.VarChar, Length: 20, Charset: "latin1"},
+		{Name: "note`s", Type: schemas.Text, Charset: "utf8mb4", Nullable: true},
+		{Name: "doc", Type: schemas.JSON, Nullable: true},
+		{Name: "photo", Type: schemas.LongBlob},
+	}}
+}
+
+var mysql9 = facts{version: 90704, packet: 64 << 20}
+
+func plainPair(t *schemas.Table) Pair {
+	p := Pair{Source: t, Target: schemas.Name{Database: "copy", Table: "orders"}}
+	for i := range t.Columns {
+		p.Columns = append(p.Columns, Mapped{Source: i, Name: t.Columns[i].Name})
+	}
+	return p
+}
+
+func TestPlan(t *testing.T) {
+	src, dst := shop(), shop()
+	dst.Database = "copy"
+	p, why := newPlan(plainPair(src), dst, [2]facts{mysql9, mysql9})
+	if why != "" {
+		t.Fatal(why)
+	}
+	c := &chunk{after: bound{[]byte("é"[1:]), []byte("-5")}, to: bound{[]byte("z"), []byte("7")}}
+	want := "SELECT CONCAT(COUNT(*)),HEX(BIT_XOR(UNHEX(SHA2(CONCAT_WS(_binary'#' COLLATE `binary`,ISNULL(`note``s`)*1+ISNULL(`doc`)*2,`id`,LENGTH(`code`),`code`," +
+		"LENGTH(`note``s`),`note``s`,SHA2(`doc`,256),SHA2(`photo`,256)),256))) FROM `shop`.`orders` FORCE INDEX (`PRIMARY`) " +
+		"WHERE `code`>=_latin1 0xa9 AND (`code`>_latin1 0xa9 OR `code`=_latin1 0xa9 AND `id`>-5) AND `code`<=_latin1 0x7a AND (`code`<_latin1 0x7a OR `code`=_latin1 0x7a AND `id`<=7)"
+	want = strings.Replace(want, "256))) FROM", "256)))) FROM", 1)
+	if got := p.sumQuery(c, false); got != want {
+		t.Errorf("the query is\n%s, want\n%s", got, want)
+	}
+	if got, want := p.boundQuery(nil, 10), "SELECT CONCAT(`code`),CONCAT(`id`) FROM `shop`.`orders` FORCE INDEX (`PRIMARY`) ORDER BY `code`,`id` LIMIT 1 OFFSET 9"; got != want {
+		t.Errorf("the query is\n%s, want\n%s", got, want)
+	}
+
+	dst.Columns[1].Charset = "utf8mb4"
+	old := mysql9
+	old.version = 50722
+	if p, why = newPlan(plainPair(src), dst, [2]facts{mysql9, old}); why != "" {
+		t.Fatal(why)
+	}
+	if q := p.sumQuery(&chunk{}, false); !strings.Contains(q, "CONVERT(`code` USING utf8mb4)") || !strings.Contains(q, "BIT_XOR(CONV(LEFT(") {
+		t.Errorf("the query is %s", q)
+	}
+	if q := p.rowsQuery(&chunk{}, true); !strings.HasSuffix(q, ",256),CONVERT(`doc` USING utf8mb4) FROM `copy`.`orders` FORCE INDEX (`PRIMARY`)") {
+		t.Errorf("documents are compared here between versions: %s", q)
+	}
+
+	dst.Columns = dst.Columns[:4]
+	if p, _ = newPlan(plainPair(src), dst, [2]facts{mysql9, mysql9}); p == nil || len(p.leftOut) != 1 || !strings.HasPrefix(p.leftOut[0], "photo ") {
+		t.Errorf("a column that the target lacks: %+v", p)
+	}
+	dst.Columns = dst.Columns[1:]
+	if _, why = newPlan(plainPair(src), dst, [2]facts{mysql9, mysql9}); !strings.Contains(why, "column id of its key") {
+		t.Errorf("a key that the target lacks: %q", why)
+	}
+}
+
+// A text that a packet cannot hold would be NULL, and NULL is in no checksum.
+func TestShorten(t *testing.T) {
+	k := &schemas.Column{Name: "t", Type: schemas.Text}
+	var cols []column
+	for range 100 {
+		cols = append(cols, column{src: k, dst: k, form: raw})
+	}
+	shorten(cols, 4<<20)
+	var sum int64
+	for i := range cols {
+		if cols[i].big {
+			sum += 64
+		} else {
+			sum += cols[i].most(false)
+		}
+	}
+	if sum > 4<<20 {
+		t.Errorf("a text may have %d bytes", sum)
+	}
+}
+
+func TestMap(t *testing.T) {
+	last := 2
+	open := func(configs ...transform.Config) []transform.Step {
+		steps, err := transform.Open(configs, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return steps
+	}
+	p, err := Map(shop(), open(
+		transform.Config{Route: &transform.RouteConfig{Match: "shop.%", To: "eu.{table}_all"}},
+		transform.Config{Rename: &transform.RenameConfig{Columns: map[string]string{"doc": "body"}}},
+		transform.Config{Mask: &transform.MaskConfig{Columns: []string{"%.%.note`s"}, KeepLast: &last}},
+		transform.Config{ExcludeColumns: []string{"%.%.photo"}},
+		transform.Config{Compute: &transform.ComputeConfig{Column: "twice", Type: "int", Value: "row.id * 2"}},
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Target.String() != "eu.orders_all" || p.Skip != "" || !slices.Equal(p.Made, []string{"note`s", "twice"}) {
+		t.Errorf("%+v", p)
+	}
+	if got := fmt.Sprint(p.Columns); got != "[{0 id} {1 code} {3 body}]" {
+		t.Errorf("columns %s", got)
+	}
+	if len(p.LeftOut) != 2 || !strings.Contains(p.LeftOut[0], "mask") || !strings.Contains(p.LeftOut[1], "photo (transforms[3]") {
+		t.Errorf("left out: %q", p.LeftOut)
+	}
+	for _, c := range []struct {
+		config transform.Config
+		says   string
+	}{
+		{transform.Config{Exclude: []string{"shop.%"}}, "drops it"},
+		{transform.Config{Filter: &transform.FilterConfig{Where: "row.id > 5"}}, "may drop some of its rows"},
+	} {
+		if p, err := Map(shop(), open(c.config)); err != nil || !strings.Contains(p.Skip, c.says) {
+			t.Errorf("%q, %v", p.Skip, err)
+		}
+	}
+}
+
+// A row counts as different when a column differs that neither side changed, and as equal when it is equal once.
+func TestJudge(t *testing.T) {
+	p := &plan{columns: []column{{dst: &schemas.Column{Name: "a"}}, {dst: &schemas.Column{Name: "b"}}}}
+	row := func(s string) []digest {
+		if s == "" {
+			return nil
+		}
+		return []digest{{s[0]}, {s[1]}}
+	}
+	for _, c := range []struct {
+		name  string
+		looks []string // source, target
+		want  string
+	}{
+		{"in flight", []string{"ab xb", "ab ab"}, "equal"},
+		{"different", []string{"ab xb", "ab xb", "ab xb"}, "different [a]"},
+		{"another column is written to", []string{"ab xa", "ac xb", "ad xc"}, "different [a b]"},
+		{"missing", []string{"ab ", "ab ", "ab "}, "missing []"},
+		{"extra", []string{" ab", " ab", " ab"}, "extra []"},
+		{"nowhere", []string{" "}, "equal"},
+		{"changes all the time", []string{"ab xb", "cb yb", "db zb", "eb wb"}, "unsettled [a]"},
+		{"changes, and was never there", []string{"ab ", "cb ", "db ", "eb "}, "missing []"},
+		{"comes and goes", []string{"ab ", " ab", "ab ", " ab"}, "unsettled []"},
+		{"a pause starts anew", []string{"ab xb", "ab xb", "cb xb", "cb xb", "cb xb"}, "different [a]"},
+	} {
+		s := &suspect{}
+		got := "nothing"
+		for i, l := range c.looks {
+			src, dst, _ := strings.Cut(l, " ")
+			if s.judge(row(src), row(dst)) {
+				got = "equal"
+				break
+			}
+			if d := s.verdict(p, 3, i == len(c.looks)-1); d != nil {
+				got = fmt.Sprint(d.Kind, " ", d.Columns)
+				if i != len(c.looks)-1 {
+					t.Errorf("%s: told after %d looks", c.name, i+1)
+				}
+				break
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestReportFault(t *testing.T) {
+	if err := (&Report{Tables: []TableReport{{Missing: 1, Fixed: 1}, {Rows: 5}}}).Fault(); err != nil {
+		t.Error(err)
+	}
+	for code, r := range map[fault.Code]TableReport{fault.VerifyDiffers: {Extra: 1}, fault.VerifyPart: {Skipped: "why"}} {
+		if f, ok := fault.As((&Report{Tables: []TableReport{r}}).Fault()); !ok || f.Code != code {
+			t.Errorf("%+v gives %v", r, f)
+		}
+	}
+}
