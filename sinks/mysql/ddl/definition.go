@@ -6,33 +6,34 @@ import (
 	"strings"
 
 	"cdc/schemas"
+	"cdc/schemas/charset"
 )
 
 // createText writes a CREATE TABLE as far as a version tells it, for a message.
-func createText(t *schemas.Table) string {
+func (t *translation) createText(v *schemas.Table) string {
 	var list []string
-	for i := range t.Columns {
-		if !t.Columns[i].Hidden {
-			list = append(list, columnText(&t.Columns[i]))
+	for i := range v.Columns {
+		if !v.Columns[i].Hidden {
+			list = append(list, t.columnText(&v.Columns[i]))
 		}
 	}
-	for i := range t.Unique {
-		list = append(list, keyText(t, &t.Unique[i], true))
+	for i := range v.Unique {
+		list = append(list, keyText(v, &v.Unique[i], true))
 	}
-	for i := range t.Plain {
-		if !t.Plain[i].Implicit {
-			list = append(list, keyText(t, &t.Plain[i], false))
+	for i := range v.Plain {
+		if !v.Plain[i].Implicit {
+			list = append(list, keyText(v, &v.Plain[i], false))
 		}
 	}
-	text := "CREATE TABLE " + full(schemas.Name{Database: t.Database, Table: t.Name}) + " (" + strings.Join(list, ", ") + ")"
-	if t.Collation != "" {
-		text += " DEFAULT CHARACTER SET " + t.Charset + " COLLATE " + t.Collation
+	text := "CREATE TABLE " + full(schemas.Name{Database: v.Database, Table: v.Name}) + " (" + strings.Join(list, ", ") + ")"
+	if v.Collation != "" {
+		text += " DEFAULT" + t.charsetText(v.Charset, v.Collation)
 	}
 	return text
 }
 
 // alterText writes the ALTER TABLE that makes one version of the other, as far as versions tell; empty where they are the same.
-func alterText(was, now *schemas.Table) string {
+func (t *translation) alterText(was, now *schemas.Table) string {
 	var list []string
 	for i := range was.Columns {
 		if c := &was.Columns[i]; !c.Hidden && now.Column(c.Name) < 0 {
@@ -52,11 +53,11 @@ func alterText(was, now *schemas.Table) string {
 		at := was.Column(c.Name)
 		switch {
 		case at < 0:
-			list = append(list, "ADD COLUMN "+columnText(c)+place)
-		case columnText(&was.Columns[at]) != columnText(c):
-			list = append(list, "MODIFY COLUMN "+columnText(c)+place)
+			list = append(list, "ADD COLUMN "+t.columnText(c)+place)
+		case t.columnText(&was.Columns[at]) != t.columnText(c):
+			list = append(list, "MODIFY COLUMN "+t.columnText(c)+place)
 		case before(was, c.Name, now) != before(now, c.Name, was):
-			list = append(list, "MODIFY COLUMN "+columnText(c)+place)
+			list = append(list, "MODIFY COLUMN "+t.columnText(c)+place)
 		}
 		last = c.Name
 	}
@@ -136,11 +137,21 @@ func keyText(t *schemas.Table, k *schemas.Key, unique bool) string {
 	return b.String() + ")"
 }
 
-func columnText(c *schemas.Column) string {
+// charsetText writes a character set as the target knows it, without the collation where it does not know that.
+func (t *translation) charsetText(cs, collation string) string {
+	flavor, version := t.server()
+	text := " CHARACTER SET " + charset.ServerName(flavor, version, cs)
+	if knows(flavor, version, collation) {
+		text += " COLLATE " + charset.ServerName(flavor, version, collation)
+	}
+	return text
+}
+
+func (t *translation) columnText(c *schemas.Column) string {
 	var b strings.Builder
 	b.WriteString(quoted(c.Name) + " " + c.ColumnType())
 	if c.Charset != "" && c.Charset != "binary" {
-		b.WriteString(" CHARACTER SET " + c.Charset + " COLLATE " + c.Collation)
+		b.WriteString(t.charsetText(c.Charset, c.Collation))
 	}
 	switch c.Generated {
 	case schemas.Virtual:

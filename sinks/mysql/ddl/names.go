@@ -159,11 +159,11 @@ func (t *translation) crosses() error {
 			continue
 		}
 		// What is carried now under this name was another table.
-		now, was := t.becomes(to)
+		now, was := t.seems(to)
 		e := t.stop("the table %s was put in the place of %s, and its rows did not come with the stream", refs[max(i-1, 0)].Name, refs[i].Name)
 		switch {
 		case now != nil && was != nil:
-			change := alterText(was, now)
+			change := t.alterText(was, now)
 			if change == "" {
 				return e.Hint("if it was an online schema change (gh-ost, pt-online-schema-change) nothing is left to do at the target, as far as columns and keys " +
 					"go: step over the statement by `cdc skip`; if the table has other rows than before, copy it again")
@@ -171,7 +171,7 @@ func (t *translation) crosses() error {
 			return e.Hint("if it was an online schema change (gh-ost, pt-online-schema-change), run at the target: %s; then step over the statement by `cdc skip`; "+
 				"if the table has other rows than before, copy it again", change)
 		case now != nil:
-			return e.Hint("run at the target: %s; copy the rows of the table, then step over the statement by `cdc skip`", createText(now))
+			return e.Hint("run at the target: %s; copy the rows of the table, then step over the statement by `cdc skip`", t.createText(now))
 		}
 		return e.Hint("make %s at the target what it is at the source (SHOW CREATE TABLE %s), with its rows, then step over the statement by `cdc skip`", to, refs[i].Name)
 	}
@@ -202,6 +202,17 @@ func (t *translation) becomes(n schemas.Name) (now, was *schemas.Table) {
 	return now, was
 }
 
+// seems is becomes for a message: MariaDB leaves open whether RENAME TABLE was about a temporary table, which it hardly ever is.
+func (t *translation) seems(n schemas.Name) (now, was *schemas.Table) {
+	_, was = t.becomes(n)
+	for i := range t.d.Entries {
+		if e := &t.d.Entries[i]; e.Name == n && e.Kind == schemas.PutTable {
+			now = e.Table
+		}
+	}
+	return now, was
+}
+
 // others translates the names behind the object, and stops at one that is not carried.
 func (t *translation) others() error {
 	for _, r := range t.out.Refs[1:] {
@@ -214,7 +225,7 @@ func (t *translation) others() error {
 				e := t.stop("it is like the table %s, which the stream does not carry", r.Name)
 				object, _ := t.to(t.out.Refs[0].Name)
 				if now, _ := t.becomes(object); now != nil {
-					return e.Hint("run at the target: %s; then step over the statement by `cdc skip`", createText(now))
+					return e.Hint("run at the target: %s; then step over the statement by `cdc skip`", t.createText(now))
 				}
 				return e
 			case schemas.RefParent:
@@ -252,7 +263,7 @@ func (t *translation) create() error {
 	}
 	if now, _ := t.becomes(to); now != nil && t.columnsDiffer(r.Name, now) {
 		return t.stop("transforms change the columns of the table").Hint(
-			"make the table at the target by hand (%s), then step over the statement by `cdc skip`", createText(now))
+			"make the table at the target by hand (%s), then step over the statement by `cdc skip`", t.createText(now))
 	}
 	if err := t.others(); err != nil {
 		return err
@@ -316,10 +327,10 @@ func (t *translation) alter() error {
 	}
 	if now, was := t.becomes(to); now != nil && t.columnsDiffer(r.Name, now) {
 		switch {
-		case was == nil || alterText(was, now) != "":
+		case was == nil || t.alterText(was, now) != "":
 			e := t.stop("transforms change the columns of the table")
 			if was != nil {
-				e = e.Hint("run at the target: %s; then step over the statement by `cdc skip`", alterText(was, now))
+				e = e.Hint("run at the target: %s; then step over the statement by `cdc skip`", t.alterText(was, now))
 			}
 			return e
 		default:
