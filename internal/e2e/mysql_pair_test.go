@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,6 +28,16 @@ type pair struct {
 	mode   string // exactly_once
 }
 
+// targetOptions are those of the target. Where the source does not log what its foreign keys do, the target's have to do the same, and those that
+// MySQL 9.7 handles above the engine (its default) do not always: a DELETE was seen, and seen again when the target's statements were sent to another
+// server, that left children with ON DELETE SET NULL as they were.
+func targetOptions(from, to testbed.Kind) testbed.Options {
+	if from != testbed.MySQL97 && to == testbed.MySQL97 {
+		return testbed.Options{Args: []string{"--innodb-native-foreign-keys=ON"}}
+	}
+	return testbed.Options{}
+}
+
 // applier is the account at the target.
 const applier = "applier"
 
@@ -36,7 +47,7 @@ func newPair(t testing.TB, from, to testbed.Kind, mode string, o random.Options)
 	p := &pair{o: o, mode: mode}
 	p.o.Server = trafficOn(t, from)
 	source := testbed.Start(t, from, testbed.Options{})
-	p.target = testbed.Start(t, to, testbed.Options{})
+	p.target = testbed.Start(t, to, targetOptions(from, to))
 	rights := []string{"CREATE USER " + applier + " IDENTIFIED BY '" + testbed.Password + "'", "GRANT ALL ON *.* TO " + applier + " WITH GRANT OPTION"}
 	if err := p.target.Exec(t.Context(), append([]string{"SET sql_log_bin = 0"}, rights...)...); err != nil {
 		t.Fatal(err)
@@ -237,27 +248,14 @@ func (p *pair) rowsDiffer(t testing.TB, name string) bool {
 	if p.server.Kind == p.target.Kind && sum(p.server) == sum(p.target) {
 		return false
 	}
-	dump := func(s *testbed.Server) (out []string) {
-		rows, err := s.Query(t.Context(), "SET NAMES utf8mb4", "SELECT * FROM "+name)
-		if err != nil {
-			t.Fatal(err)
+	want, got := dump(t, p.server, name), dump(t, p.target, name)
+	if slices.Equal(want, got) {
+		// MySQL 5.7 takes addresses in memory into the sum of a JSON column, and the sums of MariaDB differ for a table and its copy where it has
+		// generated columns.
+		if k := p.server.Kind; k == p.target.Kind && !k.MariaDB() && k != testbed.MySQL57 {
+			t.Errorf("%s has the same values and another checksum", name)
+			return true
 		}
-		for _, r := range rows {
-			var b strings.Builder
-			for _, v := range r {
-				if !v.Valid {
-					b.WriteString("NULL, ")
-					continue
-				}
-				fmt.Fprintf(&b, "%.60q, ", v.String)
-			}
-			out = append(out, b.String())
-		}
-		slices.Sort(out)
-		return out
-	}
-	want, got := dump(p.server), dump(p.target)
-	if p.server.Kind != p.target.Kind && slices.Equal(want, got) {
 		return false
 	}
 	var diff []string
@@ -282,4 +280,47 @@ func (p *pair) rowsDiffer(t testing.TB, name string) bool {
 func (p *pair) apply(t testing.TB) *process {
 	t.Helper()
 	return start(t, []string{"run", p.yaml, "--no-check", "--log-level", "debug"})
+}
+
+// dump gives the rows of a table, invisible columns too, sorted; each value so that no two of them look alike.
+func dump(t testing.TB, s *testbed.Server, name string) (out []string) {
+	t.Helper()
+	db, table, _ := strings.Cut(strings.Trim(name, "`"), "`.`")
+	columns, err := s.Query(t.Context(), "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = '"+db+"' AND table_name = '"+table+"' ORDER BY ordinal_position")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, c := range columns {
+		col := "`" + c[0].String + "`"
+		switch kind := c[1].String; {
+		case kind == "float": // as text it has lost digits
+			col += " + 0e0"
+		case kind == "bit", kind == "geometry", kind == "point", strings.Contains(kind, "char"), strings.Contains(kind, "binary"), strings.HasSuffix(kind, "text"), strings.HasSuffix(kind, "blob"):
+			col = "HEX(" + col + ")"
+		}
+		list = append(list, col)
+	}
+	rows, err := s.Query(t.Context(), "SET NAMES utf8mb4", "SELECT "+strings.Join(list, ", ")+" FROM "+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		var b strings.Builder
+		for i, v := range r {
+			fmt.Fprintf(&b, "%s=", columns[i][0].String)
+			switch {
+			case !v.Valid:
+				b.WriteString("NULL")
+			case len(v.String) > 60:
+				fmt.Fprintf(&b, "%.60q and more, with the hash %x", v.String, sha256.Sum256([]byte(v.String)))
+			default:
+				fmt.Fprintf(&b, "%q", v.String)
+			}
+			b.WriteString(" ")
+		}
+		out = append(out, b.String())
+	}
+	slices.Sort(out)
+	return out
 }
