@@ -94,7 +94,7 @@ func (c *Config) renames(s *StreamConfig, fold bool) (func(schemas.Name) (schema
 // checkMySQL asks the target of a stream. tables are those that leave its transforms; facts is what the source said, nil where it did not.
 func (c *Config) checkMySQL(ctx context.Context, s *StreamConfig, facts *source.Facts, tables []*schemas.Table) []fault.Finding {
 	o := mysql.CheckOptions{Options: c.mysqlOptions(s), ByFile: c.Source.server().GTID == "off"}
-	o.Source.Flavor = c.Source.flavor()
+	o.Source.Flavor, o.Partial = c.Source.flavor(), facts == nil || facts.TablesErr != nil
 	if facts != nil {
 		o.Source, o.SourceVariables = facts.Server, facts.Variables
 		if facts.TablesErr == nil {

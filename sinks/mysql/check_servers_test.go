@@ -345,6 +345,13 @@ func TestCheckOfTargets(t *testing.T) {
 				}
 				testbed.MustExec(t, b.s, "DROP EVENT shop.sweep", "SET GLOBAL event_scheduler="+was)
 			})
+			t.Run("no tables are known", func(t *testing.T) {
+				none := *b
+				none.tables = nil
+				if found := none.findings(t, b.opt); len(found) > 0 {
+					t.Errorf("got %+v", found)
+				}
+			})
 			t.Run("time runs out", func(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				cancel(fmt.Errorf("it took too long"))
