@@ -97,6 +97,8 @@ func literal(flavor gtid.Flavor, version uint32, t *schemas.Table, c *schemas.Co
 		return strconv.FormatUint(n, 10), nil
 	case k.IsBinary():
 		return "x'" + hex.EncodeToString(v) + "'", nil
+	case k.IsText() && c.Charset == "":
+		return "", fault.New(fault.SnapshotTable, "the character set of column %s of the key is not known", c.Name).At(fault.Where{Table: t.FullName()})
 	case k.IsText():
 		decode, err := charset.Decoder(c.Charset)
 		if err != nil {
@@ -138,14 +140,6 @@ func queryOf(t *schemas.Table) (*query, error) {
 	}
 	q.order = " ORDER BY " + strings.Join(q.names, ",")
 	return q, nil
-}
-
-// keyNames gives the names of the key's columns.
-func (q *query) keyNames() (names []string) {
-	for _, k := range q.r.key {
-		names = append(names, q.r.table.Columns[k].Name)
-	}
-	return names
 }
 
 // chunk gives the text that asks for the next rows behind cursor, up to and with until.

@@ -384,10 +384,10 @@ func (v *server) literals(q *query, row [][]byte) ([]string, error) {
 	return out, nil
 }
 
-// errNotAsKnown: the server refuses the query, since the table is not what the stream knows of it. The stream will come to the statement.
-type errNotAsKnown struct{ err error }
+// notAsKnownError: the server refuses the query, since the table is not what the stream knows of it. The stream will come to the statement.
+type notAsKnownError struct{ err error }
 
-func (e errNotAsKnown) Error() string { return e.err.Error() }
+func (e notAsKnownError) Error() string { return e.err.Error() }
 
 // Error numbers of the server, from its errmsg file.
 const (
@@ -401,7 +401,7 @@ const (
 func (v *server) sort(err error) error {
 	switch session.Number(err) {
 	case erBadField, erKeyDoesNotExist, erBadDatabase, erTableDefChanged, session.ErNoSuchTable:
-		return errNotAsKnown{err}
+		return notAsKnownError{err}
 	case 0:
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"cdc/internal/testbed"
 	"cdc/schemas"
 	"cdc/session"
+	"cdc/source"
 	"cdc/source/live"
 )
 
@@ -89,9 +90,7 @@ func tryBegin(t testing.TB, s *testbed.Server, patterns ...string) (*Source, err
 }
 
 // until reads batches until one makes do say that it is enough.
-func until(t testing.TB, src interface {
-	Read(context.Context) (*event.Batch, error)
-}, do func(b *event.Batch) bool) {
+func until(t testing.TB, src source.Source, do func(b *event.Batch) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Minute, errors.New("two minutes were not enough"))
 	defer cancel()

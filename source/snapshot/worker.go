@@ -114,7 +114,7 @@ func (s *Source) fetch(ctx context.Context, c *chunk) error {
 		if v.s != nil {
 			err = v.sort(err)
 		}
-		if gone, ok := errors.AsType[errNotAsKnown](err); ok {
+		if gone, ok := errors.AsType[notAsKnownError](err); ok {
 			// The statement that explains it is in the binlog by now, or the stream has passed it when the chunk's turn comes.
 			high, herr := v.head(ctx)
 			if herr == nil {
@@ -146,7 +146,7 @@ func (s *Source) arrive(c *chunk) (b *event.Batch, err error) {
 		b, c.batch = c.batch, nil
 		return s.part(c, b, true), nil
 	}
-	if _, ok := errors.AsType[errNotAsKnown](c.err); c.err != nil && !ok {
+	if _, ok := errors.AsType[notAsKnownError](c.err); c.err != nil && !ok {
 		return nil, c.err
 	}
 	if c.probe {
