@@ -401,8 +401,17 @@ func (b *books) next(dst []byte, t *event.Txn) []byte {
 
 // note appends the statement that adds the row of applied.
 func (b *books) note(dst []byte, t *event.Txn, came string) []byte {
-	dst = append(append(append(dst, "INSERT INTO "...), b.quoted...), ".applied (stream,name,came) VALUES ("...)
-	dst = sqltext.AppendString(append(strconv.AppendUint(dst, b.id, 10), ','), txnName(t))
+	dst = append(append(append(dst, "INSERT INTO "...), b.quoted...), ".applied (stream,name,came) VALUES "...)
+	return b.row(dst, txnName(t), came)
+}
+
+// also adds a row for another transaction to a statement of note at the end of dst.
+func (b *books) also(dst []byte, name, came string) []byte {
+	return b.row(append(dst, ','), name, came)
+}
+
+func (b *books) row(dst []byte, name, came string) []byte {
+	dst = sqltext.AppendString(append(strconv.AppendUint(append(dst, '('), b.id, 10), ','), name)
 	return append(sqltext.AppendString(append(dst, ','), b.via(came)), ')')
 }
 

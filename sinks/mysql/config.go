@@ -32,6 +32,7 @@ type Parallel struct {
 	By      string `yaml:"by" jsonschema:"enum=writeset,enum=writeset_session,enum=logical_clock,enum=database,enum=serial" jsonschema_description:"Which transactions may be applied side by side. writeset: those that share no key of the target. writeset_session: and are not of one session of the source. logical_clock: those that the source committed together. database: those of other databases. serial: none. Default writeset."`
 	// PreserveCommitOrder is a pointer since false is the weaker promise, which the zero value must not be.
 	PreserveCommitOrder *bool `yaml:"preserve_commit_order" jsonschema_description:"Commit in the order of the source, so that a reader of the target never sees a transaction without those before it. Default true."`
+	Group               int   `yaml:"group" jsonschema_description:"With exactly_once: table, how many transactions that follow one another may be committed together, so that they cost one commit. A reader of the target sees all of them at once, and never a state that the source did not have. 1 commits each by itself. Default 50."`
 	History             int   `yaml:"history" jsonschema_description:"Keys that writeset remembers. When there are more the next transaction waits for all before it. Default 25000."`
 }
 
@@ -57,6 +58,7 @@ const (
 // Bounds of settings.
 const (
 	mostWorkers  = 256
+	mostGroup    = 1000
 	leastHistory = 1
 	mostHistory  = 10_000_000
 	nameMost     = 64 // characters of a name at the server
@@ -89,6 +91,9 @@ func (c *Config) Validate(prefix string) []settings.Problem {
 	}
 	if n := c.Parallel.Workers; n < 0 || n > mostWorkers {
 		problem("parallel.workers", "%d is not between 1 and %d", n, mostWorkers)
+	}
+	if n := c.Parallel.Group; n < 0 || n > mostGroup {
+		problem("parallel.group", "%d is not between 1 and %d", n, mostGroup)
 	}
 	if n := c.Parallel.History; n != 0 && (n < leastHistory || n > mostHistory) {
 		problem("parallel.history", "%d is not between %d and %d", n, leastHistory, mostHistory)
@@ -136,6 +141,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Parallel.Workers == 0 {
 		c.Parallel.Workers = 4
+	}
+	if c.Parallel.Group == 0 {
+		c.Parallel.Group = 50
 	}
 	if c.Parallel.History == 0 {
 		c.Parallel.History = 25_000

@@ -76,7 +76,7 @@ func (w *worker) single(ctx context.Context, b *event.Batch, i int) error {
 	}
 	w.e.count(func(s *Status) { s.Conflicts++ })
 	if w.e.opt.Conflict != nil && policy == conflictLog {
-		w.e.opt.Conflict(Conflict{Table: w.name(), Place: txnName(&w.txn), Op: c.Op, Reason: met.Error()})
+		w.e.opt.Conflict(Conflict{Table: w.name(), Place: txnName(&w.at), Op: c.Op, Reason: met.Error()})
 	}
 	return nil
 }

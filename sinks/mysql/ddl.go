@@ -24,7 +24,6 @@ func (w *worker) statement(ctx context.Context) error {
 		w.changed = true
 		w.e.changed()
 		if noted {
-			w.noted = !w.e.books.gtid
 			return w.pass()
 		}
 	}
@@ -134,6 +133,9 @@ func (w *worker) note(ctx context.Context) (bool, error) {
 	text := append(b.begin(nil, &w.txn, w.came), ';') // with a GTID that the statement took already the server does nothing
 	if !b.gtid {
 		text = append(b.forget(text, &w.txn), ';')
+	}
+	if !b.gtid {
+		w.names = append(w.names[:0], txnName(&w.txn))
 	}
 	err := w.c.Many(ctx, append(text, "COMMIT"...), func(_ int, _ uint64, err error) error { return err })
 	switch {

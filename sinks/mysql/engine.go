@@ -69,6 +69,14 @@ type item struct {
 	came  []string // by transaction: the servers that it came through; nil where all began at the source
 }
 
+// via gives the servers that a transaction came through.
+func (it *item) via(txn int) string {
+	if it.came == nil {
+		return ""
+	}
+	return it.came[txn]
+}
+
 func newEngine(o Options) (*engine, error) {
 	by, ok := schedule.ParseBy(o.Parallel.By)
 	if !ok {
@@ -79,7 +87,6 @@ func newEngine(o Options) (*engine, error) {
 		c.L = &e.mu
 	}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
-	e.planner = schedule.New(by, o.Parallel.History, func(t *schemas.Table) *schedule.Table { return &e.plans[t].Schedule })
 	return e, nil
 }
 
@@ -120,6 +127,11 @@ func (e *engine) start(ctx context.Context, base sinks.Place) error {
 		return e.err
 	}
 	e.open = true
+	group := e.opt.Parallel.Group
+	if e.books.gtid {
+		group = 1 // each commits under its own
+	}
+	e.planner = schedule.New(e.by, group, e.opt.Parallel.History, func(t *schemas.Table) *schedule.Table { return &e.plans[t].Schedule })
 	for range e.opt.Parallel.Workers {
 		e.wg.Go((&worker{e: e}).run)
 	}

@@ -17,7 +17,9 @@ import (
 func (e *engine) strip(b *event.Batch, i int, it *item) {
 	t := &b.Txns[i]
 	if t.Begin {
-		e.looping = e.books.has(t)
+		if e.looping = e.books.has(t); e.looping {
+			e.count(func(s *Status) { s.Present++ })
+		}
 	}
 	for !e.looping && t.First < t.Last {
 		c := &b.Changes[t.First]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"cdc/event"
@@ -27,10 +28,11 @@ type worker struct {
 	stuck  bool   // the target takes nothing
 
 	u       *schedule.Unit
-	txn     event.Txn // of u: the batch that holds it may be released before the end
+	txn     event.Txn // of u the first with a change: the batch that holds it may be released before the end
 	came    string
-	noted   bool // the row of applied was written
-	changed bool // its DDL statement was carried out
+	at      event.Txn // that is being carried out, for messages
+	names   []string  // of transactions of u that have a row in applied
+	changed bool      // its DDL statement was carried out
 
 	table *schemas.Table // of the last change, and what is known of it
 	plan  *target.Plan
@@ -69,13 +71,19 @@ func (w *worker) run() {
 
 // apply brings a transaction to its end at the target, whatever comes between.
 func (w *worker) apply(u *schedule.Unit) error {
+	w.u, w.names, w.changed, w.table = u, w.names[:0], false, nil
 	p := &u.Parts[0]
-	w.u, w.txn, w.came, w.noted, w.changed, w.table = u, p.Batch.Txns[p.Txn], "", false, false, nil
-	if it := p.Owner.(*item); it.came != nil {
-		w.came = it.came[p.Txn]
+	if !u.Alone {
+		for i := range u.Parts {
+			if q := &u.Parts[i]; changes(q) {
+				p = q
+				break
+			}
+		}
 	}
-	if w.e.books.has(&w.txn) {
-		w.e.count(func(s *Status) { s.Present++ })
+	w.txn, w.came = p.Batch.Txns[p.Txn], p.Owner.(*item).via(p.Txn)
+	w.at = w.txn
+	if (w.e.books.gtid || u.DDL != nil) && w.e.books.has(&w.txn) {
 		return w.pass()
 	}
 	var since time.Time
@@ -83,7 +91,7 @@ func (w *worker) apply(u *schedule.Unit) error {
 		err := w.attempt(try)
 		if err == nil {
 			w.stall(nil)
-			w.e.applied(u, w.noted, txnName(&w.txn))
+			w.e.applied(u, w.names)
 			return nil
 		}
 		if w.e.ctx.Err() != nil {
@@ -104,7 +112,7 @@ func (w *worker) apply(u *schedule.Unit) error {
 			sorted = fault.New(fault.TargetBusy, "a transaction larger than a batch was broken off: %w", sorted)
 		}
 		if !again || u.Released > 0 || time.Since(since) > w.e.opt.RetryFor {
-			return placed(sorted, &w.txn)
+			return placed(sorted, &w.at)
 		}
 		w.e.count(func(s *Status) { s.Retries++ })
 		if n := session.Number(err); n == session.ErLockWait || n == session.ErDeadlock {
@@ -195,7 +203,6 @@ func (w *worker) attempt(try int) (err error) {
 	}
 	if try > 0 {
 		if done, err := w.e.books.committed(ctx, w.c, &w.txn); err != nil || done {
-			w.noted = done
 			return err
 		}
 	}
@@ -216,7 +223,7 @@ func (w *worker) attempt(try int) (err error) {
 	case w.u.Alone && !p.Batch.Txns[p.Txn].End:
 		err = w.stream(ctx, 0)
 	default:
-		err = w.once(ctx, p)
+		err = w.once(ctx)
 	}
 	if err != nil && w.began && w.c.Usable() {
 		if bad := w.undo(ctx); bad != nil {
@@ -225,7 +232,7 @@ func (w *worker) attempt(try int) (err error) {
 	}
 	w.began = false
 	if errors.Is(err, errApplied) {
-		w.noted, err = true, nil
+		err = nil
 	}
 	return err
 }
@@ -236,13 +243,13 @@ func (w *worker) undo(ctx context.Context) error {
 	return w.c.Many(ctx, w.e.books.rollback(), func(_ int, _ uint64, err error) error { return err })
 }
 
-// once carries out a transaction that is in one batch.
-func (w *worker) once(ctx context.Context, p schedule.Part) error {
-	t := &p.Batch.Txns[p.Txn]
-	if t.First == t.Last && !w.e.books.gtid {
+// once carries out a unit whose parts are whole transactions of one batch.
+func (w *worker) once(ctx context.Context) error {
+	parts := w.u.Parts
+	if !w.e.books.gtid && !slices.ContainsFunc(parts, func(p schedule.Part) bool { return changes(&p) }) {
 		return nil // nothing of it concerns the target
 	}
-	err := w.fast(ctx, p)
+	err := w.fast(ctx, parts)
 	if _, ok := errors.AsType[*conflict](err); !ok {
 		return err
 	}
@@ -257,26 +264,38 @@ func (w *worker) once(ctx context.Context, p schedule.Part) error {
 	if err := w.send(ctx, false); err != nil {
 		return err
 	}
-	for i := t.First; i < t.Last; i++ {
-		if err := w.single(ctx, p.Batch, int(i)); err != nil {
-			return err
+	for _, p := range parts {
+		w.at = p.Batch.Txns[p.Txn]
+		for i := w.at.First; i < w.at.Last; i++ {
+			if err := w.single(ctx, p.Batch, int(i)); err != nil {
+				return err
+			}
 		}
 	}
 	return w.commit(ctx)
 }
 
-// fast sends a transaction in as few round trips as there are pieces of text, and one for COMMIT; that goes along with the last piece where no
-// count has to be looked at before, and it is the transaction's turn.
-func (w *worker) fast(ctx context.Context, p schedule.Part) error {
+// changes reports that a part has a change for the target.
+func changes(p *schedule.Part) bool {
+	t := &p.Batch.Txns[p.Txn]
+	return t.First < t.Last
+}
+
+// fast sends a unit in as few round trips as there are pieces of text, and one for COMMIT; that goes along with the last piece where no count has to
+// be looked at before, and it is the unit's turn.
+func (w *worker) fast(ctx context.Context, parts []schedule.Part) error {
 	w.begin()
-	b, t := p.Batch, &p.Batch.Txns[p.Txn]
-	for i := t.First; i < t.Last; i++ {
-		if err := w.change(b, int(i), b.Copying || b.Changes[i].Op == event.Read); err != nil {
-			return err
-		}
-		if len(w.w.Text()) >= textMost {
-			if err := w.send(ctx, false); err != nil {
+	for k := range parts {
+		b, t := parts[k].Batch, &parts[k].Batch.Txns[parts[k].Txn]
+		for i := t.First; i < t.Last; i++ {
+			if err := w.change(b, int(i), b.Copying || b.Changes[i].Op == event.Read); err != nil {
+				w.at = *t
 				return err
+			}
+			if len(w.w.Text()) >= textMost {
+				if err := w.send(ctx, false); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -356,9 +375,24 @@ func (w *worker) unlogged() bool {
 
 // begin starts the text of a transaction.
 func (w *worker) begin() {
-	w.text = w.e.books.begin(w.text[:0], &w.txn, w.came)
+	b := w.e.books
+	w.text = b.begin(w.text[:0], &w.txn, w.came)
 	w.w.Reset()
-	w.began, w.noted = true, !w.e.books.gtid
+	w.began, w.names = true, w.names[:0]
+	if b.gtid {
+		return
+	}
+	w.names = append(w.names, txnName(&w.txn))
+	if w.u.Alone {
+		return
+	}
+	for i := range w.u.Parts {
+		p := &w.u.Parts[i]
+		if name := txnName(&p.Batch.Txns[p.Txn]); changes(p) && name != w.names[0] {
+			w.text = b.also(w.text, name, p.Owner.(*item).via(p.Txn))
+			w.names = append(w.names, name)
+		}
+	}
 }
 
 // change adds one change to the text.
@@ -497,18 +531,20 @@ func (e *engine) clear(u *schedule.Unit) {
 	}
 }
 
-// applied notes that a transaction was brought to its end; noted says that it has a row in the table applied, by its name.
-func (e *engine) applied(u *schedule.Unit, noted bool, name string) {
+// applied notes that a unit was brought to its end, with the names of its rows in the table applied.
+func (e *engine) applied(u *schedule.Unit, names []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stats.Applied++
+	if u.Alone {
+		e.stats.Applied++
+	} else {
+		e.stats.Applied += uint64(len(u.Parts))
+	}
 	if e.giveWay == u.Order+1 {
 		e.giveWay = 0
 	}
-	if noted {
-		it := u.Parts[len(u.Parts)-1].Owner.(*item) // as Take gave it
-		it.names = append(it.names, name)
-	}
+	it := u.Parts[len(u.Parts)-1].Owner.(*item) // as Take gave it
+	it.names = append(it.names, names...)
 }
 
 func (e *engine) count(add func(*Status)) {

@@ -9,8 +9,6 @@ type clock struct {
 
 // add puts u behind the others.
 func (c *clock) add(u *Unit, ready []*Unit) []*Unit {
-	t := u.Txn()
-	u.file, u.committed, u.sequence = t.File, t.Committed, t.Sequence
 	c.waiting = append(c.waiting, u)
 	return c.start(ready)
 }

@@ -4,7 +4,8 @@
 //	ready = p.Add(b, owner, ready[:0])      // for each batch, in order
 //	ready = p.Done(u, ready[:0])     // when u was committed at the target
 //
-// A Unit is one transaction. What may run beside it is chosen by By:
+// A Unit is one transaction, or a few that follow one another in the stream and are to be committed together: a target never shows a state then that the
+// source did not have, and pays for one commit. What may run beside it is chosen by By:
 //
 //   - Serial: nothing. The order of the source, one after the other.
 //   - Database: transactions of other databases, as replica_parallel_type=DATABASE does. A transaction that touches several databases waits for

@@ -27,16 +27,22 @@ type Planner struct {
 	locks   writeset.Builder
 	known   []*Table // of the batch's tables
 	nodes   []*dependency.Node
+	group   int     // most transactions of a unit
+	last    *Unit   // that transactions of the same batch may still join
+	changes int     // in it
 	fresh   []*Unit // made by the last Add
 	open    *Unit   // whose last part has not come
 	order   uint64
 	active  int
 }
 
-// New makes a planner. limit bounds the number of locks that it keeps, as the size of the history of writesets does in MySQL; tables gives what is
+// groupChanges bounds the changes of a unit of several transactions.
+const groupChanges = 1000
+
+// New makes a planner. group is how many transactions that follow one another in a batch may become one unit, at least 1. limit bounds the number of locks that it keeps, as the size of the history of writesets does in MySQL; tables gives what is
 // known of the target's table for a table version, and must give the same for the same version.
-func New(by By, limit int, tables func(*schemas.Table) *Table) *Planner {
-	return &Planner{by: by, tables: tables, tracker: dependency.New(limit)}
+func New(by By, group, limit int, tables func(*schemas.Table) *Table) *Planner {
+	return &Planner{by: by, group: max(group, 1), tables: tables, tracker: dependency.New(limit)}
 }
 
 // Active is the number of transactions that were added and are not done.
@@ -64,20 +70,77 @@ func (p *Planner) Add(b *event.Batch, owner any, ready []*Unit) []*Unit {
 			}
 			continue
 		}
-		u := &Unit{Order: p.order, Parts: []Part{part}, Complete: t.End, DDL: b.DDL}
+		alone := !t.End || b.DDL != nil || truncates(b, t)
+		if u := p.last; u != nil && !alone && p.joins(u, t) {
+			u.Parts = append(u.Parts, part)
+			p.collect(u, b, t)
+			continue
+		}
+		ready = p.close(ready)
+		u := &Unit{Order: p.order, Parts: []Part{part}, Complete: t.End, DDL: b.DDL, Alone: alone}
 		p.fresh = append(p.fresh, u)
 		u.node.Owner = u
-		u.Alone = !t.End || b.DDL != nil || truncates(b, t)
 		p.order++
 		p.active++
 		if !t.End {
 			p.open = u
 		}
-		if p.by == LogicalClock {
-			ready = p.clock.add(u, ready)
-		} else if p.enter(u, b, t) {
-			ready = append(ready, u)
+		p.last = u
+		p.locks.Reset()
+		p.changes = 0
+		p.collect(u, b, t)
+	}
+	return p.close(ready)
+}
+
+// joins reports that a transaction may become a part of the unit before it.
+func (p *Planner) joins(u *Unit, t *event.Txn) bool {
+	if u.Alone || len(u.Parts) >= p.group || p.changes+int(t.Last-t.First) > groupChanges {
+		return false
+	}
+	if p.by != LogicalClock {
+		return true
+	}
+	// Those of MariaDB have only the id of their group commit to go by.
+	return u.file == t.File && (u.sequence > 0 && t.Sequence > 0 || u.sequence == 0 && t.Sequence == 0 && u.committed == t.Committed)
+}
+
+// collect adds what a transaction needs to that of its unit.
+func (p *Planner) collect(u *Unit, b *event.Batch, t *event.Txn) {
+	p.changes += int(t.Last - t.First)
+	switch {
+	case p.by == LogicalClock:
+		if len(u.Parts) == 1 {
+			u.file, u.committed, u.sequence = t.File, t.Committed, t.Sequence
+		} else if u.sequence > 0 {
+			u.committed = max(u.committed, min(t.Committed, u.sequence-1)) // all up to there, besides those of its own unit
 		}
+	case u.Alone:
+	case p.by == Database:
+		p.databases(b, t)
+	case p.by == Writeset || p.by == WritesetSession:
+		if p.by == WritesetSession {
+			p.locks.Exclusive(session(t))
+		}
+		for i := t.First; i < t.Last; i++ {
+			p.locks.Row(&p.table(b, b.Changes[i].Table).Keys, b.Before(int(i)), b.After(int(i)))
+		}
+	default:
+		p.locks.Exclusive(0)
+	}
+}
+
+// close puts the last unit in its place among the others: nothing joins it any more.
+func (p *Planner) close(ready []*Unit) []*Unit {
+	u := p.last
+	p.last = nil
+	switch {
+	case u == nil:
+		return ready
+	case p.by == LogicalClock:
+		return p.clock.add(u, ready)
+	case u.Alone && p.tracker.Barrier(&u.node), !u.Alone && p.tracker.Add(&u.node, p.locks.Locks()):
+		return append(ready, u)
 	}
 	return ready
 }
@@ -102,28 +165,6 @@ func truncates(b *event.Batch, t *event.Txn) bool {
 		}
 	}
 	return false
-}
-
-// enter gives a unit its locks.
-func (p *Planner) enter(u *Unit, b *event.Batch, t *event.Txn) bool {
-	if u.Alone {
-		return p.tracker.Barrier(&u.node)
-	}
-	p.locks.Reset()
-	switch p.by {
-	case Database:
-		p.databases(b, t)
-	case Writeset, WritesetSession:
-		if p.by == WritesetSession {
-			p.locks.Exclusive(session(t))
-		}
-		for i := t.First; i < t.Last; i++ {
-			p.locks.Row(&p.table(b, b.Changes[i].Table).Keys, b.Before(int(i)), b.After(int(i)))
-		}
-	default:
-		p.locks.Exclusive(0)
-	}
-	return p.tracker.Add(&u.node, p.locks.Locks())
 }
 
 func (p *Planner) databases(b *event.Batch, t *event.Txn) {

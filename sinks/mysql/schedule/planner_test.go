@@ -136,7 +136,7 @@ func TestPlanner(t *testing.T) {
 		t.Run(by.String(), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				s := draw(t)
-				p := New(by, 1<<20, lookup)
+				p := New(by, 1, 1<<20, lookup)
 				var running []*Unit
 				started, done, added := map[uint64]bool{}, map[uint64]bool{}, uint64(0)
 				note := func(ready []*Unit) {
@@ -200,6 +200,68 @@ func TestPlanner(t *testing.T) {
 				}
 				if len(done) != len(s.txns) || p.Active() != 0 {
 					t.Fatalf("%d of %d transactions are done, %d active", len(done), len(s.txns), p.Active())
+				}
+			})
+		})
+	}
+}
+
+// Transactions that become one unit follow one another, and units that run side by side hold none that conflict.
+func TestPlannerGroups(t *testing.T) {
+	for by := range By(len(byNames)) {
+		t.Run(by.String(), func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				s := draw(t)
+				p := New(by, rapid.IntRange(2, 6).Draw(t, "group"), 1<<20, lookup)
+				var running []*Unit
+				members := map[*Unit][]int{} // transactions
+				next, txns := 0, 0
+				read := func() []*Unit {
+					b := s.batches[next]
+					next++
+					ready := p.Add(b, nil, nil)
+					for _, u := range p.Fresh() {
+						for _, part := range u.Parts {
+							if part.Batch.Txns[part.Txn].Begin {
+								members[u] = append(members[u], txns)
+								txns++
+							}
+						}
+					}
+					return ready
+				}
+				begin := func(ready []*Unit) {
+					for _, u := range ready {
+						for _, x := range running {
+							for _, i := range members[u] {
+								for _, j := range members[x] {
+									if conflict(by, s.txns[min(i, j)], s.txns[max(i, j)]) {
+										t.Fatalf("transactions %d and %d run side by side: %+v of %v, %+v of %v", i, j, *s.txns[i], members[u], *s.txns[j], members[x])
+									}
+								}
+							}
+						}
+						running = append(running, u)
+					}
+				}
+				done := 0
+				for next < len(s.batches) || len(running) > 0 {
+					if next < len(s.batches) && (len(running) == 0 || rapid.Bool().Draw(t, "read")) {
+						begin(read())
+						continue
+					}
+					i := rapid.IntRange(0, len(running)-1).Draw(t, "which is done")
+					u := running[i]
+					if !u.Complete {
+						begin(read())
+						continue
+					}
+					running = slices.Delete(running, i, i+1)
+					done += len(members[u])
+					begin(p.Done(u, nil))
+				}
+				if done != len(s.txns) || p.Active() != 0 {
+					t.Fatalf("%d of %d transactions are done, %d active", done, len(s.txns), p.Active())
 				}
 			})
 		})

@@ -44,10 +44,11 @@ type Part struct {
 	Owner any // as Add was given it with the batch
 }
 
-// Unit is a transaction on its way to the target. Each part holds a reference to its batch, which the worker releases when it has read it.
+// Unit is a transaction on its way to the target, or several that follow one another and are committed together. Each part holds a reference to its
+// batch, which the worker releases when it has read it.
 type Unit struct {
 	Order uint64 // counts the transactions, from 0
-	Parts []Part // those that came so far
+	Parts []Part // those that came so far; of a unit of several transactions, each is one of them
 	// Alone is set where nothing else runs beside it. Only such a unit may be ready before its last part has come: see Complete.
 	Alone bool
 	// Complete says that all parts came.
