@@ -11,10 +11,11 @@ import (
 
 // suspect is a row that was seen to differ.
 type suspect struct {
-	key      bound
-	src, dst []digest // of each column at the last look; nil where there is no row
-	streak   []int    // how many looks in a row each column differed, with neither side changed; the first is of the row's being there
-	kinds    map[Kind]bool
+	key              bound
+	src, dst         []digest // of each column at the last look; nil where there is no row
+	lastSrc, lastDst []digest // at the look before
+	streak           []int    // for how many looks in a row each column spoke against the row, with the same values; the first is of the row's being there
+	kinds            map[Kind]bool
 }
 
 // id makes a key that a map can have.
@@ -118,14 +119,16 @@ const (
 	manyLooks   = 4   // times Looks: a row that goes on changing is given up then
 )
 
-// settle looks at suspicious rows again and again, each time at the source first, and at the target when it has reached that place. A row that is
-// equal once is equal: what was seen was a row in flight. One that differs in a column which neither side changed between Looks looks differs
-// for good:
+// settle looks at suspicious rows again and again: at the source, at the target when it has reached that place, and at the source again.
 //
-//	source   look 1 ......... look 2 ......... look 3     the column is A each time
-//	target         . reached 1, look ... reached 2, look  and B each time: nothing is on its way that would make it A
+//	source   look 1 .................. look 2 .................. look 3
+//	target          reached 1, look           reached 2, look
 //
-// A value that is changed to another one and back again faster than that could show A and B by chance, with each look less likely; the pauses
+// A column speaks against a row where the source had one value before and behind, and the target another between. One that the source changed
+// meanwhile does not: the target may have any of its values, and the change, which is on its way, writes the column anew. A row that nothing speaks against at one
+// look is equal: what was seen was under way. One against which the same column speaks with the same values at Looks looks differs.
+//
+// A value that is changed to another one and back again between two looks could speak against a row by chance, with each look less likely; the pauses
 // are random so that no rhythm helps it.
 //
 // Keys of rows that are equal are taken out of known.
@@ -133,32 +136,56 @@ func (v *verifier) settle(ctx context.Context, p *plan, suspects []*suspect, kno
 	var found []*Difference
 	keys := map[*Difference]*suspect{}
 	pause := 40 * time.Millisecond
-	for look := 1; len(suspects) > 0; look++ {
-		src, dst, err := v.look(ctx, p, suspects)
+	for look := 0; len(suspects) > 0; look++ {
+		var m *Mark
+		var src map[string][]digest
+		err := v.back.snapshot(ctx, func(c Conn) (err error) {
+			if m, err = v.o.mark(ctx, c); err != nil {
+				return err
+			}
+			src, err = p.look(ctx, c, suspects, false)
+			return err
+		})
 		if err != nil {
 			return err
 		}
 		left := suspects[:0]
 		for _, s := range suspects {
 			id := s.key.id()
-			if s.judge(src[id], dst[id]) {
+			if look > 0 && s.judge(src[id]) {
 				delete(known, id)
 				continue
 			}
-			d := s.verdict(p, v.o.Looks, look == manyLooks*v.o.Looks)
-			if d == nil {
-				left = append(left, s)
-				continue
+			if look > 0 {
+				if d := s.verdict(p, v.o.Looks, look == manyLooks*v.o.Looks); d != nil {
+					keys[d] = s
+					found = append(found, d)
+					continue
+				}
 			}
-			keys[d] = s
-			found = append(found, d)
+			s.src = src[id]
+			left = append(left, s)
 		}
-		if suspects = left; len(suspects) > 0 {
-			if err := wait(ctx, pause); err != nil {
-				return err
+		if suspects = left; len(suspects) == 0 {
+			break
+		}
+		if err := v.reach(ctx, m); err != nil {
+			return err
+		}
+		err = v.target.snapshot(ctx, func(c Conn) error {
+			dst, err := p.look(ctx, c, suspects, true)
+			for _, s := range suspects {
+				s.dst = dst[s.key.id()]
 			}
-			pause = min(pause*3/2, time.Second)
+			return err
+		})
+		if err != nil {
+			return err
 		}
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(pause*3/2, time.Second)
 	}
 	for _, d := range found {
 		d.Table, d.Key = p.pair.Source.FullName(), p.keyValues(keys[d].key)
@@ -203,29 +230,6 @@ func wait(ctx context.Context, d time.Duration) error {
 	return rest(ctx, d/2+rand.N(d))
 }
 
-// look reads rows at the source and, when the target has reached that place, there.
-func (v *verifier) look(ctx context.Context, p *plan, suspects []*suspect) (src, dst map[string][]digest, err error) {
-	var m *Mark
-	err = v.back.snapshot(ctx, func(c Conn) (err error) {
-		if m, err = v.o.mark(ctx, c); err != nil {
-			return err
-		}
-		src, err = p.look(ctx, c, suspects, false)
-		return err
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := v.reach(ctx, m); err != nil {
-		return nil, nil, err
-	}
-	err = v.target.snapshot(ctx, func(c Conn) (err error) {
-		dst, err = p.look(ctx, c, suspects, true)
-		return err
-	})
-	return src, dst, err
-}
-
 // look reads the rows of suspects: of each column a digest.
 func (p *plan) look(ctx context.Context, c Conn, suspects []*suspect, target bool) (map[string][]digest, error) {
 	out := map[string][]digest{}
@@ -256,53 +260,41 @@ func (p *plan) look(ctx context.Context, c Conn, suspects []*suspect, target boo
 	return out, nil
 }
 
-// judge takes the outcome of a look; true means that the row is equal.
-func (s *suspect) judge(src, dst []digest) bool {
-	first := s.streak == nil
-	if first {
-		s.streak = make([]int, 1+max(len(src), len(dst)))
+// judge takes what the source has after the target was looked at; true means that nothing speaks against the row.
+func (s *suspect) judge(next []digest) bool {
+	if n := 1 + max(len(s.src), len(s.dst)); len(s.streak) < n {
+		s.streak = append(s.streak, make([]int, n-len(s.streak))...)
+	}
+	if s.kinds == nil {
 		s.kinds = map[Kind]bool{}
 	}
-	if s.streak == nil || len(s.streak) < 1+max(len(src), len(dst)) {
-		s.streak = append(s.streak, make([]int, 1+max(len(src), len(dst))-len(s.streak))...)
-	}
-	equal := (src == nil) == (dst == nil)
-	alike := func(a, b []digest) bool { // of one side at two looks
-		if (a == nil) != (b == nil) {
-			return false
-		}
-		for i := range a {
-			if a[i] != b[i] {
-				return false
-			}
-		}
-		return true
-	}
-	grow := func(i int, differs, same bool) {
+	equal := true
+	speaks := func(i int, against, again bool) {
 		switch {
-		case !differs:
+		case !against:
 			s.streak[i] = 0
-		case first || !same:
-			s.streak[i] = 1
-		default:
+			return
+		case again:
 			s.streak[i]++
+		default:
+			s.streak[i] = 1
 		}
-		equal = equal && !differs
+		equal = false
 	}
-	grow(0, (src == nil) != (dst == nil), alike(s.src, src) && alike(s.dst, dst))
+	speaks(0, (s.src == nil) == (next == nil) && (s.src == nil) != (s.dst == nil), same(s.lastSrc, s.src) && same(s.lastDst, s.dst))
 	for i := range len(s.streak) - 1 {
-		both := src != nil && dst != nil
-		grow(1+i, both && src[i] != dst[i], both && s.src != nil && s.dst != nil && s.src[i] == src[i] && s.dst[i] == dst[i])
+		against := s.src != nil && s.dst != nil && next != nil && s.src[i] == next[i] && s.dst[i] != s.src[i]
+		speaks(1+i, against, against && s.lastSrc != nil && s.lastDst != nil && s.lastSrc[i] == s.src[i] && s.lastDst[i] == s.dst[i])
 	}
 	switch {
-	case src == nil:
+	case s.src == nil:
 		s.kinds[Extra] = true
-	case dst == nil:
+	case s.dst == nil:
 		s.kinds[Missing] = true
 	default:
 		s.kinds[Different] = true
 	}
-	s.src, s.dst = src, dst
+	s.lastSrc, s.lastDst = s.src, s.dst
 	return equal
 }
 

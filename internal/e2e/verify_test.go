@@ -16,7 +16,7 @@ import (
 // cdc verify runs beside cdc run while sessions write to tables of every kind: it finds the rows that were changed at the target alone and no other, prints
 // what would put them right, and puts them right.
 func TestVerify(t *testing.T) {
-	for _, w := range []way{{testbed.MySQL97, testbed.MySQL97, "gtid_next"}, {testbed.MySQL97, testbed.MariaDB118, "table"}} {
+	for _, w := range []way{{testbed.MySQL97, testbed.MySQL97, "gtid_next"}, {testbed.MySQL97, testbed.MySQL97, "table"}} {
 		t.Run(w.String(), func(t *testing.T) {
 			o := wild(seed(t))
 			o.DDL, o.Cascades = false, false
