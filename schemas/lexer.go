@@ -14,6 +14,7 @@ const (
 	modeOracle             = 1 << 9 // MariaDB; MySQL up to 5.7 has the bit too, but reads nothing in another way for it
 	modeMaxDB              = 1 << 12
 	modeNoBackslashEscapes = 1 << 20
+	modeUTF8MB4            = 1 << 33 // INTERPRET_UTF8_AS_UTF8MB4 of MySQL 9; in MariaDB the bit is SIMULTANEOUS_ASSIGNMENT
 )
 
 type tokenKind uint8

@@ -413,13 +413,21 @@ func (p *parser) charsetName() string {
 			p.advance()
 			return "DEFAULT"
 		}
-		return p.advance().text
+		return p.utf8(p.advance().text)
 	case tokString, tokQuoted:
-		return p.advance().text
+		return p.utf8(p.advance().text)
 	default:
 		p.fail("a character set expected")
 		return ""
 	}
+}
+
+// utf8 gives utf8mb4 for utf8 where sql_mode says so (MySQL 9).
+func (p *parser) utf8(name string) string {
+	if p.mode&modeUTF8MB4 != 0 && p.mysql(90000) && len(name) >= 4 && strings.EqualFold(name[:4], "utf8") && (len(name) == 4 || name[4] == '_') {
+		return "utf8mb4" + name[4:]
+	}
+	return name
 }
 
 // members reads the values of ENUM and SET. Trailing spaces are not part of them.
