@@ -46,6 +46,7 @@ const (
 	SnapshotTable      Code = 2035
 	SnapshotUnfinished Code = 2036
 	SnapshotValue      Code = 2037
+	SnapshotDefinition Code = 2038
 
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
@@ -109,6 +110,7 @@ const (
 	TargetBusy          Code = 5219
 	TargetImage         Code = 5220
 	TargetStatementText Code = 5221
+	TargetCreate        Code = 5222
 
 	CheckpointLocked   Code = 6001
 	CheckpointCorrupt  Code = 6002
@@ -199,6 +201,7 @@ var descriptions = [...]Description{
 	{SnapshotTable, Fatal, "the rows of a table do not fit what the stream knows of its columns", "see `cdc schema show FILE STREAM TABLE`; GRANT SELECT on the table, or leave it out of source.tables"},
 	{SnapshotUnfinished, Fatal, "the checkpoint holds a snapshot that is not finished, and the configuration wants none", "set snapshot: initial to finish it, or give the stream another name and a new target"},
 	{SnapshotValue, Fatal, "the server sent a value in a snapshot that is not understood", "report the table's definition; leave the table out of source.tables until then"},
+	{SnapshotDefinition, Retry, "how a table is made could not be read, since a statement was changing it", "none: it is read again when the statement is over"},
 
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
@@ -260,6 +263,7 @@ var descriptions = [...]Description{
 	{TargetBusy, Retry, "a transaction did not get its locks at the target", "see who holds them; cdc tries again by itself"},
 	{TargetImage, Fatal, "a change lacks columns that are needed to apply it", "set binlog_row_image=FULL at the source, or give the table a primary key"},
 	{TargetStatementText, Fatal, "a value cannot be written as SQL for the target", "see the cause; leave the column out by a project transform, or step over this transaction by `cdc skip`"},
+	{TargetCreate, Fatal, "a table of the source cannot be made at the target", "make it there by hand as the message shows: a table that is there with the columns that are needed is left as it is; or leave it out of the stream"},
 
 	{CheckpointLocked, Fatal, "another process uses this checkpoint folder", "stop it, or give each pipeline a folder of its own"},
 	{CheckpointCorrupt, Fatal, "the checkpoint is damaged and no whole copy of it is left", "restore the folder from a backup, or set the position by `cdc checkpoint set`; cdc never starts from now by itself"},

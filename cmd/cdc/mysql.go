@@ -29,17 +29,13 @@ func (c *Config) mysqlOptions(s *StreamConfig) mysql.Options {
 
 // openMySQL opens the sink of a stream that begins at rec. waits is told why the target takes nothing.
 func openMySQL(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Record, waits func(error)) (*mysql.Sink, error) {
-	o := a.cfg.mysqlOptions(s)
 	a.checkMu.Lock()
 	fold := a.folds
 	a.checkMu.Unlock()
-	var err error
-	if o.Rename, err = a.cfg.renames(s, fold); err != nil {
+	o, err := a.cfg.mysqlApplying(s, fold)
+	if err != nil {
 		return nil, err
 	}
-	o.Fold = fold
-	o.Whole = func(db string) bool { return a.cfg.wholeDatabase(s, fold, db) }
-	o.Shared = func(to schemas.Name) bool { return sharedTable(s, o.Rename, to) }
 	o.Source, o.State, o.Budget, o.Stalled = rec.Server, rec.SinkState, budget, waits
 	if o.Source.Address == "" { // a new stream has met no server yet
 		o.Source.Flavor = a.cfg.Source.flavor()
@@ -49,6 +45,18 @@ func openMySQL(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Re
 		log.Warn("conflict", "table", x.Table.String(), "op", x.Op.String(), "place", x.Place, "reason", x.Reason)
 	}
 	return mysql.Open(o)
+}
+
+// mysqlApplying gives the options with what becomes of names. fold is that of a source that compares names without case.
+func (c *Config) mysqlApplying(s *StreamConfig, fold bool) (o mysql.Options, err error) {
+	o = c.mysqlOptions(s)
+	if o.Rename, err = c.renames(s, fold); err != nil {
+		return o, err
+	}
+	o.Fold = fold
+	o.Whole = func(db string) bool { return c.wholeDatabase(s, fold, db) }
+	o.Shared = func(to schemas.Name) bool { return sharedTable(s, o.Rename, to) }
+	return o, nil
 }
 
 // books are the tables that a stream reads for its sink, besides those of the user's choice.
@@ -106,6 +114,7 @@ func (c *Config) checkMySQL(ctx context.Context, s *StreamConfig, facts *source.
 		i := slices.IndexFunc(facts.Places, func(p source.PlaceFacts) bool { return p.Stream == s.Name })
 		// A new stream that starts in the past meets the statements that made the tables.
 		o.Behind = i >= 0 && (!facts.Places[i].New || c.Source.Start != "" && c.Source.Start != "now")
+		o.Makes = s.makesTables() && i >= 0 && facts.Places[i].New
 	}
 	return mysql.Check(ctx, o, tables)
 }

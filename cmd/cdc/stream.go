@@ -180,13 +180,13 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: pool,
 		MaxRow: int64(cfg.MaxRow), BatchBytes: batch, Log: s.log, Leave: unread,
 	}
-	src, err := live.Open(opening, from)
+	src, defs, err := s.openLive(opening, from, s.begins(&rec))
 	if s.anew(&rec, err) {
 		s.log.Warn("the source has purged what the stream needs: it begins anew, with all rows; rows that were deleted meanwhile stay in the target", "error", err)
 		rec.Snapshot = event.Snapshot{State: event.SnapshotNone}
 		from.Start, from.Catalog, tables = live.Start{}, nil, nil
 		again = true
-		src, err = live.Open(opening, from)
+		src, defs, err = s.openLive(opening, from, s.cfg.makesTables())
 	}
 	if err != nil {
 		if canceled(ctx, err) {
@@ -203,6 +203,14 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		return err
 	}
 	defer read.Close()
+	if defs != nil {
+		if err := s.makeTables(opening, src, defs); err != nil {
+			if canceled(ctx, err) {
+				return nil
+			}
+			return err
+		}
+	}
 	cancel()
 
 	steps, dead, err := s.openTransforms(&rec)

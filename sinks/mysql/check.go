@@ -21,6 +21,8 @@ type CheckOptions struct {
 	ByFile          bool              // the stream's place is kept as file and offset, though the source may have GTIDs
 	// Behind says that the stream has a place of its own: with ddl: apply it may still come to the statements that made the source's tables what they are.
 	Behind bool
+	// Makes says that a snapshot begins with the stream, which makes the tables that are missing.
+	Makes bool
 	// Partial says that there may be more tables than those that are given, so that a right may be for them.
 	Partial bool
 	// Cascades are the children of foreign keys at the source by which the server itself changes rows; nil where that is not known.

@@ -90,6 +90,7 @@ func (c *checker) known(ctx context.Context) error {
 	}
 	catalog := target.New(c.server)
 	before, fitting := len(c.out), 0
+	var making []string
 	kinds := map[string]int{}
 	// add counts a finding of a kind, and drops it where there are enough.
 	add := func(kind string, f fault.Finding) {
@@ -107,6 +108,10 @@ func (c *checker) known(ctx context.Context) error {
 			f, ok := fault.As(err)
 			if !ok || f.Class() == fault.Retry {
 				return err
+			}
+			if c.opt.Makes && c.opt.DDL == ddlApply && f.Code == fault.TargetTableMissing && !strings.Contains(f.Text, "view") {
+				making = append(making, t.FullName())
+				continue
 			}
 			found := fault.Finding{Level: fault.Fail, Check: check, What: f.Text, Cure: f.Next, Code: f.Code}
 			switch f.Code {
@@ -150,6 +155,13 @@ func (c *checker) known(ctx context.Context) error {
 	}
 	if left > 0 {
 		c.warn("target tables", "as above", "%d findings more of the same kinds", left)
+	}
+	if len(making) > 0 {
+		more := ""
+		if n := len(making) - mostTables; n > 0 {
+			making, more = making[:mostTables], fmt.Sprintf(" and %d more", n)
+		}
+		c.pass("target tables", "made by the snapshot: %s%s", strings.Join(making, ", "), more)
 	}
 	if len(c.out) == before || fitting > 0 {
 		c.pass("target tables", "%d of %d are there with the columns that they need", fitting, len(c.tables))

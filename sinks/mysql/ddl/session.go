@@ -8,6 +8,7 @@ import (
 	"cdc/schemas"
 	"cdc/schemas/charset"
 	"cdc/sinks/mysql/statement"
+	"cdc/sinks/mysql/target"
 )
 
 // server gives kind and version of the target.
@@ -90,6 +91,9 @@ func (t *translation) collation(id uint16) (string, bool) {
 	}
 	return charset.ServerName(flavor, version, c.Name), true
 }
+
+// Knows reports whether a target has a collation of MySQL or MariaDB.
+func Knows(s *target.Server, collation string) bool { return knows(s.Flavor, s.Version, collation) }
 
 // knows reports whether a server has a collation. MariaDB takes MySQL's names of version 9.0 of the algorithm since 11.4.5.
 func knows(flavor gtid.Flavor, version uint32, name string) bool {
