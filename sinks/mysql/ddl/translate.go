@@ -121,6 +121,12 @@ func (t *translation) run() error {
 	if err := t.encoding(); err != nil {
 		return err
 	}
+	ofTables := t.out.Kind != schemas.CreateDatabase && t.out.Kind != schemas.AlterDatabase && t.out.Kind != schemas.DropDatabases
+	for _, r := range t.out.Refs {
+		if r.Name.Database == "" || ofTables && r.Name.Table == "" {
+			return t.stop("it names a table without its database, and it came without a default database")
+		}
+	}
 	var err error
 	switch {
 	case notRead != nil || t.out.Kind == schemas.Unparsed:
