@@ -94,9 +94,15 @@ func kafkaKinds(t testing.TB, otherwise ...testbed.KafkaKind) []testbed.KafkaKin
 	return out
 }
 
-// reached waits until everything that the server has committed by now is acknowledged by the brokers, for as long as more and more of it is: after
-// many kills there may be much to do.
+// reached waits until everything that the server has committed by now is acknowledged by the brokers.
 func (p *topicPipe) reached(t testing.TB, r *process) {
+	t.Helper()
+	p.arrives(t, r)
+}
+
+// arrives waits until everything that the server has committed by now is acknowledged, for as long as more and more of it is: after many kills there
+// may be much to do.
+func (p *pipe) arrives(t testing.TB, r *process) {
 	t.Helper()
 	target, err := p.server.ExecutedGTIDs(t.Context())
 	if err != nil {
