@@ -145,6 +145,9 @@ func (t *translation) defaultCollation() (variable, value string) {
 		}
 		return "character_set_collations", literal(strings.Join(pairs, ","))
 	}
+	if theirs, _ := charset.DefaultCollation(flavor, version, "utf8mb4"); theirs != own && strings.Contains(strings.ToLower(t.out.Text), "utf8mb4") {
+		t.plan.Notes = append(t.plan.Notes, "CHARACTER SET utf8mb4 without COLLATE is "+own+" at the source and "+theirs+" at the target")
+	}
 	return "", ""
 }
 

@@ -365,6 +365,10 @@ func TestTranslateCollation(t *testing.T) {
 	if p, err := Translate(d, o); err != nil || p.Text != "CREATE TABLE `shop`.`a` (v TEXT) DEFAULT CHARACTER SET utf8mb4" || len(p.Notes) != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
+	d = apply(t, schemas.Statement{}, "CREATE TABLE a (v TEXT CHARACTER SET utf8mb4)")
+	if p, err := Translate(d, Options{Server: &target.Server{Flavor: gtid.MySQL, Version: 50722}}); err != nil || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "utf8mb4_general_ci") {
+		t.Errorf("%+v, %v", p, err)
+	}
 }
 
 func TestDone(t *testing.T) {
