@@ -22,4 +22,13 @@
 //	CDC_BROKER_KILLS how often the broker is killed and restarted in TestKafkaBrokerKill (2)
 //	CDC_LEADERS      how often a leader is killed in TestKafkaLeader (1)
 //	CDC_KAFKA_ROWS   rows of the transaction of TestKafkaMemory (100000)
+//
+// and for a target that is MySQL:
+//
+//	CDC_WAYS         source, target and exactly_once of these tests, as mysql57-mariadb118-table, with commas between
+//	CDC_MYSQL_KILLS  how often cdc is killed in TestMySQLKill (5)
+//	CDC_SERVER_KILLS how often the target, and the source, is killed and restarted in TestMySQLServersKill (2)
+//	CDC_BY           the parallel mode; by default each run of cdc takes another
+//	CDC_DDL          off leaves DDL out of the traffic
+//	CDC_KEEP         a folder for the changes of a source whose test failed
 package e2e
