@@ -32,6 +32,7 @@ func TestConfigProblems(t *testing.T) {
 		{"parallel.by", func(c *Config) { c.Parallel.By = "table" }},
 		{"parallel.workers", func(c *Config) { c.Parallel.Workers = -1 }},
 		{"parallel.workers", func(c *Config) { c.Parallel.Workers = 1000 }},
+		{"parallel.group", func(c *Config) { c.Parallel.Group = 100_000 }},
 		{"parallel.history", func(c *Config) { c.Parallel.History = -5 }},
 		{"database", func(c *Config) { c.Database = "a.b" }},
 		{"database", func(c *Config) { c.Database = strings.Repeat("d", 65) }},
