@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,6 +78,7 @@ const applyDeadline = 20 * time.Minute
 type applyRun struct {
 	run
 	target time.Duration // CPU time of the target while it was applied
+	others float64       // share of the machine that others took meanwhile
 }
 
 // applyFigure is a line of the page with all its runs, by wall time.
@@ -100,8 +103,8 @@ func (b *bencher) apply(l line, a applied) error {
 	f := b.applyFigure(l, a)
 	f.runs = append(f.runs, r)
 	slices.SortFunc(f.runs, func(a, c applyRun) int { return cmp.Compare(a.wall, c.wall) })
-	fmt.Fprintf(os.Stderr, "bench: %-24s %7.0f rows/s %6.0f transactions/s; CPU seconds of a million rows: cdc %5.1f, target %5.1f\n", l.name,
-		float64(b.rows)/r.wall.Seconds(), float64(b.txns)/r.wall.Seconds(), b.perMillion(r.cpu), b.perMillion(r.target))
+	fmt.Fprintf(os.Stderr, "bench: %-24s %7.0f rows/s %6.0f transactions/s; CPU seconds of a million rows: cdc %5.1f, target %5.1f; others took %.0f %%\n", l.name,
+		float64(b.rows)/r.wall.Seconds(), float64(b.txns)/r.wall.Seconds(), b.perMillion(r.cpu), b.perMillion(r.target), 100*r.others)
 	if b.profile == "" || a.replica || len(f.runs) > 1 {
 		return nil
 	}
@@ -136,7 +139,21 @@ func (b *bencher) applySource() error {
 		return err
 	}
 	b.txns = newWorkload(b.rows).transactions()
+	if want := fmt.Sprintf("%s:1-%d", b.server.UUID, tableStatements+b.txns); b.gtids != want {
+		return fmt.Errorf("the source has executed %s, and its workload is %s", b.gtids, want)
+	}
 	return nil
+}
+
+// tableStatements are the workload's first transactions, which are carried out at each target before the clock starts, under their GTIDs.
+const tableStatements = 3
+
+func (b *bencher) applyTables(ctx context.Context, target *testbed.Server) error {
+	var list []string
+	for i, q := range [tableStatements]string{"CREATE DATABASE bench", narrowTable, mixedTable} {
+		list = append(list, fmt.Sprintf("SET gtid_next='%s:%d'", b.server.UUID, i+1), q)
+	}
+	return target.Exec(ctx, list...)
 }
 
 // applySums are the checksums of the workload's tables.
@@ -165,6 +182,9 @@ func (b *bencher) applyOnce(l line, a applied, profile string) (applyRun, error)
 		return applyRun{}, err
 	}
 	defer func() { _ = target.Stop() }()
+	if err := b.applyTables(ctx, target); err != nil {
+		return applyRun{}, err
+	}
 	var r applyRun
 	if a.replica {
 		r, err = b.replicate(ctx, target, a)
@@ -181,11 +201,11 @@ func (b *bencher) applyOnce(l line, a applied, profile string) (applyRun, error)
 	return r, err
 }
 
-// applyOurs runs `cdc run` from the beginning of the binlog to its end.
+// applyOurs runs `cdc run` from behind the statements that make the tables to the end of the binlog.
 func (b *bencher) applyOurs(ctx context.Context, target *testbed.Server, a applied, profile string) (applyRun, error) {
 	sink := fmt.Sprintf("mysql: {address: %q, user: root, exactly_once: %s, parallel: {workers: %d, by: %s, preserve_commit_order: %t}}",
 		target.Addr(), a.exact, a.workers, a.by, !a.loose)
-	j, err := b.pipeline(sink, nil)(profile)
+	j, err := b.pipelineFrom(fmt.Sprintf("%s:1-%d", b.server.UUID, tableStatements), sink, nil)(profile)
 	if err != nil {
 		return applyRun{}, err
 	}
@@ -195,7 +215,7 @@ func (b *bencher) applyOurs(ctx context.Context, target *testbed.Server, a appli
 		}
 	})
 	defer stop()
-	before, _, err := processor(target.PID())
+	m, err := b.meter(target)
 	if err != nil {
 		return applyRun{}, err
 	}
@@ -203,11 +223,9 @@ func (b *bencher) applyOurs(ctx context.Context, target *testbed.Server, a appli
 	if _, r.run, err = timed(j.cmd); err != nil {
 		return r, err
 	}
-	after, _, err := processor(target.PID())
-	if err != nil {
+	if err := m.read(&r); err != nil {
 		return r, err
 	}
-	r.target = after - before
 	r.rows, err = j.count("")
 	if err == nil && r.rows != b.rows {
 		err = fmt.Errorf("%d rows of %d", r.rows, b.rows)
@@ -231,7 +249,7 @@ func (b *bencher) replicate(ctx context.Context, target *testbed.Server, a appli
 		}
 		start = "START REPLICA SQL_THREAD"
 	}
-	before, _, err := processor(target.PID())
+	m, err := b.meter(target)
 	if err != nil {
 		return applyRun{}, err
 	}
@@ -252,9 +270,62 @@ func (b *bencher) replicate(ctx context.Context, target *testbed.Server, a appli
 			return applyRun{}, err
 		}
 	}
-	wall := time.Since(began)
-	after, _, err := processor(target.PID())
-	return applyRun{run: run{rows: b.rows, wall: wall}, target: after - before}, err
+	r := applyRun{run: run{rows: b.rows, wall: time.Since(began)}}
+	return r, m.read(&r)
+}
+
+// meter reads what processors did during a run.
+type meter struct {
+	source, target   int // process ids
+	used, ofT, ofAll time.Duration
+}
+
+func (b *bencher) meter(target *testbed.Server) (*meter, error) {
+	m := &meter{source: b.server.PID(), target: target.PID()}
+	var err error
+	m.used, m.ofT, m.ofAll, err = m.now()
+	return m, err
+}
+
+// now gives the CPU time of source and target, of the target, and of everything on the machine.
+func (m *meter) now() (used, ofT, ofAll time.Duration, err error) {
+	ofS, _, err1 := processor(m.source)
+	ofT, _, err2 := processor(m.target)
+	ofAll, err3 := busy()
+	return ofS + ofT, ofT, ofAll, errors.Join(err1, err2, err3)
+}
+
+// read fills in what a run took, whose wall time and own CPU time are there.
+func (m *meter) read(r *applyRun) error {
+	used, ofT, ofAll, err := m.now()
+	r.target = ofT - m.ofT
+	ours := used - m.used + r.cpu
+	r.others = max(0, (ofAll-m.ofAll-ours).Seconds()/(r.wall.Seconds()*float64(runtime.NumCPU())))
+	return err
+}
+
+// busy is for how long the machine's processors were not idle since it was started, what was taken from it by other virtual machines with it.
+func busy() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	// cpu user nice system idle iowait irq softirq steal
+	fields := strings.Fields(string(text))
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return 0, errors.New("/proc/stat does not begin with the sum of all processors")
+	}
+	var ticks int64
+	for i, f := range fields[1:9] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/stat: %w", err)
+		}
+		if i != 3 && i != 4 {
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil // there are 100 ticks a second
 }
 
 // replicaFetched waits until the relay log holds all that the source has.

@@ -70,12 +70,12 @@ func TestDeletes(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	for _, peers := range []bool{false, true} {
-		b := &bencher{peers: peers}
+	for _, kind := range []bencher{{}, {peers: true}, {applying: true}} {
+		b := &kind
 		if err := b.choose(""); err != nil || len(b.lines) != len(b.known()) || b.out == "" {
 			t.Error(err, b.out)
 		}
-		b = &bencher{peers: peers}
+		b = &bencher{peers: kind.peers, applying: kind.applying}
 		if err := b.choose(b.known()[0].name); err != nil || len(b.lines) != 1 || b.out != "" {
 			t.Error(err, b.out)
 		}

@@ -199,12 +199,16 @@ func (b *bencher) pipe(l line, sink string, check func() error) error {
 }
 
 func (b *bencher) pipeline(sink string, check func() error) func(profile string) (job, error) {
+	return b.pipelineFrom("start", sink, check)
+}
+
+func (b *bencher) pipelineFrom(start, sink string, check func() error) func(profile string) (job, error) {
 	return func(profile string) (job, error) {
 		dir, err := os.MkdirTemp(b.dir, "run-")
 		if err != nil {
 			return job{}, err
 		}
-		config, err := b.config(dir, sink, "bench.%", "start", "")
+		config, err := b.config(dir, sink, "bench.%", start, "")
 		if err != nil {
 			return job{}, err
 		}
