@@ -42,7 +42,6 @@ type engine struct {
 
 	mu         sync.Mutex
 	work       sync.Cond // for workers: a transaction is ready
-	turn       sync.Cond // for workers: another one may commit, or has to give way
 	parts      sync.Cond // for workers: a transaction that is being read has gone on
 	room       sync.Cond // for the queue: something is done
 	planner    *schedule.Planner
@@ -51,6 +50,7 @@ type engine struct {
 	done       map[*schedule.Unit]bool
 	statements int // of DDL that were taken in and not carried out
 	ready      byOrder
+	turns      map[*schedule.Unit]*sync.Cond // of workers that wait for their turn
 	scratch    []*schedule.Unit
 	items      []*item
 	giveWay    uint64 // transactions from this one on that wait for their turn roll back; 0 for none
@@ -82,8 +82,8 @@ func newEngine(o Options) (*engine, error) {
 	if !ok {
 		return nil, fault.New(fault.ConfigInvalid, "parallel.by: %q is none of the modes", o.Parallel.By)
 	}
-	e := &engine{opt: o, by: by, done: map[*schedule.Unit]bool{}, plans: map[*schemas.Table]*target.Plan{}}
-	for _, c := range []*sync.Cond{&e.work, &e.turn, &e.parts, &e.room} {
+	e := &engine{opt: o, by: by, done: map[*schedule.Unit]bool{}, turns: map[*schedule.Unit]*sync.Cond{}, plans: map[*schemas.Table]*target.Plan{}}
+	for _, c := range []*sync.Cond{&e.work, &e.parts, &e.room} {
 		c.L = &e.mu
 	}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
@@ -353,8 +353,11 @@ func (e *engine) fail(err error) {
 		e.err = err
 	}
 	e.cancel(e.err)
-	for _, c := range []*sync.Cond{&e.work, &e.turn, &e.parts, &e.room} {
+	for _, c := range []*sync.Cond{&e.work, &e.parts, &e.room} {
 		c.Broadcast()
+	}
+	for _, c := range e.turns {
+		c.Signal()
 	}
 }
 
@@ -411,8 +414,14 @@ func (e *engine) finish(u *schedule.Unit) {
 		rest := copy(e.units, e.units[n:])
 		clear(e.units[rest:])
 		e.units = e.units[:rest]
-		e.work.Broadcast() // the window has moved
-		e.turn.Broadcast()
+		if e.ordered() && rest > 0 {
+			for range min(n, len(e.ready)) { // the window has moved
+				e.work.Signal()
+			}
+			if c := e.turns[e.units[0]]; c != nil {
+				c.Signal()
+			}
+		}
 	}
 	e.offer(e.planner.Done(u, e.scratch[:0]))
 	e.room.Broadcast()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"cdc/event"
@@ -22,10 +23,11 @@ type worker struct {
 	c      *session.Session // nil before the first transaction, and after it broke
 	w      statement.Writer
 	text   []byte
-	keys   checks // foreign_key_checks of the session
-	began  bool   // a transaction may be open in the session
-	silent bool   // sql_log_bin is 0 in it
-	stuck  bool   // the target takes nothing
+	keys   checks    // foreign_key_checks of the session
+	began  bool      // a transaction may be open in the session
+	silent bool      // sql_log_bin is 0 in it
+	stuck  bool      // the target takes nothing
+	mine   sync.Cond // told when it may be this worker\'s turn
 
 	u       *schedule.Unit
 	txn     event.Txn // of u the first with a change: the batch that holds it may be released before the end
@@ -55,7 +57,7 @@ var errApplied = errors.New("the target has the transaction")
 
 func (w *worker) run() {
 	defer func() { w.c.Close() }()
-	w.w.Most = insertMost
+	w.w.Most, w.mine.L = insertMost, &w.e.mu
 	for {
 		u, ok := w.e.next()
 		if !ok {
@@ -509,7 +511,9 @@ func (w *worker) turn(locks bool) error {
 		if locks && e.giveWay > 0 && w.u.Order >= e.giveWay {
 			return errGiveWay
 		}
-		e.turn.Wait()
+		e.turns[w.u] = &w.mine
+		w.mine.Wait()
+		delete(e.turns, w.u)
 	}
 	return e.err
 }
@@ -527,7 +531,9 @@ func (e *engine) clear(u *schedule.Unit) {
 	defer e.mu.Unlock()
 	if e.ordered() && (e.giveWay == 0 || u.Order+1 < e.giveWay) {
 		e.giveWay = u.Order + 1
-		e.turn.Broadcast()
+		for _, c := range e.turns {
+			c.Signal()
+		}
 	}
 }
 

@@ -1,5 +1,7 @@
 package dependency
 
+import "slices"
+
 // Lock is a name that a transaction holds from Add to Done.
 type Lock struct {
 	Name   uint64
@@ -120,13 +122,9 @@ func (t *Tracker) Done(n *Node, ready []*Node) []*Node {
 		if h.exclusive == n {
 			h.exclusive = nil
 		}
-		for i, m := range h.shared {
-			if m == n {
-				k := len(h.shared) - 1
-				h.shared[i], h.shared[k] = h.shared[k], nil
-				h.shared = h.shared[:k]
-				break
-			}
+		// Nodes are done nearly in the order in which they came, so n is among the first. The order is kept for the next search.
+		if i := slices.Index(h.shared, n); i >= 0 {
+			h.shared = slices.Delete(h.shared, i, i+1)
 		}
 		if h.exclusive == nil && len(h.shared) == 0 {
 			t.free(h.shared)
