@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"cdc/internal/testbed"
 )
@@ -19,7 +20,7 @@ func TestVerify(t *testing.T) {
 	for _, w := range []way{{testbed.MySQL97, testbed.MySQL97, "gtid_next"}, {testbed.MySQL97, testbed.MySQL97, "table"}} {
 		t.Run(w.String(), func(t *testing.T) {
 			o := wild(seed(t))
-			o.DDL, o.Cascades = false, false
+			o.DDL, o.Cascades, o.Sessions, o.Pause = false, false, 2, 60*time.Millisecond
 			p := newPair(t, w.from, w.to, w.mode, o)
 			stop := p.write(t)
 			still := p.o.Databases()[0] + ".still"
