@@ -261,3 +261,28 @@ func TestContextEndsAStatement(t *testing.T) {
 		})
 	}
 }
+
+// A server that has closed an idle connection may have said why, out of turn: that is a connection that is lost, and no breach of the protocol.
+func TestIdleConnectionIsClosed(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(k.String(), func(t *testing.T) {
+			s := testbed.Shared(t, k)
+			c, other := open(t, root(s), Options{}), open(t, root(s), Options{})
+			if err := c.Exec(t.Context(), "SET SESSION wait_timeout = 1"); err != nil {
+				t.Fatal(err)
+			}
+			for {
+				n, err := other.One(t.Context(), fmt.Sprintf("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %d", c.ID))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n == "0" {
+					break
+				}
+			}
+			if err := c.Exec(t.Context(), "DO 1"); !fault.Has(err, fault.TargetLost) || c.Usable() {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -114,6 +114,9 @@ func (w *wire) packet() ([]byte, error) {
 		}
 		h := w.buf[w.r:]
 		n, seq := int(h[0])|int(h[1])<<8|int(h[2])<<16, h[3]
+		if seq == 0 && w.seq == 1 && len(w.long) == 0 && n > 0 && n <= len(w.buf)-headSize {
+			return nil, w.farewell(n)
+		}
 		if seq != w.seq {
 			return nil, fmt.Errorf("%w: number %d where %d is due", errMalformed, seq, w.seq)
 		}
@@ -147,6 +150,20 @@ func (w *wire) packet() ([]byte, error) {
 			return w.long, nil
 		}
 	}
+}
+
+// farewell reads a packet of n bytes that the server sent before it read the command: why it closed the connection, which was idle for too long
+// (MySQL from 8.0.24 on says so) or was killed.
+func (w *wire) farewell(n int) error {
+	if err := w.fill(headSize + n); err != nil {
+		return err
+	}
+	body := w.buf[w.r+headSize : w.r+headSize+n]
+	if body[0] != 0xff {
+		return fmt.Errorf("%w: number 0 where 1 is due", errMalformed)
+	}
+	// Not as an *Error: no statement was refused.
+	return fmt.Errorf("%w: %s", io.ErrUnexpectedEOF, parseError(body).Error())
 }
 
 // rest reads into p from the connection, which may be slow as long as something comes.

@@ -209,7 +209,17 @@ func TestErrorsSayWhatTheyAre(t *testing.T) {
 			t.Errorf("a second statement after %s: %v", c.name, err)
 		}
 	}
-	s, conn := answering(nil, []byte{1}, []byte("a"), eofPacket(2), row([]byte("x")), row([]byte("y")), eofPacket(2))
+	s, conn := answering(nil)
+	conn.in = frame(0, errPacket(ErClientTimeout, "The client was disconnected by the server because of inactivity"))
+	if err := s.Exec(t.Context(), "SELECT"); !fault.Has(err, fault.TargetLost) || !strings.Contains(err.Error(), "inactivity") {
+		t.Errorf("a server that took leave: %v", err)
+	}
+	s, conn = answering(nil)
+	conn.in = frame(0, okPacket(1, 2))
+	if err := s.Exec(t.Context(), "SELECT"); !fault.Has(err, fault.TargetProtocol) {
+		t.Errorf("an answer to nothing: %v", err)
+	}
+	s, conn = answering(nil, []byte{1}, []byte("a"), eofPacket(2), row([]byte("x")), row([]byte("y")), eofPacket(2))
 	stop := errors.New("enough")
 	if err := s.Stream(t.Context(), "SELECT", func([][]byte) error { return stop }); err != stop || !conn.closed { //nolint:errorlint // it comes back as it was
 		t.Errorf("got %v", err)
