@@ -55,7 +55,8 @@ func (p place) String() string { return p.file + ":" + string(appendUint(nil, p.
 
 // chunk is a run of rows of one table on its way: asked for, then arrived and waiting for the stream.
 type chunk struct {
-	t      *tableCopy
+	t      *tableCopy // of Read alone
+	name   schemas.Name
 	query  *query
 	server event.Server
 	known  *gtid.Set // all that the stream had handed over
@@ -63,6 +64,14 @@ type chunk struct {
 	limit  int       // rows asked for
 	piece  bool      // the whole table in one piece, without a key
 	probe  bool      // no rows: it asks only whether the table is there
+
+	w       *worker
+	from    []string // behind which row it begins
+	bounded bool     // where it ends was found before its rows were read:
+	bound   []string // there
+	last    bool     // and nothing lies behind that
+	cut     bool     // it ends before that, since its rows are long
+	bytes   int64    // of its rows
 
 	arrived bool
 	stale   bool // it cannot be used: the table was altered, or another server answers

@@ -19,6 +19,7 @@ type tableCopy struct {
 	row      int64  // bytes of a row, on the average of the last chunk; 0 before the first
 	estimate uint64 // rows, by the server's statistics
 	tries    int    // chunks in a row that could not be used
+	asking   *chunk // of which it is not known yet where it ends
 	warned   bool
 }
 
@@ -96,15 +97,17 @@ func (t *tableCopy) limit(rows int, bytes int64) int {
 // plan says what is to be copied, in order.
 type plan struct {
 	waiting []*tableCopy
-	current *tableCopy // whose chunks are asked for
+	active  []*tableCopy // whose chunks are asked for
 	listed  bool
 	total   int
 	over    int
 }
 
 func (p *plan) find(n schemas.Name) *tableCopy {
-	if p.current != nil && p.current.copy.Name == n {
-		return p.current
+	for _, t := range p.active {
+		if t.copy.Name == n {
+			return t
+		}
 	}
 	for _, t := range p.waiting {
 		if t.copy.Name == n {
@@ -112,6 +115,17 @@ func (p *plan) find(n schemas.Name) *tableCopy {
 		}
 	}
 	return nil
+}
+
+// drop takes a table out of those that are asked for.
+func (p *plan) drop(t *tableCopy) {
+	p.active = slices.DeleteFunc(p.active, func(x *tableCopy) bool { return x == t })
+}
+
+// first puts a table before the others.
+func (p *plan) first(t *tableCopy) {
+	p.drop(t)
+	p.active = slices.Insert(p.active, 0, t)
 }
 
 // listedTable is a table as the server lists it.

@@ -195,7 +195,7 @@ func TestQuietServers(t *testing.T) {
 					go func() {
 						defer close(done)
 						for ctx.Err() == nil {
-							_ = s.Exec(ctx, "INSERT INTO "+other+".b VALUES ()")
+							_ = s.Exec(t.Context(), "INSERT INTO "+other+".b VALUES ()")
 						}
 					}()
 					defer func() { cancel(); <-done }()

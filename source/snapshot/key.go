@@ -144,8 +144,17 @@ func queryOf(t *schemas.Table) (*query, error) {
 
 // chunk gives the text that asks for the next rows behind cursor, up to and with until.
 func (q *query) chunk(cursor, until []string, limit int) string {
+	text := "SELECT " + q.r.selects + q.where(cursor, until) + q.order
+	if limit > 0 {
+		text += " LIMIT " + strconv.Itoa(limit)
+	}
+	return text
+}
+
+// where gives FROM and WHERE of the rows behind cursor, up to and with until.
+func (q *query) where(cursor, until []string) string {
 	var b strings.Builder
-	b.WriteString("SELECT " + q.r.selects + q.from)
+	b.WriteString(q.from)
 	word := " WHERE "
 	if cursor != nil {
 		b.WriteString(word)
@@ -155,10 +164,6 @@ func (q *query) chunk(cursor, until []string, limit int) string {
 	if until != nil {
 		b.WriteString(word)
 		q.compare(&b, "<", "<=", until)
-	}
-	b.WriteString(q.order)
-	if limit > 0 {
-		b.WriteString(" LIMIT " + strconv.Itoa(limit))
 	}
 	return b.String()
 }
@@ -185,16 +190,21 @@ func (q *query) compare(b *strings.Builder, strict, last string, values []string
 
 // last gives the text that asks for the key of the last row.
 func (q *query) last() string {
-	var b strings.Builder
-	b.WriteString("SELECT ")
-	for i, k := range q.r.key {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(expression(&q.r.table.Columns[k]))
+	return "SELECT " + q.keys() + q.from + " ORDER BY " + strings.Join(q.names, " DESC,") + " DESC LIMIT 1"
+}
+
+// end gives the text that asks for the key of the last of so many rows behind cursor. Where there are not so many in all, it gives none.
+func (q *query) end(cursor, until []string, rows int) string {
+	return "SELECT " + q.keys() + q.where(cursor, until) + q.order + " LIMIT 1 OFFSET " + strconv.Itoa(rows-1)
+}
+
+// keys lists the key's columns as the reader asks for them.
+func (q *query) keys() string {
+	var list []string
+	for _, k := range q.r.key {
+		list = append(list, expression(&q.r.table.Columns[k]))
 	}
-	b.WriteString(q.from + " ORDER BY " + strings.Join(q.names, " DESC,") + " DESC LIMIT 1")
-	return b.String()
+	return strings.Join(list, ",")
 }
 
 func identifier(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }

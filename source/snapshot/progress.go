@@ -11,9 +11,13 @@ import (
 // defaultChunkRows is how many rows a chunk has at most where nothing is said.
 const defaultChunkRows = 10000
 
+// defaultConnections is over how many connections chunks are read where nothing is said.
+const defaultConnections = 2
+
 // Limits say how fast a snapshot may go. A zero field means its default.
 type Limits struct {
 	ChunkRows      int `yaml:"chunk_rows" jsonschema_description:"Rows read by one query at most; fewer where rows are long. Default 10000."`
+	Connections    int `yaml:"connections" jsonschema_description:"Connections to the source over which chunks are read side by side. Default 2."`
 	RowsPerSecond  int `yaml:"rows_per_second" jsonschema_description:"Rows read in a second on the average; 0 is as fast as it goes."`
 	ThreadsRunning int `yaml:"threads_running" jsonschema_description:"While more threads than these run on the source (Threads_running), no chunk is read; 0 does not look."`
 	HistoryList    int `yaml:"history_list" jsonschema_description:"While InnoDB's history list on the source is longer (trx_rseg_history_len), no chunk is read; needs PROCESS. 0 does not look."`
@@ -25,11 +29,14 @@ func (l *Limits) Validate(prefix string) (out []settings.Problem) {
 		path  string
 		value int
 	}{
-		{"chunk_rows", l.ChunkRows}, {"rows_per_second", l.RowsPerSecond}, {"threads_running", l.ThreadsRunning}, {"history_list", l.HistoryList},
+		{"chunk_rows", l.ChunkRows}, {"connections", l.Connections}, {"rows_per_second", l.RowsPerSecond}, {"threads_running", l.ThreadsRunning}, {"history_list", l.HistoryList},
 	} {
 		if f.value < 0 {
 			out = append(out, settings.Problem{Path: prefix + "." + f.path, Text: fmt.Sprintf("%d is less than 0", f.value)})
 		}
+	}
+	if l.Connections > 64 {
+		out = append(out, settings.Problem{Path: prefix + ".connections", Text: fmt.Sprintf("%d is more than 64", l.Connections)})
 	}
 	return out
 }

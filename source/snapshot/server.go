@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"cdc/event"
@@ -21,7 +22,6 @@ type server struct {
 	s       *session.Session
 	vars    map[string]string
 	version uint32
-	due     time.Time // when the next chunk may be read
 }
 
 var variables = []string{
@@ -244,7 +244,7 @@ func (v *server) read(ctx context.Context, c *chunk) error {
 		}
 	}
 	if c.probe {
-		n := c.t.copy.Name
+		n := c.name
 		return v.s.Exec(ctx, "SELECT 1 FROM "+identifier(n.Database)+"."+identifier(n.Table)+" LIMIT 0")
 	}
 	if err := v.begin(ctx, c); err != nil {
@@ -264,31 +264,57 @@ func (v *server) read(ctx context.Context, c *chunk) error {
 	return err
 }
 
+// upTo finds the last row of a table, where that is not known yet. false is an empty table.
+func (v *server) upTo(ctx context.Context, c *chunk) (bool, error) {
+	if c.until != nil {
+		return true, nil
+	}
+	rows, err := v.s.Query(ctx, c.query.last())
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	c.until, err = v.literals(c.query, rows[0])
+	return err == nil, err
+}
+
+// bound finds where a chunk ends before its rows are read, so that others can be read behind it.
+func (v *server) bound(ctx context.Context, c *chunk) error {
+	there, err := v.upTo(ctx, c)
+	if err != nil {
+		return err
+	}
+	c.bound, c.last = c.until, true
+	if !there {
+		return nil
+	}
+	rows, err := v.s.Query(ctx, c.query.end(c.from, c.until, c.limit))
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	c.last = false
+	c.bound, err = v.literals(c.query, rows[0])
+	return err
+}
+
 // rows reads the rows of a chunk.
 func (v *server) rows(ctx context.Context, c *chunk) error {
-	q, t := c.query, c.t
-	c.until = t.until
-	if c.until == nil {
-		rows, err := v.s.Query(ctx, q.last())
-		if err != nil {
-			return err
-		}
-		if len(rows) == 0 {
-			c.done = true
-			return nil
-		}
-		if c.until, err = v.literals(q, rows[0]); err != nil {
-			return err
-		}
+	q := c.query
+	if there, err := v.upTo(ctx, c); err != nil || !there {
+		c.done = err == nil
+		return err
+	}
+	upTo, limit := c.until, c.limit
+	if c.bounded {
+		upTo, limit = c.bound, 0
 	}
 	b := v.opt.Pool.Get()
 	index := v.start(b, q.r.table)
 	last := make([][]byte, len(q.r.at))
-	asked, cut := 0, false
+	asked := 0
 	most := 4 * v.opt.ChunkBytes
-	err := v.s.Stream(ctx, q.chunk(t.cursor, c.until, c.limit), func(row [][]byte) error {
+	err := v.s.Stream(ctx, q.chunk(c.from, upTo, limit), func(row [][]byte) error {
 		asked++
-		if cut = cut || c.rows > 0 && b.Size() > most; cut {
+		if c.cut = c.cut || c.rows > 0 && b.Size() > most; c.cut {
 			return nil // longer rows than those before: the rest comes with the next chunk
 		}
 		if err := q.r.append(b, index, uint32(c.rows), row); err != nil {
@@ -303,14 +329,16 @@ func (v *server) rows(ctx context.Context, c *chunk) error {
 	if err == nil && c.rows > 0 {
 		c.cursor, err = v.literals(q, last)
 	}
+	c.done = !c.cut && (c.last || !c.bounded && asked < c.limit)
+	if c.bounded && !c.cut {
+		c.cursor = c.bound
+	}
 	if err != nil || c.rows == 0 {
 		b.Release()
 		c.rows = 0
-		c.done = err == nil
 		return err
 	}
-	t.row = max(b.Size()/int64(c.rows), 1)
-	c.done = asked < c.limit && !cut
+	c.bytes = b.Size()
 	c.batch = b
 	return nil
 }
@@ -408,9 +436,35 @@ func (v *server) sort(err error) error {
 	return v.s.Fault(err, "SELECT", "*.*")
 }
 
+// pace says when the next chunk may be read, for all workers together.
+type pace struct {
+	mu  sync.Mutex
+	due time.Time
+}
+
+// spend notes that rows were read, of which there may be so many in a second; 0 is any number.
+func (p *pace) spend(rows, each int) {
+	if each <= 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.due.Before(now) {
+		p.due = now
+	}
+	p.due = p.due.Add(time.Duration(rows) * time.Second / time.Duration(each))
+}
+
+func (p *pace) left() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Until(p.due)
+}
+
 // throttle waits until the next chunk may be read.
-func (v *server) throttle(ctx context.Context) error {
-	if d := time.Until(v.due); d > 0 {
+func (v *server) throttle(ctx context.Context, p *pace) error {
+	if d := p.left(); d > 0 {
 		if err := wait(ctx, d); err != nil {
 			return err
 		}
@@ -452,17 +506,6 @@ func (v *server) busy(ctx context.Context) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// spend notes that rows were read.
-func (v *server) spend(rows int) {
-	if n := v.opt.Limits.RowsPerSecond; n > 0 {
-		now := time.Now()
-		if v.due.Before(now) {
-			v.due = now
-		}
-		v.due = v.due.Add(time.Duration(rows) * time.Second / time.Duration(n))
-	}
 }
 
 // wait sleeps unless the context ends.

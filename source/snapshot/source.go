@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,18 +45,20 @@ type Source struct {
 	m      merge
 	plan   plan
 	listed place // the stream knows all listed tables from here on
-	server server
+	ready  bool  // and has come there
 
-	begun    bool // the batch that says so was handed over
-	over     bool // all rows were handed over
-	ended    error
-	inflight *chunk // the worker has it
-	piece    *chunk // whose rows are coming, while the stream waits
+	workers []*worker
+	pace    pace
+	begun   bool // the batch that says so was handed over
+	over    bool // all rows were handed over
+	ended   error
+	piece   *chunk // whose rows are coming, while the stream waits
 
 	jobs    sync.WaitGroup
 	ctx     func() (context.Context, context.CancelFunc) // of the goroutines, which outlive each Read
 	cancel  context.CancelFunc
 	arrived chan *chunk
+	bounds  chan *chunk // of which it is known where they end
 	batches chan streamed
 	finish  chan struct{} // closed when the reader of the stream is needed no more
 	reading bool          // it runs
@@ -84,6 +87,9 @@ func Open(ctx context.Context, opt Options) (*Source, error) {
 	if opt.Limits.ChunkRows <= 0 {
 		opt.Limits.ChunkRows = defaultChunkRows
 	}
+	if opt.Limits.Connections <= 0 {
+		opt.Limits.Connections = defaultConnections
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -91,7 +97,7 @@ func Open(ctx context.Context, opt Options) (*Source, error) {
 		opt.Catalog = schemas.NewCatalog(opt.Flavor, 0)
 	}
 	s := &Source{
-		opt: opt, arrived: make(chan *chunk, 1), batches: make(chan streamed), finish: make(chan struct{}),
+		opt: opt, arrived: make(chan *chunk, opt.Limits.Connections), bounds: make(chan *chunk, opt.Limits.Connections), batches: make(chan streamed), finish: make(chan struct{}),
 		m: merge{
 			flavor: opt.Flavor, catalog: opt.Catalog, done: opt.Place.GTIDs.Clone(), at: place{opt.Place.File, opt.Place.Offset},
 			dropped: map[schemas.Name]bool{}, moved: map[schemas.Name]bool{},
@@ -103,7 +109,9 @@ func Open(ctx context.Context, opt Options) (*Source, error) {
 	if v := opt.Place.Server; v != nil {
 		s.m.server = *v
 	}
-	s.server.opt = &s.opt
+	for range opt.Limits.Connections {
+		s.workers = append(s.workers, &worker{server: server{opt: &s.opt}})
+	}
 	s.begun = opt.Snapshot.State == event.SnapshotRunning
 	s.over = opt.Snapshot.State == event.SnapshotDone
 	s.progress.Rows, s.progress.Before = opt.Snapshot.Rows, opt.Snapshot.Rows
@@ -113,7 +121,7 @@ func Open(ctx context.Context, opt Options) (*Source, error) {
 		return s, nil
 	}
 	if err := s.look(ctx); err != nil {
-		s.server.close()
+		s.disconnect()
 		_ = opt.Source.Close()
 		return nil, err
 	}
@@ -138,7 +146,7 @@ func Open(ctx context.Context, opt Options) (*Source, error) {
 
 // look asks the server what there is to copy.
 func (s *Source) look(ctx context.Context) error {
-	v := &s.server
+	v := &s.workers[0].server
 	if err := v.connect(ctx); err != nil {
 		return err
 	}
@@ -243,8 +251,10 @@ func (s *Source) read(ctx context.Context) (*event.Batch, error) {
 			return s.pass(x.b)
 		case b := <-parts:
 			return s.part(s.piece, b, false), nil
+		case c := <-s.bounds:
+			s.bounded(c)
 		case c := <-s.arrived:
-			s.inflight = nil
+			c.w.chunk = nil
 			if b, err := s.arrive(c); b != nil || err != nil {
 				return b, err
 			}
@@ -259,9 +269,13 @@ func (s *Source) pass(b *event.Batch) (*event.Batch, error) {
 	if s.over {
 		return b, nil
 	}
+	was := s.m.server
 	if err := s.m.follow(b); err != nil {
 		b.Release()
 		return nil, err
+	}
+	if was.Version != "" && (was.UUID != s.m.server.UUID || was.ID != s.m.server.ID) {
+		s.listed = place{} // which was of another server's binlog
 	}
 	s.altered()
 	if err := s.withhold(b); err != nil {
@@ -337,33 +351,39 @@ func (s *Source) altered() {
 	m.altered, m.renamed = m.altered[:0], m.renamed[:0]
 }
 
-// turn gives the batch of the first chunk, where its turn is.
+// turn gives the batch of a chunk whose turn is. Chunks of one table come in their order, those of different tables in any.
 func (s *Source) turn() (*event.Batch, error) {
-	for len(s.m.chunks) > 0 {
-		c := s.m.chunks[0]
-		if !c.arrived {
-			return nil, nil
+	if s.piece != nil {
+		return nil, nil
+	}
+	for i := 0; i < len(s.m.chunks); i++ {
+		c := s.m.chunks[i]
+		if slices.ContainsFunc(s.m.chunks[:i], func(x *chunk) bool { return x.t == c.t }) || !c.arrived {
+			continue
 		}
 		if c.stale {
-			if c == s.piece {
-				return nil, nil
-			}
 			if err := s.again(c); err != nil {
 				return nil, err
 			}
+			i = -1 // the list is another one now
 			continue
 		}
 		if !s.m.reached(c.high) {
-			return nil, nil
+			continue
 		}
 		switch {
 		case c.err != nil: // the stream did not come to a statement that explains it
 			if err := s.again(c); err != nil {
 				return nil, err
 			}
-		case c.piece && s.piece == nil:
-			return nil, s.openPiece(c)
+			i = -1
+		case c.piece && c.hit: // the stream has changed it since its transaction began
+			if err := s.again(c); err != nil {
+				return nil, err
+			}
+			i = -1
 		case c.piece:
+			s.openPiece(c)
 			return nil, nil
 		default:
 			return s.handOver(c), nil
@@ -391,7 +411,7 @@ func (s *Source) handOver(c *chunk) *event.Batch {
 		t.copy.Cursor = c.cursor
 	}
 	t.copy.Done = c.done
-	s.m.chunks = s.m.chunks[1:]
+	s.remove(c)
 	s.update(func(p *Progress) {
 		p.Rows += uint64(c.rows)
 		p.Chunks++
@@ -403,6 +423,11 @@ func (s *Source) handOver(c *chunk) *event.Batch {
 	})
 	s.stamp(b, c)
 	return b
+}
+
+// remove takes a chunk off the list.
+func (s *Source) remove(c *chunk) {
+	s.m.chunks = slices.DeleteFunc(s.m.chunks, func(x *chunk) bool { return x == c })
 }
 
 // stamp gives a batch its mark, its place in the stream and its flag.
@@ -428,7 +453,7 @@ func (s *Source) part(c *chunk, b *event.Batch, last bool) *event.Batch {
 	c.t.copy.Done = last
 	if last {
 		s.piece = nil
-		s.m.chunks = s.m.chunks[1:]
+		s.remove(c)
 	}
 	s.update(func(p *Progress) {
 		p.Rows += n
@@ -444,12 +469,12 @@ func (s *Source) part(c *chunk, b *event.Batch, last bool) *event.Batch {
 
 // finished reports that nothing is left to copy.
 func (s *Source) finished() bool {
-	return len(s.m.chunks) == 0 && len(s.plan.waiting) == 0 && s.plan.current == nil && s.inflight == nil
+	return len(s.m.chunks) == 0 && len(s.plan.waiting) == 0 && len(s.plan.active) == 0
 }
 
 // theEnd gives a batch that says that the snapshot is over, where no chunk could say it.
 func (s *Source) theEnd() *event.Batch {
-	if !s.begun || !s.finished() || !s.m.reached(s.listed) {
+	if !s.begun || !s.finished() || !s.ready || s.m.open {
 		return nil
 	}
 	s.end()
@@ -467,7 +492,7 @@ func (s *Source) end() {
 	s.over = true
 	close(s.finish)
 	s.prompt(false)
-	s.server.close()
+	s.disconnect()
 	s.update(func(p *Progress) { p.State, p.Ended, p.Table = event.SnapshotDone, time.Now(), "" })
 	s.opt.Log.Info("snapshot finished", "tables", s.progress.TablesDone, "rows", s.progress.Rows)
 }
@@ -479,17 +504,22 @@ func (s *Source) Close() error {
 	}
 	err := s.opt.Source.Close()
 	s.jobs.Wait()
-	select {
-	case c := <-s.arrived:
-		c.release()
-	default:
+	for range len(s.arrived) {
+		(<-s.arrived).release()
 	}
 	for _, c := range s.m.chunks {
 		c.release()
 	}
 	s.m.chunks = nil
-	s.server.close()
+	s.disconnect()
 	return err
+}
+
+// disconnect closes the connections of workers that have nothing to do.
+func (s *Source) disconnect() {
+	for _, w := range s.workers {
+		w.server.close()
+	}
 }
 
 // ByFile reports that the place is kept as file and offset.

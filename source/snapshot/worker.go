@@ -10,76 +10,98 @@ import (
 	"cdc/fault"
 )
 
-// ahead is how many chunks are on their way: while one waits for the stream the next is read.
+// ahead is how many chunks of each worker are on their way: while one waits for the stream the next is read.
 const ahead = 2
 
-// ask has the worker read the next chunk, unless it has one.
+// worker reads chunks over a connection of its own, one at a time.
+type worker struct {
+	server server
+	chunk  *chunk // that it has; nil while it is idle
+}
+
+// ask gives chunks to the workers that have none. Chunks of one table are read side by side where there are several workers: the end of a chunk is
+// found first, by a query that gives no rows, and the next can be asked for from there.
 func (s *Source) ask() error {
-	for s.inflight == nil && len(s.m.chunks) < ahead {
-		if n := len(s.m.chunks); n > 0 && s.m.chunks[n-1].piece {
-			return nil // its transaction has the connection
-		}
-		t := s.plan.current
-		if t == nil {
-			if len(s.plan.waiting) == 0 || !s.m.reached(s.listed) {
-				return nil
-			}
-			t, s.plan.waiting = s.plan.waiting[0], s.plan.waiting[1:]
-			s.plan.current = t
-		}
-		if t.version == nil && s.under(t) {
-			return nil // what is on its way was asked for with other columns: that first
-		}
-		ok, err := t.prepare(&s.m)
-		if errors.Is(err, errMoved) {
-			c := &chunk{t: t, probe: true, server: s.m.server}
-			s.m.chunks = append(s.m.chunks, c)
-			s.plan.current = nil
-			s.run(c, s.fetch)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !ok {
-			s.plan.current = nil
-			s.update(func(p *Progress) { p.TablesDone++ })
+	for _, w := range s.workers {
+		if w.chunk != nil || len(s.m.chunks) >= ahead*len(s.workers) || s.holds(w) {
 			continue
 		}
-		piece := t.query.r.key == nil
-		if piece && !t.warned {
-			t.warned = true
-			s.opt.Log.Warn("a table without a key is copied in one piece, while the stream waits", "table", t.copy.Name.String())
+		c, err := s.next()
+		if c == nil || err != nil {
+			return err
 		}
-		if piece {
-			t.restart()
-		}
-		c := &chunk{
-			t: t, query: t.query, piece: piece, server: s.m.server, known: s.m.done.Clone(), need: s.m.has(),
-			limit: t.limit(s.opt.Limits.ChunkRows, s.opt.ChunkBytes),
-		}
-		if piece {
-			s.plan.current = nil // it is one chunk
-		}
+		c.w = w
 		s.m.chunks = append(s.m.chunks, c)
 		s.run(c, s.fetch)
 	}
 	return nil
 }
 
-// under reports that chunks of a table are on their way.
-func (s *Source) under(t *tableCopy) bool {
-	for _, c := range s.m.chunks {
-		if c.t == t {
-			return true
-		}
-	}
-	return false
+// holds reports a worker whose connection has the transaction of a table in one piece.
+func (s *Source) holds(w *worker) bool {
+	return slices.ContainsFunc(s.m.chunks, func(c *chunk) bool { return c.w == w && c.piece })
 }
 
-// run gives a chunk to the worker, of which there is one at a time.
+// next gives the chunk to read next; nil where there is none at present.
+func (s *Source) next() (*chunk, error) {
+	if s.ready = s.ready || s.m.reached(s.listed); !s.ready {
+		return nil, nil
+	}
+	for i := 0; ; i++ {
+		if i == len(s.plan.active) {
+			if len(s.plan.waiting) == 0 {
+				return nil, nil
+			}
+			s.plan.active = append(s.plan.active, s.plan.waiting[0])
+			s.plan.waiting = s.plan.waiting[1:]
+		}
+		t := s.plan.active[i]
+		if t.asking != nil || t.version == nil && s.under(t) {
+			continue // it is not known where its next chunk begins, or what is on its way was asked for with other columns
+		}
+		ok, err := t.prepare(&s.m)
+		moved := errors.Is(err, errMoved)
+		if err != nil && !moved {
+			return nil, err
+		}
+		if ok && s.under(t) && t.query.r.key == nil {
+			continue
+		}
+		c := &chunk{t: t, name: t.copy.Name, server: s.m.server, probe: moved}
+		if !ok {
+			s.plan.drop(t)
+			if moved {
+				return c, nil
+			}
+			s.update(func(p *Progress) { p.TablesDone++ })
+			i--
+			continue
+		}
+		c.query, c.known, c.need = t.query, s.m.done.Clone(), s.m.has()
+		if t.query.r.key == nil {
+			c.piece = true
+			t.restart()
+			s.plan.drop(t) // it is one chunk
+			if !t.warned {
+				t.warned = true
+				s.opt.Log.Warn("a table without a key is copied in one piece, while the stream waits", "table", t.copy.Name.String())
+			}
+			return c, nil
+		}
+		c.from, c.until, c.limit = t.cursor, t.until, t.limit(s.opt.Limits.ChunkRows, s.opt.ChunkBytes)
+		t.asking = c
+		return c, nil
+	}
+}
+
+// under reports that chunks of a table are on their way.
+func (s *Source) under(t *tableCopy) bool {
+	return slices.ContainsFunc(s.m.chunks, func(c *chunk) bool { return c.t == t })
+}
+
+// run gives a chunk to its worker.
 func (s *Source) run(c *chunk, job func(context.Context, *chunk) error) {
-	s.inflight = c
+	c.w.chunk = c
 	ctx, cancel := s.ctx()
 	s.jobs.Go(func() {
 		defer cancel()
@@ -88,24 +110,34 @@ func (s *Source) run(c *chunk, job func(context.Context, *chunk) error) {
 			c.release()
 		}
 		c.err = err
-		s.arrived <- c // has room: there is one job at a time
+		s.arrived <- c // has room: each worker has one job at a time
 	})
 }
 
 // fetch reads a chunk, and connects anew where the connection broke.
 func (s *Source) fetch(ctx context.Context, c *chunk) error {
-	v := &s.server
+	v := &c.w.server
 	pause := 100 * time.Millisecond
 	for tries := 0; ; tries++ {
 		err := v.connect(ctx)
 		if err == nil {
-			err = v.throttle(ctx)
+			err = v.throttle(ctx, &s.pace)
+		}
+		if err == nil && len(s.workers) > 1 && !c.piece && !c.probe && !c.bounded {
+			if err = v.bound(ctx, c); err == nil {
+				c.bounded = true
+				select {
+				case s.bounds <- c:
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
 		}
 		if err == nil {
 			err = v.read(ctx, c)
 		}
 		if err == nil {
-			v.spend(c.rows)
+			s.pace.spend(c.rows, s.opt.Limits.RowsPerSecond)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -129,7 +161,7 @@ func (s *Source) fetch(ctx context.Context, c *chunk) error {
 			return err
 		}
 		c.release()
-		c.rows, c.cursor, c.done = 0, nil, false
+		c.rows, c.cursor, c.done, c.cut = 0, nil, false, false
 		if err := wait(ctx, pause); err != nil {
 			return err
 		}
@@ -165,16 +197,51 @@ func (s *Source) arrive(c *chunk) (b *event.Batch, err error) {
 	} else {
 		c.arrived, c.touched, c.size = true, nil, 0
 	}
-	if t := c.t; c.err == nil && !c.stale && !c.piece {
-		t.until = c.until
-		if c.cursor != nil {
-			t.cursor = c.cursor
-		}
-		if c.done && s.plan.current == t {
-			s.plan.current = nil
-		}
+	if c.err == nil && !c.stale && !c.piece {
+		s.landed(c)
 	}
 	return nil, nil
+}
+
+// bounded takes note of where a chunk ends whose rows are being read: of the chunk nothing else may be looked at.
+func (s *Source) bounded(c *chunk) {
+	if c.t.asking == c && !c.stale {
+		s.goOn(c, c.bound, c.last)
+	}
+}
+
+// landed takes note of where a chunk ends whose rows are there.
+func (s *Source) landed(c *chunk) {
+	t := c.t
+	if c.rows > 0 {
+		t.row = max(c.bytes/int64(c.rows), 1)
+	}
+	if c.cut { // it ends before its bound: what was asked for behind that leaves rows out
+		behind := false
+		for _, x := range s.m.chunks {
+			if x.t == t {
+				x.stale = x.stale || behind
+				behind = behind || x == c
+			}
+		}
+		t.cursor = c.cursor
+		s.plan.first(t)
+	}
+	if t.asking == c {
+		s.goOn(c, c.cursor, c.done)
+	}
+}
+
+// goOn has the next chunk of a table begin where this one ends.
+func (s *Source) goOn(c *chunk, end []string, done bool) {
+	t := c.t
+	t.asking, t.until = nil, c.until
+	if end != nil {
+		t.cursor = end
+	}
+	if done {
+		s.plan.drop(t)
+	}
 }
 
 // again drops a chunk that cannot be used, with those of its table behind it, and has its rows read again.
@@ -195,8 +262,11 @@ func (s *Source) again(c *chunk) error {
 	}
 	clear(s.m.chunks[len(kept):])
 	s.m.chunks = kept
+	if t.asking != nil && t.asking.stale {
+		t.asking = nil
+	}
 	if s.under(t) {
-		return nil // the one that is being read comes here too
+		return nil // those that are being read come here too
 	}
 	switch t.tries++; {
 	case c.piece && t.tries > maxTries:
@@ -206,20 +276,13 @@ func (s *Source) again(c *chunk) error {
 	}
 	t.version = nil
 	t.rewind()
-	if s.plan.current != nil && s.plan.current != t {
-		s.plan.waiting = append([]*tableCopy{s.plan.current}, s.plan.waiting...)
-	}
-	s.plan.current = t
+	s.plan.first(t)
 	return nil
 }
 
 // openPiece begins to hand over a table without a key: the stream waits until all of it is there.
-func (s *Source) openPiece(c *chunk) error {
-	if c.hit { // the stream has changed it since the transaction began
-		return s.again(c)
-	}
+func (s *Source) openPiece(c *chunk) {
 	s.piece = c
 	c.parts = make(chan *event.Batch)
-	s.run(c, func(ctx context.Context, c *chunk) error { return s.server.piece(ctx, c) })
-	return nil
+	s.run(c, func(ctx context.Context, c *chunk) error { return c.w.server.piece(ctx, c) })
 }
