@@ -30,6 +30,7 @@ type applied struct {
 	by      string
 	workers int
 	loose   bool // preserve_commit_order is false
+	single  bool // group is 1: nothing is committed together
 }
 
 func applyPart(durable bool) []line {
@@ -60,6 +61,9 @@ func applyPart(durable bool) []line {
 				}
 				add(applied{exact: exact, by: "writeset", workers: workers, loose: loose}, name, what)
 			}
+		}
+		if exact == "table" {
+			add(applied{exact: exact, by: "writeset", workers: 4, single: true}, short+"-4-single", "cdc, "+exact+", writeset, 4 workers, each transaction by itself")
 		}
 	}
 	return out
@@ -203,8 +207,12 @@ func (b *bencher) applyOnce(l line, a applied, profile string) (applyRun, error)
 
 // applyOurs runs `cdc run` from behind the statements that make the tables to the end of the binlog.
 func (b *bencher) applyOurs(ctx context.Context, target *testbed.Server, a applied, profile string) (applyRun, error) {
-	sink := fmt.Sprintf("mysql: {address: %q, user: root, exactly_once: %s, parallel: {workers: %d, by: %s, preserve_commit_order: %t}}",
-		target.Addr(), a.exact, a.workers, a.by, !a.loose)
+	more := ""
+	if a.single {
+		more = ", group: 1"
+	}
+	sink := fmt.Sprintf("mysql: {address: %q, user: root, exactly_once: %s, parallel: {workers: %d, by: %s, preserve_commit_order: %t%s}}",
+		target.Addr(), a.exact, a.workers, a.by, !a.loose, more)
 	j, err := b.pipelineFrom(fmt.Sprintf("%s:1-%d", b.server.UUID, tableStatements), sink, nil)(profile)
 	if err != nil {
 		return applyRun{}, err

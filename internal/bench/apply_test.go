@@ -18,7 +18,7 @@ func TestApplyLines(t *testing.T) {
 		}
 		seen[l.name] = true
 	}
-	if len(seen) != 28 {
+	if len(seen) != 30 {
 		t.Errorf("%d lines", len(seen))
 	}
 }
@@ -86,7 +86,7 @@ func TestApplyPage(t *testing.T) {
 		b.applyFigure(l, a).runs = []applyRun{{run: run{rows: 1000, wall: wall}}}
 	}
 	page := b.page()
-	if n := strings.Count(page, "| 2.00 | 2.00 |"); n != 20 {
+	if n := strings.Count(page, "| 2.00 | 2.00 |"); n != 22 {
 		t.Errorf("%d lines are twice as fast\n%s", n, page)
 	}
 }

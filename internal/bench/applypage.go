@@ -23,7 +23,8 @@ func (b *bencher) applyPage(t *strings.Builder) {
 	t.WriteString("Settings. Of the target: " + strings.Join(applyTarget, " ") + ", binlog and GTIDs on, and where it says so sync_binlog=1 and innodb_flush_log_at_trx_commit=1, else 0 and\n" +
 		"2. Of the replica: " + strings.Join(applySource, ", ") + ", replica_parallel_workers; the rest as the server has it, which is\n" +
 		"replica_preserve_commit_order=ON, and a source that writes last_committed by writesets. Of ours: exactly_once, parallel.by, parallel.workers and\n" +
-		"parallel.preserve_commit_order (\"any order\" is false), the rest as it is by default; a change that does not find its row stops the stream.\n")
+		"parallel.preserve_commit_order (\"any order\" is false), the rest as it is by default: with exactly_once: table neighbours are committed together, up to\n" +
+		"parallel.group; \"each transaction by itself\" is group: 1, as it always is with gtid_next. A change that does not find its row stops the stream.\n")
 }
 
 func (b *bencher) applyTable(t *strings.Builder, durable bool) {
