@@ -88,6 +88,7 @@ func (d *Definitions) define(ctx context.Context, flavor gtid.Flavor) error {
 		"SET NAMES utf8mb4",
 		// A path of files on this server says nothing to another.
 		"SET SESSION autocommit=1, sql_mode='NO_DIR_IN_CREATE', sql_quote_show_create=1, time_zone='+00:00', lock_wait_timeout=" + strconv.Itoa(lockWait),
+		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", // or the dictionary of MySQL 8.0 would not show new tables
 		"START TRANSACTION READ ONLY",
 	} {
 		if err := d.s.Exec(ctx, q); err != nil {
