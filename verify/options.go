@@ -90,7 +90,7 @@ const (
 	Missing   Kind = "missing"   // at the target
 	Extra     Kind = "extra"     // at the target
 	Different Kind = "different" // in the columns named
-	Unsettled Kind = "unsettled" // it differed at every look, but it also changed between them: it cannot be judged while it changes so often
+	Unsettled Kind = "unsettled" // it differed at every look, in values that the target goes on changing
 )
 
 // Difference is a row that differs.

@@ -37,7 +37,7 @@ func (v *verifier) repair(ctx context.Context, p *plan, found []*Difference, key
 	for _, d := range found {
 		switch {
 		case d.Kind == Unsettled:
-			d.Why = "the row changes too often"
+			d.Why = "somebody else goes on changing the row at the target"
 		case d.Kind == Missing && len(p.pair.Made) > 0:
 			d.Why = "the stream makes column " + strings.Join(p.pair.Made, ", ") + ", which only a new snapshot of the table can do"
 		default:

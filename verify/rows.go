@@ -116,7 +116,7 @@ func (v *verifier) narrow(ctx context.Context, p *plan, chunks []chunk, known ma
 
 const (
 	looksAtOnce = 200 // keys of a query
-	manyLooks   = 4   // times Looks: a row that goes on changing is given up then
+	manyLooks   = 4   // times Looks: a row that is never judged is given up then
 )
 
 // settle looks at suspicious rows again and again: at the source, at the target when it has reached that place, and at the source again.
