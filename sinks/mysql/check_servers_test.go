@@ -416,6 +416,13 @@ func TestCheckOfExactlyOnce(t *testing.T) {
 				grant = "SUPER"
 			}
 			testbed.MustExec(t, b.s, "REVOKE "+grant+" ON *.* FROM copy@'%'")
+			if k == testbed.MySQL80 { // where DDL needs it too
+				if found := b.findings(t, gtidNext); len(found) != 2 || found[0].Check != "target grants" || found[1].Check != "exactly_once" {
+					t.Errorf("got %+v", found)
+				}
+				b.cured(t, gtidNext, "GRANT "+grant+" ON *.* TO copy@'%';")
+				return
+			}
 			b.cured(t, gtidNext, b.only(t, gtidNext, fault.Fail, fault.TargetGrantMissing, "exactly_once", grant))
 		})
 	}
