@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -434,16 +433,11 @@ func (b *books) rollback() []byte {
 	return []byte("ROLLBACK")
 }
 
-// committed asks whether a transaction whose COMMIT got no answer is in the target. The session that sent it may still be at work there: with
-// gtid_next the question waits for it, since the server gives a GTID to one session at a time.
-func (b *books) committed(ctx context.Context, c *session.Session, t *event.Txn) (bool, error) {
-	if t.GTID.IsZero() && b.gtid {
+// executed asks, with gtid_next, whether a transaction whose COMMIT got no answer is in the target. The session that sent it may still be at work
+// there: the question waits for it, since the server gives a GTID to one session at a time.
+func (b *books) executed(ctx context.Context, c *session.Session, t *event.Txn) (bool, error) {
+	if t.GTID.IsZero() {
 		return false, nil // it is one that may be repeated
-	}
-	if !b.gtid {
-		// Where the other session still holds the row, the insert of a second try waits for it, and finds it a duplicate or gone.
-		got, err := c.One(ctx, "SELECT COUNT(*) FROM "+b.quoted+".applied WHERE stream="+strconv.FormatUint(b.id, 10)+" AND name="+quote(txnName(t)))
-		return got == "1", err
 	}
 	if err := c.Exec(ctx, string(b.next(nil, t))); err != nil {
 		return false, err
@@ -452,107 +446,26 @@ func (b *books) committed(ctx context.Context, c *session.Session, t *event.Txn)
 	if err != nil {
 		return false, err
 	}
-	return got == "1", c.Exec(ctx, string(b.rollback()))
+	return got == "1", c.Many(ctx, b.rollback(), func(_ int, _ uint64, err error) error { return err })
 }
 
-// passed notes that everything up to and with an item was acked.
-func (b *books) passed(it *item) {
-	if b.gtid {
-		return
+// applied asks which transactions have their row. Where another session still holds one, the insert of a second try waits for it, and finds it a
+// duplicate or gone.
+func (b *books) applied(ctx context.Context, c *session.Session, names []string) (map[string]bool, error) {
+	there := map[string]bool{}
+	if len(names) == 0 {
+		return there, nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.place.GTIDs == nil {
-		it.pos.GTIDs = nil
-	}
-	b.place = b.place.Then(it.pos)
-	b.drop = append(b.drop, it.names...)
-	if n := len(it.names); n > 0 {
-		b.last = it.names[n-1]
-	}
-}
-
-// gtids is the place's GTID set as a literal.
-func (b *books) gtids() string {
-	if b.place.GTIDs == nil {
-		return "NULL"
-	}
-	return quote(b.place.GTIDs.String())
-}
-
-// save moves the place on and deletes the rows that it covers.
-func (b *books) save(ctx context.Context, c *session.Session) error {
-	b.mu.Lock()
-	// The place alone is not worth a write: a target that streams back to the source would answer each by another.
-	drop := b.drop
-	if len(drop) == 0 {
-		b.mu.Unlock()
-		return c.Exec(ctx, "DO 1") // a sign of life
-	}
-	id := strconv.FormatUint(b.id, 10)
-	text := bytes.NewBufferString("BEGIN;UPDATE " + b.quoted + ".streams SET gtids=" + b.gtids() + ",file=" + quote(b.place.File) + ",position=" +
-		strconv.FormatUint(b.place.Offset, 10) + " WHERE id=" + id)
-	b.mu.Unlock()
-	for list := drop; len(list) > 0; {
-		n := min(len(list), 1000)
-		text.WriteString(";DELETE FROM " + b.quoted + ".applied WHERE stream=" + id + " AND name IN (")
-		for i, name := range list[:n] {
-			if i > 0 {
-				text.WriteByte(',')
-			}
-			text.WriteString(quote(name))
+	text := []byte("SELECT name FROM " + b.quoted + ".applied WHERE stream=" + strconv.FormatUint(b.id, 10) + " AND name IN (")
+	for i, name := range names {
+		if i > 0 {
+			text = append(text, ',')
 		}
-		text.WriteByte(')')
-		list = list[n:]
+		text = sqltext.AppendString(text, name)
 	}
-	text.WriteString(";COMMIT")
-	err := c.Many(ctx, text.Bytes(), func(_ int, _ uint64, err error) error { return err })
-	if err != nil {
-		_ = c.Exec(ctx, "ROLLBACK")
-		return fmt.Errorf("save the place at the target: %w", err)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.drop = append(b.drop[:0:0], b.drop[len(drop):]...)
-	return nil
-}
-
-func quote(s string) string { return string(sqltext.AppendString(nil, s)) }
-
-// keep saves the place once a second, and holds the lock. It gives up where that fails for long: the table applied would grow without end.
-func (e *engine) keep(c *session.Session) {
-	tick := time.NewTicker(saveEvery)
-	defer tick.Stop()
-	defer func() { c.Close() }()
-	var failing time.Time
-	for {
-		select {
-		case <-tick.C:
-		case <-e.ctx.Done():
-			return
-		}
-		var err error
-		if !c.Usable() {
-			c.Close()
-			var again *session.Session
-			if again, err = e.connect(e.ctx); err == nil {
-				c = again
-				err = e.books.own(e.ctx, c)
-			}
-		}
-		if err == nil {
-			err = e.books.save(e.ctx, c)
-		}
-		switch {
-		case err == nil:
-			failing = time.Time{}
-			continue
-		case failing.IsZero():
-			failing = time.Now()
-		}
-		if again, sorted := sorted(err); !again || time.Since(failing) > e.opt.RetryFor {
-			e.fail(sorted)
-			return
-		}
-	}
+	err := c.Stream(ctx, string(append(text, ')')), func(r [][]byte) error {
+		there[string(r[0])] = true
+		return nil
+	})
+	return there, err
 }

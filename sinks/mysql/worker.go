@@ -34,6 +34,7 @@ type worker struct {
 	came    string
 	at      event.Txn // that is being carried out, for messages
 	names   []string  // of transactions of u that have a row in applied
+	gone    []string  // and of those that turned out to be in the target
 	changed bool      // its DDL statement was carried out
 
 	table *schemas.Table // of the last change, and what is known of it
@@ -73,18 +74,8 @@ func (w *worker) run() {
 
 // apply brings a transaction to its end at the target, whatever comes between.
 func (w *worker) apply(u *schedule.Unit) error {
-	w.u, w.names, w.changed, w.table = u, w.names[:0], false, nil
-	p := &u.Parts[0]
-	if !u.Alone {
-		for i := range u.Parts {
-			if q := &u.Parts[i]; changes(q) {
-				p = q
-				break
-			}
-		}
-	}
-	w.txn, w.came = p.Batch.Txns[p.Txn], p.Owner.(*item).via(p.Txn)
-	w.at = w.txn
+	w.u, w.names, w.gone, w.changed, w.table = u, w.names[:0], w.gone[:0], false, nil
+	w.first()
 	if (w.e.books.gtid || u.DDL != nil) && w.e.books.has(&w.txn) {
 		return w.pass()
 	}
@@ -93,7 +84,7 @@ func (w *worker) apply(u *schedule.Unit) error {
 		err := w.attempt(try)
 		if err == nil {
 			w.stall(nil)
-			w.e.applied(u, w.names)
+			w.e.applied(u, append(w.names, w.gone...))
 			return nil
 		}
 		if w.e.ctx.Err() != nil {
@@ -108,6 +99,9 @@ func (w *worker) apply(u *schedule.Unit) error {
 		}
 		if since.IsZero() {
 			since = time.Now()
+		}
+		if errors.Is(err, errAgain) {
+			continue
 		}
 		again, sorted := sorted(err)
 		if u.Released > 0 && again {
@@ -124,6 +118,21 @@ func (w *worker) apply(u *schedule.Unit) error {
 		}
 		w.pause(try)
 	}
+}
+
+// first finds the first transaction of the unit that has a change, else the first.
+func (w *worker) first() {
+	p := &w.u.Parts[0]
+	if !w.u.Alone {
+		for i := range w.u.Parts {
+			if q := &w.u.Parts[i]; changes(q) {
+				p = q
+				break
+			}
+		}
+	}
+	w.txn, w.came = p.Batch.Txns[p.Txn], p.Owner.(*item).via(p.Txn)
+	w.at = w.txn
 }
 
 // pass lets a transaction go by of which nothing is to be done.
@@ -204,7 +213,7 @@ func (w *worker) attempt(try int) (err error) {
 		}
 	}
 	if try > 0 {
-		if done, err := w.e.books.committed(ctx, w.c, &w.txn); err != nil || done {
+		if done, err := w.settled(ctx); err != nil || done {
 			return err
 		}
 	}
@@ -234,9 +243,51 @@ func (w *worker) attempt(try int) (err error) {
 	}
 	w.began = false
 	if errors.Is(err, errApplied) {
-		err = nil
+		var done bool
+		if done, err = w.settled(ctx); err == nil && !done {
+			err = errAgain
+		}
 	}
 	return err
+}
+
+// errAgain asks for another attempt, without what the target turned out to have.
+var errAgain = errors.New("the target has a part of it")
+
+// settled asks what of the unit is in the target, and reports that all of it is. Of a unit of several transactions some may be: an earlier process, which
+// had other ones together, may have been cut off at a COMMIT that came through later. Those are taken out.
+func (w *worker) settled(ctx context.Context) (bool, error) {
+	b := w.e.books
+	if b.gtid {
+		return b.executed(ctx, w.c, &w.txn)
+	}
+	if w.u.Alone {
+		there, err := b.applied(ctx, w.c, []string{txnName(&w.txn)})
+		if len(there) > 0 {
+			w.names = append(w.names[:0], txnName(&w.txn))
+		}
+		return len(there) > 0, err
+	}
+	var ask []string
+	for i := range w.u.Parts {
+		if p := &w.u.Parts[i]; changes(p) {
+			ask = append(ask, txnName(&p.Batch.Txns[p.Txn]))
+		}
+	}
+	there, err := b.applied(ctx, w.c, ask)
+	if err != nil || len(there) == 0 {
+		return false, err
+	}
+	w.names = w.names[:0] // those of an attempt that has failed
+	for i := range w.u.Parts {
+		p := &w.u.Parts[i]
+		t := &p.Batch.Txns[p.Txn]
+		if there[txnName(t)] {
+			w.gone = append(w.gone, txnName(t))
+			t.First = t.Last
+		}
+	}
+	return len(there) == len(ask), nil
 }
 
 // undo rolls back.
@@ -247,6 +298,7 @@ func (w *worker) undo(ctx context.Context) error {
 
 // once carries out a unit whose parts are whole transactions of one batch.
 func (w *worker) once(ctx context.Context) error {
+	w.first()
 	parts := w.u.Parts
 	if !w.e.books.gtid && !slices.ContainsFunc(parts, func(p schedule.Part) bool { return changes(&p) }) {
 		return nil // nothing of it concerns the target
@@ -259,8 +311,10 @@ func (w *worker) once(ctx context.Context) error {
 	if err := w.undo(ctx); err != nil {
 		return err
 	}
-	if done, err := w.e.books.committed(ctx, w.c, &w.txn); err != nil || done {
-		return err
+	if w.e.books.gtid { // where the target has it meanwhile, it has passed over all of the text
+		if done, err := w.settled(ctx); err != nil || done {
+			return err
+		}
 	}
 	w.begin()
 	if err := w.send(ctx, false); err != nil {
@@ -368,193 +422,4 @@ func (w *worker) piece(ctx context.Context, b *event.Batch, first, most int32) (
 		}
 	}
 	return last, nil
-}
-
-// unlogged reports a transaction that is to leave no GTID of the target's own: rows of a snapshot.
-func (w *worker) unlogged() bool {
-	return w.e.books.gtid && w.e.books.skipLog && w.txn.GTID.IsZero()
-}
-
-// begin starts the text of a transaction.
-func (w *worker) begin() {
-	b := w.e.books
-	w.text = b.begin(w.text[:0], &w.txn, w.came)
-	w.w.Reset()
-	w.began, w.names = true, w.names[:0]
-	if b.gtid {
-		return
-	}
-	w.names = append(w.names, txnName(&w.txn))
-	if w.u.Alone {
-		return
-	}
-	for i := range w.u.Parts {
-		p := &w.u.Parts[i]
-		if name := txnName(&p.Batch.Txns[p.Txn]); changes(p) && name != w.names[0] {
-			w.text = b.also(w.text, name, p.Owner.(*item).via(p.Txn))
-			w.names = append(w.names, name)
-		}
-	}
-}
-
-// change adds one change to the text.
-func (w *worker) change(b *event.Batch, i int, over bool) error {
-	c := &b.Changes[i]
-	if t := b.Tables[c.Table]; t != w.table {
-		w.table, w.plan = t, w.e.plan(t)
-	}
-	keys := strict
-	// Where the source logs what its foreign keys do, that is all they did: REPLACE of a parent, for one, is a delete that takes no child with it.
-	const logged = event.GroupNoForeignKeys | event.GroupSQLForeignKeys
-	if over && c.Op != event.Delete || b.Groups[c.Group].Flags&logged != 0 {
-		keys = lax
-	}
-	if keys != w.keys {
-		w.keys = keys
-		if keys == lax {
-			w.w.Plain("SET foreign_key_checks=0")
-		} else {
-			w.w.Plain("SET foreign_key_checks=1")
-		}
-	}
-	var err error
-	if over {
-		err = w.w.Overwrite(w.plan.Statement, c.Op, b.Before(i), b.After(i))
-	} else {
-		err = w.w.Change(w.plan.Statement, c.Op, b.Before(i), b.After(i))
-	}
-	if err != nil {
-		return fault.New(fault.TargetStatementText, "%w", err).At(fault.Where{Table: w.table.FullName()})
-	}
-	return nil
-}
-
-// counts reports that a statement of the text must find rows that it may not find. An INSERT that misses a row is an error of the server.
-func (w *worker) counts() bool {
-	text := w.w.Text()
-	for _, s := range w.w.Statements() {
-		if s.Rows > 0 && text[s.From] != 'I' {
-			return true
-		}
-	}
-	return false
-}
-
-// send carries out the text so far, with COMMIT at its end where that is asked for.
-func (w *worker) send(ctx context.Context, commit bool) error {
-	head := 0
-	if len(w.text) > 0 {
-		head = prefix
-	}
-	list := w.w.Statements()
-	if len(list) > 0 {
-		if head > 0 {
-			w.text = append(w.text, ';')
-		}
-		w.text = append(w.text, w.w.Text()...)
-	}
-	if commit {
-		w.text = append(w.text, ";COMMIT"...)
-	}
-	if len(w.text) == 0 {
-		return nil
-	}
-	if limit := w.e.server.MaxAllowedPacket; limit > 0 && uint64(len(w.text)) >= limit {
-		return fault.New(fault.TargetPacket, "%d bytes are to be sent at once, and max_allowed_packet is %d", len(w.text), limit).At(fault.Where{Server: w.c.Address})
-	}
-	if m := w.e.opt.Budget; m != nil {
-		n := int64(cap(w.text)) + int64(len(w.w.Text()))
-		m.Charge(n)
-		defer m.Credit(n)
-	}
-	err := w.c.Many(ctx, w.text, func(i int, affected uint64, err error) error {
-		i -= head
-		ours := i >= 0 && i < len(list)
-		switch {
-		case err != nil && ours:
-			return refused(err)
-		case err != nil && i < 0 && session.Number(err) == session.ErDuplicateKey:
-			return errApplied
-		case err == nil && ours && list[i].Rows >= 0 && affected != uint64(list[i].Rows):
-			return &conflict{found: affected}
-		}
-		return err
-	})
-	w.w.Reset()
-	if w.text = w.text[:0]; cap(w.text) > 4*textMost {
-		w.text = nil
-	}
-	if err == nil && commit {
-		w.began = false
-	}
-	return err
-}
-
-// commit waits for the transaction's turn and commits.
-func (w *worker) commit(ctx context.Context) error {
-	if err := w.turn(true); err != nil {
-		return err
-	}
-	if err := w.c.Exec(ctx, "COMMIT"); err != nil {
-		return err
-	}
-	w.began = false
-	return nil
-}
-
-// turn waits until all transactions before this one are done, where their order is kept. With locks it gives way to an earlier one.
-func (w *worker) turn(locks bool) error {
-	e := w.e
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for e.err == nil && e.ordered() && e.units[0] != w.u {
-		if locks && e.giveWay > 0 && w.u.Order >= e.giveWay {
-			return errGiveWay
-		}
-		e.turns[w.u] = &w.mine
-		w.mine.Wait()
-		delete(e.turns, w.u)
-	}
-	return e.err
-}
-
-// turnOf reports that it is a transaction's turn to commit.
-func (e *engine) turnOf(u *schedule.Unit) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return !e.ordered() || len(e.units) > 0 && e.units[0] == u
-}
-
-// clear has the transactions behind u that wait for their turn roll back: one of them may hold what u waits for.
-func (e *engine) clear(u *schedule.Unit) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.ordered() && (e.giveWay == 0 || u.Order+1 < e.giveWay) {
-		e.giveWay = u.Order + 1
-		for _, c := range e.turns {
-			c.Signal()
-		}
-	}
-}
-
-// applied notes that a unit was brought to its end, with the names of its rows in the table applied.
-func (e *engine) applied(u *schedule.Unit, names []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if u.Alone {
-		e.stats.Applied++
-	} else {
-		e.stats.Applied += uint64(len(u.Parts))
-	}
-	if e.giveWay == u.Order+1 {
-		e.giveWay = 0
-	}
-	it := u.Parts[len(u.Parts)-1].Owner.(*item) // as Take gave it
-	it.names = append(it.names, names...)
-}
-
-func (e *engine) count(add func(*Status)) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	add(&e.stats)
 }
