@@ -28,7 +28,6 @@ type facts struct {
 	flavor  gtid.Flavor
 	version uint32
 	packet  int64
-	uuid    string
 }
 
 // series tells servers that print documents in one way from others.

@@ -1,6 +1,6 @@
 //go:build servers
 
-package verify_test
+package verify
 
 import (
 	"context"
@@ -18,12 +18,11 @@ import (
 	"cdc/internal/testbed"
 	"cdc/schemas"
 	"cdc/session"
-	"cdc/verify"
 )
 
 // side opens sessions at a server.
-func side(s *testbed.Server) verify.Side {
-	out := verify.Side{Flavor: gtid.MySQL, Open: func(ctx context.Context) (verify.Conn, error) {
+func side(s *testbed.Server) Side {
+	out := Side{Flavor: gtid.MySQL, Open: func(ctx context.Context) (Conn, error) {
 		c, err := session.Open(ctx, session.Config{Address: s.Addr(), User: "root"}, session.Options{Codes: session.SourceCodes()})
 		if err != nil {
 			return nil, err
@@ -46,7 +45,7 @@ type lane struct {
 
 const placeTable = "lane.place"
 
-func (l *lane) place(ctx context.Context, c verify.Conn) (string, error) {
+func (l *lane) place(ctx context.Context, c Conn) (string, error) {
 	q := "SELECT @@GLOBAL.gtid_executed"
 	if l.flavor == gtid.MariaDB {
 		q = "SELECT @@GLOBAL.gtid_binlog_pos"
@@ -59,7 +58,7 @@ func (l *lane) place(ctx context.Context, c verify.Conn) (string, error) {
 }
 
 // reached is Options.Reached.
-func (l *lane) reached(ctx context.Context, c verify.Conn, m *verify.Mark) (bool, error) {
+func (l *lane) reached(ctx context.Context, c Conn, m *Mark) (bool, error) {
 	rows, err := c.Query(ctx, "SELECT at FROM "+placeTable)
 	if err != nil {
 		return false, err
@@ -68,7 +67,7 @@ func (l *lane) reached(ctx context.Context, c verify.Conn, m *verify.Mark) (bool
 	return err == nil && at.ContainsSet(m.GTIDs), err
 }
 
-func open(t *testing.T, s *testbed.Server) verify.Conn {
+func open(t *testing.T, s *testbed.Server) Conn {
 	t.Helper()
 	c, err := side(s).Open(t.Context())
 	if err != nil {
@@ -143,7 +142,7 @@ func (l *lane) run(t *testing.T, stop <-chan struct{}, next func() []string) (wa
 	return wg.Wait
 }
 
-func transaction(ctx context.Context, c verify.Conn, statements []string) error {
+func transaction(ctx context.Context, c Conn, statements []string) error {
 	for _, s := range slices.Concat([]string{"BEGIN"}, statements, []string{"COMMIT"}) {
 		if err := c.Exec(ctx, s); err != nil {
 			return fmt.Errorf("%.200s: %w", s, err)
@@ -263,7 +262,7 @@ func whereOf(table string, n int) string {
 
 // planted says what a difference should be: kind, table and number.
 type planted struct {
-	kind  verify.Kind
+	kind  Kind
 	table string
 	n     int
 }
@@ -279,14 +278,14 @@ func TestPlanted(t *testing.T) {
 			if pair.dst != testbed.MySQL97 {
 				dst = testbed.Shared(t, pair.dst)
 			}
-			plant(t, src, dst)
+			plant(t, src, dst, pair.src != pair.dst)
 			testbed.MustExec(t, src, "DROP DATABASE shop")
 			testbed.MustExec(t, dst, "DROP DATABASE copy", "DROP DATABASE lane")
 		})
 	}
 }
 
-func plant(t *testing.T, src, dst *testbed.Server) {
+func plant(t *testing.T, src, dst *testbed.Server, repair bool) {
 	l := &lane{src: src, dst: dst}
 	if src.Kind.MariaDB() {
 		l.flavor = gtid.MariaDB
@@ -333,14 +332,14 @@ func plant(t *testing.T, src, dst *testbed.Server) {
 	for i := range 99 {
 		table := []string{"every", "texts", "bytes"}[i%3]
 		n := (10+i*50)/5*5 + 3
-		p := planted{verify.Different, table, n}
+		p := planted{Different, table, n}
 		var s string
 		switch i % 5 {
 		case 0:
-			p.kind = verify.Missing
+			p.kind = Missing
 			s = "DELETE FROM copy." + table + " WHERE " + whereOf(table, n)
 		case 1:
-			p.kind, p.n = verify.Extra, 1_000_003+5*i
+			p.kind, p.n = Extra, 1_000_003+5*i
 			s = insert("copy", table, r, p.n)
 		default:
 			set := "v=v+1"
@@ -393,13 +392,18 @@ func plant(t *testing.T, src, dst *testbed.Server) {
 	})
 
 	pairs := pairsOf(t, src)
-	o := verify.Options{Source: side(src), Target: side(dst), Reached: l.reached, Rows: 1000, Wait: 2 * time.Minute, Repair: true}
+	o := Options{Source: side(src), Target: side(dst), Reached: l.reached, Rows: 1000, Wait: 2 * time.Minute, Repair: true}
 	found := compare(t, o, pairs)
 	check(t, want, found)
 	for _, d := range found { // the dry run
 		if d.Fixed || len(d.Fix) == 0 && d.Digest == "" {
 			t.Errorf("a dry run of %s %v gives %v, and fixed is %v", d.Table, d.Key, d.Fix, d.Fixed)
 		}
+	}
+	if !repair {
+		halt()
+		wait()
+		return
 	}
 	o.Apply = true
 	for _, d := range compare(t, o, pairs) {
@@ -420,37 +424,37 @@ func plant(t *testing.T, src, dst *testbed.Server) {
 }
 
 // pairsOf are the tables of the source, each to the same name in the other database.
-func pairsOf(t *testing.T, src *testbed.Server) []verify.Pair {
+func pairsOf(t *testing.T, src *testbed.Server) []Pair {
 	t.Helper()
-	tables, err := verify.ReadTables(t.Context(), open(t, src), side(src).Flavor, func(db string) bool { return db == "shop" })
+	tables, err := ReadTables(t.Context(), open(t, src), side(src).Flavor, func(db string) bool { return db == "shop" })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(tables.Strange) > 0 {
 		t.Fatal(tables.Strange)
 	}
-	var pairs []verify.Pair
+	var pairs []Pair
 	for _, k := range tables.Known {
-		p, err := verify.Map(k, nil)
+		p, err := Map(k, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		p.Target = schemas.Name{Database: "copy", Table: k.Name}
 		pairs = append(pairs, p)
 	}
-	slices.SortFunc(pairs, func(a, b verify.Pair) int { return strings.Compare(a.Source.Name, b.Source.Name) })
+	slices.SortFunc(pairs, func(a, b Pair) int { return strings.Compare(a.Source.Name, b.Source.Name) })
 	return pairs
 }
 
-func compare(t *testing.T, o verify.Options, pairs []verify.Pair) []*verify.Difference {
+func compare(t *testing.T, o Options, pairs []Pair) []*Difference {
 	t.Helper()
 	began := time.Now()
-	var found []*verify.Difference
-	o.Changed = func(d *verify.Difference) error {
+	var found []*Difference
+	o.Changed = func(d *Difference) error {
 		found = append(found, d)
 		return nil
 	}
-	report, err := verify.Run(t.Context(), o, pairs, nil)
+	report, err := Run(t.Context(), o, pairs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -464,7 +468,7 @@ func compare(t *testing.T, o verify.Options, pairs []verify.Pair) []*verify.Diff
 	return found
 }
 
-func check(t *testing.T, want []planted, found []*verify.Difference) {
+func check(t *testing.T, want []planted, found []*Difference) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, d := range found {
@@ -473,7 +477,7 @@ func check(t *testing.T, want []planted, found []*verify.Difference) {
 			key += v.Value + "|"
 		}
 		seen[string(d.Kind)+" "+strings.TrimPrefix(d.Table, "shop.")+" "+key] = true
-		if d.Kind == verify.Different && len(d.Columns) != 1 {
+		if d.Kind == Different && len(d.Columns) != 1 {
 			t.Errorf("%s %v differs in %v", d.Table, d.Key, d.Columns)
 		}
 	}
