@@ -69,6 +69,10 @@ func newBooks(e *engine, base sinks.Place) (*books, error) {
 		source = *base.Server
 	}
 	b.source = identity(source.UUID, source.ID)
+	if b.source == b.self {
+		return nil, fault.New(fault.TargetRefused, "source and target are both %s: a change would be taken for one that began at the target", b.self).At(fault.Where{Server: e.opt.Address}).
+			Hint("give the sink the address of another server; MariaDB servers of one topology need server_ids of their own: SET GLOBAL server_id = ...")
+	}
 	why := whyTable(e, source.Flavor, base)
 	switch e.opt.ExactlyOnce {
 	case exactGTID:

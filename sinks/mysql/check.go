@@ -173,7 +173,7 @@ func (c *checker) reach(ctx context.Context) error {
 		c.fail(fault.TargetRefused, "another server", "give sink.mysql.address another server than the source",
 			"the target is the server that the stream is read from: each change would come back as a new one")
 	case c.server.Flavor == gtid.MariaDB && src.Flavor == gtid.MariaDB && src.ID != 0 && src.ID == c.server.ServerID:
-		c.warn("another server", c.set("server_id", "N")+" with a number of its own", "source and target have the server_id %d, by which MariaDB servers are told apart: "+
+		c.fail(fault.TargetRefused, "another server", c.set("server_id", "N")+" with a number of its own", "source and target have the server_id %d, by which MariaDB servers are told apart: "+
 			"in a ring or a chain of servers changes of the one would be taken for those of the other", src.ID)
 	case !src.UUID.IsZero() || src.ID != 0:
 		c.pass("another server", "the target is not the source")

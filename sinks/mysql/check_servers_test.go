@@ -209,7 +209,7 @@ func TestCheckOfTargets(t *testing.T) {
 				} else {
 					o = b.opt
 					o.Source.ID = uint32(b.s.Port)
-					b.only(t, o, fault.Warn, 0, "another server", "server_id")
+					b.only(t, o, fault.Fail, fault.TargetRefused, "another server", "server_id")
 				}
 			})
 			t.Run("grants", func(t *testing.T) {

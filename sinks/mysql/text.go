@@ -2,10 +2,12 @@ package mysql
 
 import (
 	"context"
+	"errors"
 
 	"cdc/event"
 	"cdc/fault"
 	"cdc/session"
+	"cdc/sinks/mysql/statement"
 )
 
 // unlogged reports a transaction that is to leave no GTID of the target's own: rows of a snapshot.
@@ -62,7 +64,11 @@ func (w *worker) change(b *event.Batch, i int, over bool) error {
 		err = w.w.Change(w.plan.Statement, c.Op, b.Before(i), b.After(i))
 	}
 	if err != nil {
-		return fault.New(fault.TargetStatementText, "%w", err).At(fault.Where{Table: w.table.FullName()})
+		code := fault.TargetStatementText
+		if errors.Is(err, statement.ErrAbsent) {
+			code = fault.TargetImage
+		}
+		return fault.New(code, "%w", err).At(fault.Where{Table: w.table.FullName()})
 	}
 	return nil
 }

@@ -1,11 +1,15 @@
 package statement
 
 import (
+	"errors"
 	"fmt"
 
 	"cdc/event"
 	"cdc/event/sqltext"
 )
+
+// ErrAbsent is wrapped by the errors of a change whose image lacks what is needed.
+var ErrAbsent = errors.New("absent from the before image (binlog_row_image)")
 
 // appendWhere appends the condition that finds the row of a before image, and reports whether it may be true for more rows than one.
 func (t *Table) appendWhere(dst []byte, before event.Row) (out []byte, many bool, err error) {
@@ -39,9 +43,11 @@ func (t *Table) appendWhere(dst []byte, before event.Row) (out []byte, many bool
 
 // appendKeyValue appends the value of a key's column, which must be there.
 func (t *Table) appendKeyValue(dst []byte, i int, before event.Row) ([]byte, error) {
-	switch k := before.Cells[i].Kind(); k {
-	case event.Absent, event.Null:
-		return dst, fmt.Errorf("column %s of the key is %s in the before image", t.cols[i].Name, k)
+	switch before.Cells[i].Kind() {
+	case event.Absent:
+		return dst, fmt.Errorf("column %s of the key is %w", t.cols[i].Name, ErrAbsent)
+	case event.Null:
+		return dst, fmt.Errorf("column %s of the key is NULL in the before image", t.cols[i].Name)
 	}
 	return t.AppendValue(dst, i, before)
 }
@@ -52,7 +58,7 @@ func (t *Table) appendSame(dst []byte, i int, r event.Row) ([]byte, error) {
 	col, c := &t.cols[i], r.Cells[i]
 	switch c.Kind() {
 	case event.Absent:
-		return dst, fmt.Errorf("the table has no key, and column %s is absent from the before image (binlog_row_image)", col.Name)
+		return dst, fmt.Errorf("the table has no key, and column %s is %w", col.Name, ErrAbsent)
 	case event.Null:
 		return append(append(dst, col.name...), " IS NULL"...), nil
 	case event.Enum, event.SetBits:
