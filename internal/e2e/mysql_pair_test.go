@@ -277,10 +277,7 @@ func (p *pair) rowsDiffer(t testing.TB, name string) bool {
 }
 
 // apply starts the pipeline.
-func (p *pair) apply(t testing.TB) *process {
-	t.Helper()
-	return start(t, []string{"run", p.yaml, "--no-check", "--log-level", "debug"})
-}
+func (p *pair) apply(t testing.TB) *process { return p.run(t) }
 
 // dump gives the rows of a table, invisible columns too, sorted; each value so that no two of them look alike.
 func dump(t testing.TB, s *testbed.Server, name string) (out []string) {
