@@ -20,7 +20,7 @@ import (
 // engine takes batches from the queue's goroutine, and has workers carry out their transactions.
 //
 // mu guards what follows it in the struct. A goroutine that waits does so on the condition that says for what; each is told when something of that
-// kind has changed, and when the engine has ended. acking is locked before mu.
+// kind has changed, and when the engine has ended. acking is locked before mu; with telling none other is.
 type engine struct {
 	opt    Options
 	by     schedule.By
@@ -40,6 +40,9 @@ type engine struct {
 
 	acking sync.Mutex // held while acks are called, so that they come in order
 
+	telling sync.Mutex
+	stuck   int // workers that wait for the target; guarded by telling
+
 	mu         sync.Mutex
 	work       sync.Cond // for workers: a transaction is ready
 	parts      sync.Cond // for workers: a transaction that is being read has gone on
@@ -57,7 +60,6 @@ type engine struct {
 	open       bool   // started
 	err        error
 	stats      Status
-	stuck      int // workers that wait for the target
 }
 
 // item is a batch that was taken in. Each is acked behind those before it.

@@ -122,6 +122,8 @@ func (w *worker) apply(u *schedule.Unit) error {
 
 // first finds the first transaction of the unit that has a change, else the first.
 func (w *worker) first() {
+	w.e.mu.Lock() // of one that is being read, more parts may come
+	defer w.e.mu.Unlock()
 	p := &w.u.Parts[0]
 	if !w.u.Alone {
 		for i := range w.u.Parts {
@@ -178,8 +180,8 @@ func (w *worker) stall(err error) {
 	}
 	w.stuck = err != nil
 	e := w.e
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.telling.Lock() // and not mu: who is told may be asking for the status
+	defer e.telling.Unlock()
 	was := e.stuck
 	if w.stuck {
 		e.stuck++
