@@ -323,7 +323,11 @@ func (e *engine) await(ctx context.Context, ok func() bool) error {
 
 // Flush is that of a queue.Worker: it waits for all transactions that are complete.
 func (e *engine) Flush(ctx context.Context) error {
-	return e.await(ctx, func() bool { return len(e.units) == 0 || e.units[0] == e.planner.Open() })
+	err := e.await(ctx, func() bool { return len(e.units) == 0 || e.units[0] == e.planner.Open() })
+	if err == nil {
+		e.settle() // the last one is done, and its worker may not have come to its ack
+	}
+	return err
 }
 
 // Fail is that of a queue.Worker.
