@@ -94,10 +94,22 @@ func FuzzValue(f *testing.F) {
 	f.Add(uint8(7), []byte("00112233-4455-6677-8899-aabbccddeeff"))
 	f.Add(uint8(9), []byte("-00000000000000000000000009223372036854775808"))
 	types := []schemas.Column{
-		{Type: schemas.DateTime, Fsp: 6}, {Type: schemas.Timestamp, Fsp: 6}, {Type: schemas.Date}, {Type: schemas.Time, Fsp: 6}, {Type: schemas.Year},
-		{Type: schemas.Double}, {Type: schemas.Float}, {Type: schemas.UUID}, {Type: schemas.INET6}, {Type: schemas.BigInt}, {Type: schemas.BigInt, Unsigned: true},
-		{Type: schemas.Enum, Members: []string{"a"}}, {Type: schemas.Set, Members: []string{"a"}}, {Type: schemas.Bit, Length: 64},
-		{Type: schemas.VarChar, Length: 9, Charset: "sjis"}, {Type: schemas.Decimal, Precision: 65, Scale: 30},
+		{Type: schemas.DateTime, Fsp: 6},
+		{Type: schemas.Timestamp, Fsp: 6},
+		{Type: schemas.Date},
+		{Type: schemas.Time, Fsp: 6},
+		{Type: schemas.Year},
+		{Type: schemas.Double},
+		{Type: schemas.Float},
+		{Type: schemas.UUID},
+		{Type: schemas.INET6},
+		{Type: schemas.BigInt},
+		{Type: schemas.BigInt, Unsigned: true},
+		{Type: schemas.Enum, Members: []string{"a"}},
+		{Type: schemas.Set, Members: []string{"a"}},
+		{Type: schemas.Bit, Length: 64},
+		{Type: schemas.VarChar, Length: 9, Charset: "sjis"},
+		{Type: schemas.Decimal, Precision: 65, Scale: 30},
 	}
 	f.Fuzz(func(t *testing.T, which uint8, text []byte) {
 		c := types[int(which)%len(types)]
@@ -118,7 +130,10 @@ func TestQueries(t *testing.T) {
 	table := &schemas.Table{
 		Database: "d`x", Name: "t", PrimaryKey: []int{2, 0, 3},
 		Columns: []schemas.Column{
-			{Name: "a", Type: schemas.Int}, {Name: "f", Type: schemas.Float}, {Name: "s", Type: schemas.VarChar, Length: 9, Charset: "utf8mb3"}, {Name: "e", Type: schemas.Enum, Members: []string{"x"}},
+			{Name: "a", Type: schemas.Int},
+			{Name: "f", Type: schemas.Float},
+			{Name: "s", Type: schemas.VarChar, Length: 9, Charset: "utf8mb3"},
+			{Name: "e", Type: schemas.Enum, Members: []string{"x"}},
 			{Name: "DB_ROW_HASH_1", Type: schemas.BigInt, Unsigned: true, Hidden: true},
 		},
 	}

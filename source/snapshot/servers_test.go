@@ -77,8 +77,12 @@ func begin(t testing.TB, s *testbed.Server, patterns ...string) *Source {
 func tryBegin(t testing.TB, s *testbed.Server, patterns ...string) (*Source, error) {
 	t.Helper()
 	sel, cfg := selector(t, patterns...), login(t, s)
+	var limits Limits
+	if s.Kind == testbed.MySQL57 {
+		limits.Connections = 1 // which reads in another way
+	}
 	src, err := Open(t.Context(), Options{
-		Source: stream(t, s, sel), Flavor: flavorOf(s.Kind), Select: sel,
+		Source: stream(t, s, sel), Flavor: flavorOf(s.Kind), Select: sel, Limits: limits,
 		Open: func(ctx context.Context) (*session.Session, error) {
 			return session.Open(ctx, cfg, session.Options{Codes: session.SourceCodes()})
 		},
