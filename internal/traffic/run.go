@@ -143,6 +143,8 @@ const (
 	erNoParent       = 1452
 	erHasChildren    = 1451
 	erCascadeDeep    = 3008
+	erCascadeTables  = 6575 // MySQL 9.7, of a tree that has come to be a ring
+	erNoSavepoint    = 1305 // the server has rolled the transaction back
 	erDuplicateKey   = 1761 // of a foreign key's cascade
 	erDuplicateChild = 1762
 	erNoTable        = 1146
@@ -187,12 +189,12 @@ func (w *worker) transaction(list []string) error {
 			return fmt.Errorf("%.300s: %w", s, err)
 		}
 		switch my.Code {
-		case erDeadlock, erLockWait, erXARollback, erXADeadlock, erXATimeout, erRecordChanged, erTableChanged:
+		case erDeadlock, erLockWait, erXARollback, erXADeadlock, erXATimeout, erRecordChanged, erTableChanged, erNoSavepoint:
 			// A statement that only waited too long leaves the transaction standing, but what the session thinks of it is over.
 			w.counts.Broken.Add(1)
 			w.drop()
 			return nil
-		case erDuplicate, erNoParent, erHasChildren, erDuplicateKey, erDuplicateChild, erCascadeDeep, erNoTable, erBadDate:
+		case erDuplicate, erNoParent, erHasChildren, erDuplicateKey, erDuplicateChild, erCascadeDeep, erCascadeTables, erNoTable, erBadDate:
 			w.counts.Refused.Add(1)
 			if w.ddl {
 				return nil
