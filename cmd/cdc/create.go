@@ -126,7 +126,7 @@ func leaving(steps []transform.Step, d *snapshot.Definition, rename func(schemas
 	if own == nil { // not understood: the statement is passed on, or refused, by its names
 		return []mysql.NewTable{{DDL: d.DDL, Next: d.Next}}, nil
 	}
-	tables, derived := []*schemas.Table{own}, false
+	tables, derived, masked := []*schemas.Table{own}, false, map[string]bool{}
 	for _, step := range steps {
 		var next []*schemas.Table
 		for _, t := range tables {
@@ -135,6 +135,9 @@ func leaving(steps []transform.Step, d *snapshot.Definition, rename func(schemas
 				return nil, err
 			}
 			derived = derived || len(b.Masked) > 0 || len(b.Tables) > 1
+			for _, name := range b.Masked {
+				masked[name] = true
+			}
 			next = append(next, b.Tables...)
 		}
 		tables = next
@@ -146,9 +149,50 @@ func leaving(steps []transform.Step, d *snapshot.Definition, rename func(schemas
 		x.Names = []schemas.Name{{Database: t.Database, Table: t.Name}}
 		x.Entries = []schemas.Entry{{Kind: schemas.PutTable, Name: x.Names[0], Table: t}}
 		changed := derived || !slices.EqualFunc(own.Columns, t.Columns, func(a, b schemas.Column) bool { return a.Name == b.Name && a.Type == b.Type })
+		if changed {
+			t = withKeys(t, own, masked)
+		}
 		out = append(out, mysql.NewTable{DDL: &x, Table: t, Derived: changed, Next: d.Next})
 	}
 	return out, nil
+}
+
+// withKeys gives a table that transforms have made those keys of the source's on columns that it still has. Values that were masked may be equal where
+// those of the source are not, so that a key of theirs is not unique.
+func withKeys(t, own *schemas.Table, masked map[string]bool) *schemas.Table {
+	out := *t
+	out.Unique, out.Plain = nil, nil
+	move := func(k *schemas.Key, unique bool) {
+		n := schemas.Key{Name: k.Name}
+		for _, p := range k.Parts {
+			if p.Column < 0 {
+				return
+			}
+			from := &own.Columns[p.Column]
+			at := t.Column(from.Name)
+			if at < 0 || t.Columns[at].Type != from.Type || t.Columns[at].Hidden {
+				return
+			}
+			unique = unique && !masked[t.Columns[at].Name]
+			n.Parts = append(n.Parts, schemas.KeyPart{Column: at, Prefix: p.Prefix})
+		}
+		switch {
+		case unique:
+			out.Unique = append(out.Unique, n)
+		case k.Name != "PRIMARY":
+			out.Plain = append(out.Plain, n)
+		}
+	}
+	for i := range own.Unique {
+		move(&own.Unique[i], true)
+	}
+	for i := range own.Plain {
+		move(&own.Plain[i], false)
+	}
+	if len(out.PrimaryKey) == 0 { // the transforms have taken it apart
+		out.Unique = slices.DeleteFunc(out.Unique, func(k schemas.Key) bool { return k.Name == "PRIMARY" })
+	}
+	return &out
 }
 
 // begins reports that a run makes its snapshot from the beginning, and with it the tables.

@@ -9,7 +9,9 @@ import (
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
+	"cdc/schemas/charset"
 	"cdc/session"
+	"cdc/sinks/mysql/ddl"
 	"cdc/sinks/mysql/statement"
 	"cdc/sinks/mysql/target"
 )
@@ -196,9 +198,9 @@ func (c *checker) define(col *schemas.Column) string {
 	var b strings.Builder
 	b.WriteString(quoted(col.Name) + " " + col.ColumnType())
 	if col.Type.IsText() && col.Charset != "" {
-		b.WriteString(" CHARACTER SET " + col.Charset)
-		if col.Collation != "" && c.opt.Source.Flavor == c.server.Flavor {
-			b.WriteString(" COLLATE " + col.Collation)
+		b.WriteString(" CHARACTER SET " + charset.ServerName(c.server.Flavor, c.server.Version, col.Charset))
+		if col.Collation != "" && ddl.Knows(c.server, col.Collation) {
+			b.WriteString(" COLLATE " + charset.ServerName(c.server.Flavor, c.server.Version, col.Collation))
 		}
 	}
 	if col.Nullable {

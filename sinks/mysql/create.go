@@ -326,20 +326,26 @@ func (m *maker) derived(t *schemas.Table) string {
 		}
 		parts = append(parts, head+" ("+strings.Join(names, ", ")+")")
 	}
+	if len(t.PrimaryKey) > 0 {
+		primary := schemas.Key{}
+		for _, at := range t.PrimaryKey {
+			primary.Parts = append(primary.Parts, schemas.KeyPart{Column: at})
+		}
+		for i := range t.Unique {
+			if t.Unique[i].Name == "PRIMARY" { // with the lengths of its parts
+				primary = t.Unique[i]
+			}
+		}
+		key("PRIMARY KEY", &primary)
+	}
 	for i := range t.Unique {
-		if k := &t.Unique[i]; k.Name == "PRIMARY" {
-			key("PRIMARY KEY", k)
-		} else {
+		if k := &t.Unique[i]; k.Name != "PRIMARY" {
 			key("UNIQUE KEY "+quoted(k.Name), k)
 		}
 	}
-	if !slices.ContainsFunc(t.Unique, func(k schemas.Key) bool { return k.Name == "PRIMARY" }) {
-		var names []string
-		for _, at := range t.PrimaryKey {
-			names = append(names, quoted(t.Columns[at].Name))
-		}
-		if names != nil {
-			parts = append(parts, "PRIMARY KEY ("+strings.Join(names, ", ")+")")
+	for i := range t.Plain {
+		if k := &t.Plain[i]; !slices.ContainsFunc(k.Parts, func(p schemas.KeyPart) bool { return p.Column >= 0 && special(&t.Columns[p.Column], p) }) {
+			key("KEY "+quoted(k.Name), k)
 		}
 	}
 	text := "CREATE TABLE " + full(schemas.Name{Database: t.Database, Table: t.Name}) + " (" + strings.Join(parts, ", ") + ")"
@@ -350,6 +356,12 @@ func (m *maker) derived(t *schemas.Table) string {
 		}
 	}
 	return text
+}
+
+// special reports a part that only a key of a special kind can have, which a version does not tell: SPATIAL, FULLTEXT, of a vector.
+func special(c *schemas.Column, p schemas.KeyPart) bool {
+	long := c.Type >= schemas.TinyText && c.Type <= schemas.LongBlob
+	return c.Type == schemas.Geometry || c.Type == schemas.Vector || long && p.Prefix == 0
 }
 
 func full(n schemas.Name) string {
