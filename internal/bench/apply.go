@@ -336,7 +336,7 @@ func busy() (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil // there are 100 ticks a second
 }
 
-// replicaFetched waits until the relay log holds all that the source has.
+// replicaFetched waits until the relay log holds all that the target lacks.
 func (b *bencher) replicaFetched(ctx context.Context, target *testbed.Server) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -345,7 +345,7 @@ func (b *bencher) replicaFetched(ctx context.Context, target *testbed.Server) er
 		if err != nil {
 			return err
 		}
-		all, err := target.One(ctx, fmt.Sprintf("SELECT GTID_SUBSET('%s', '%s')", b.gtids, got))
+		all, err := target.One(ctx, fmt.Sprintf("SELECT GTID_SUBSET(GTID_SUBTRACT('%s', @@GLOBAL.gtid_executed), '%s')", b.gtids, got))
 		if err != nil || all == "1" {
 			return err
 		}
