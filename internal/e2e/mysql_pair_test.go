@@ -101,6 +101,9 @@ func trafficOn(t testing.TB, k testbed.Kind) random.Server {
 // configure writes the configuration. parallel are the keys of that section.
 func (p *pair) configure(t testing.TB, parallel string) {
 	t.Helper()
+	if parallel != "" {
+		t.Logf("parallel: {%s}", parallel)
+	}
 	var b strings.Builder
 	flavor := "mysql"
 	if p.server.Kind.MariaDB() {
