@@ -77,7 +77,7 @@ func (s *stream) makeTables(ctx context.Context, src *live.Source, defs *snapsho
 	bp := &mysql.Blueprint{}
 	for i := range defs.Tables {
 		d := &defs.Tables[i]
-		n := d.Name()
+		n := d.Name
 		if slices.Contains(s.cfg.books(), n) {
 			continue
 		}
@@ -87,9 +87,7 @@ func (s *stream) makeTables(ctx context.Context, src *live.Source, defs *snapsho
 		}
 		for _, t := range tables {
 			bp.Tables = append(bp.Tables, t)
-			if t.Table != nil {
-				add(bp, defs, n.Database, t.Table.Database, false)
-			}
+			add(bp, defs, n.Database, t.DDL.Names[0].Database, false)
 		}
 	}
 	for _, db := range defs.Databases {
@@ -114,7 +112,8 @@ func add(bp *mysql.Blueprint, defs *snapshot.Definitions, from, to string, spare
 
 // leaving gives what becomes of a table of the source by the transforms.
 func leaving(steps []transform.Step, d *snapshot.Definition, rename func(schemas.Name) (schemas.Name, bool)) ([]mysql.NewTable, error) {
-	if _, carried := rename(d.Name()); !carried {
+	to, carried := rename(d.Name)
+	if !carried {
 		return nil, nil
 	}
 	var own *schemas.Table
@@ -124,7 +123,9 @@ func leaving(steps []transform.Step, d *snapshot.Definition, rename func(schemas
 		}
 	}
 	if own == nil { // not understood: the statement is passed on, or refused, by its names
-		return []mysql.NewTable{{DDL: d.DDL, Next: d.Next}}, nil
+		x := *d.DDL
+		x.Original, x.Names = d.DDL, []schemas.Name{to}
+		return []mysql.NewTable{{DDL: &x, Next: d.Next}}, nil
 	}
 	tables, derived, masked := []*schemas.Table{own}, false, map[string]bool{}
 	for _, step := range steps {

@@ -184,8 +184,11 @@ func (m *maker) table(ctx context.Context, n *NewTable, i int) error {
 		}
 	}
 	plan, err := m.plan(n)
-	if err != nil || plan.Skip != "" {
+	if err != nil {
 		return err
+	}
+	if plan.Skip != "" { // no statement that the source prints is one of those
+		return fault.New(fault.TargetCreate, "%s; the statement: %s", plan.Skip, short(n.DDL.Text)).At(fault.Where{Table: to.String(), Server: m.c.Address})
 	}
 	err = m.announced(ctx, n.DDL, i, func() error { return m.execute(ctx, plan) })
 	if err != nil {

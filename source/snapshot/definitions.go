@@ -34,13 +34,11 @@ type Definitions struct {
 }
 
 // Database is a database that the stream may find tables in.
-type Database struct {
-	Name, Charset, Collation string
-	Used                     bool // there is a selected table in it
-}
+type Database struct{ Name, Charset, Collation string }
 
 // Definition is a table or a sequence.
 type Definition struct {
+	Name schemas.Name // in lower case where the server compares names so
 	DDL  *schemas.DDL // CREATE TABLE, or CREATE SEQUENCE of MariaDB, as the server prints it
 	Next string       // of a sequence: the number that it gives next; empty for a table
 }
@@ -152,6 +150,9 @@ func (d *Definitions) list(ctx context.Context) (out []listedDefinition, err err
 // read locks a table and reads how it is made.
 func (d *Definitions) read(ctx context.Context, l listedDefinition, catalog *schemas.Catalog, st schemas.Statement) (x Definition, err error) {
 	name := identifier(l.name.Database) + "." + identifier(l.name.Table)
+	if x.Name = l.name; d.Fold {
+		x.Name = schemas.Name{Database: strings.ToLower(l.name.Database), Table: strings.ToLower(l.name.Table)}
+	}
 	if err := d.s.Exec(ctx, "SELECT 1 FROM "+name+" LIMIT 0"); err != nil {
 		return x, err
 	}
@@ -170,9 +171,6 @@ func (d *Definitions) read(ctx context.Context, l listedDefinition, catalog *sch
 		return x, fault.New(fault.SourceProtocol, "SHOW CREATE gives %d rows", len(rows)).At(fault.Where{Table: l.name.String(), Server: d.s.Address})
 	}
 	st.Text, st.Database = string(rows[0][1]), l.name.Database
-	if i := slices.IndexFunc(d.Databases, func(db Database) bool { return db.Name == l.name.Database }); i >= 0 {
-		d.Databases[i].Used = true
-	}
 	if x.DDL, err = catalog.Apply(&st); err != nil {
 		return x, fmt.Errorf("read the definition of %s: %w", l.name, err)
 	}
@@ -192,15 +190,4 @@ func (d *Definitions) Same(ctx context.Context) (bool, error) {
 // Release lets statements go on. It may be called more than once.
 func (d *Definitions) Release() {
 	d.s.Close()
-}
-
-// Sequence reports that a definition is of a sequence, whose statement does not say which number is the next.
-func (x *Definition) Sequence() bool { return x.Next != "" }
-
-// Name gives the table's name at the source.
-func (x *Definition) Name() schemas.Name {
-	if len(x.DDL.Names) == 0 {
-		return schemas.Name{Database: x.DDL.Database, Table: strings.TrimSpace(session.Abbreviate(x.DDL.Text))}
-	}
-	return x.DDL.Names[0]
 }

@@ -39,9 +39,9 @@ func TestDefinitionsHold(t *testing.T) {
 			var names []string
 			for i := range d.Tables {
 				x := &d.Tables[i]
-				names = append(names, x.Name().String())
+				names = append(names, x.Name.String())
 				if x.DDL.Kind != schemas.CreateTable || len(x.DDL.Entries) != 1 || x.DDL.Entries[0].Kind != schemas.PutTable {
-					t.Errorf("%s was not understood: %s %+v", x.Name(), x.DDL.Kind, x.DDL.Entries)
+					t.Errorf("%s was not understood: %s %+v", x.Name, x.DDL.Kind, x.DDL.Entries)
 				}
 			}
 			want := "shop.../x`y shop.one"
@@ -53,7 +53,7 @@ func TestDefinitionsHold(t *testing.T) {
 			if got := strings.Join(names, " "); got != want {
 				t.Errorf("defined are %s, want %s", got, want)
 			}
-			if len(d.Databases) != 1 || d.Databases[0].Charset != "latin1" || !d.Databases[0].Used {
+			if len(d.Databases) != 1 || d.Databases[0].Charset != "latin1" {
 				t.Errorf("the databases are %+v", d.Databases)
 			}
 			for _, q := range []string{"ALTER TABLE shop.one ADD COLUMN n int", "DROP TABLE shop.`../x``y`", "RENAME TABLE shop.one TO shop.two"} {
