@@ -8,6 +8,7 @@ import (
 	"cdc/schemas"
 	"cdc/session"
 	"cdc/sinks/mysql/ddl"
+	"cdc/sinks/mysql/statement"
 	"cdc/sinks/mysql/target"
 )
 
@@ -45,6 +46,11 @@ func (w *worker) define(ctx context.Context) (noted bool, err error) {
 		return false, err
 	}
 	b := w.e.books
+	if b.gtid { // that of the transaction before is used up
+		if err := w.c.Exec(ctx, "SET gtid_next='AUTOMATIC'"); err != nil {
+			return false, err
+		}
+	}
 	announced := !b.gtid || w.e.server.Version < 80000
 	before := false
 	if announced {
@@ -66,6 +72,11 @@ func (w *worker) define(ctx context.Context) (noted bool, err error) {
 			return false, err
 		}
 	}
+	if d.Kind == schemas.CreateTable {
+		if err := w.databases(ctx, plan.Names); err != nil {
+			return false, err
+		}
+	}
 	own := b.gtid && !plan.Rows // it commits under the transaction's GTID
 	committed, err := w.execute(ctx, plan, own, before || plan.Again)
 	switch {
@@ -75,6 +86,25 @@ func (w *worker) define(ctx context.Context) (noted bool, err error) {
 		return true, nil
 	}
 	return w.note(ctx)
+}
+
+// databases makes those of new tables where they are missing: a route may lead to one that no statement of the source has made. What its default
+// character set is does not matter, since the statement names that of the table.
+func (w *worker) databases(ctx context.Context, tables []schemas.Name) error {
+	b := w.e.books
+	for _, n := range tables {
+		rows, err := w.c.Query(ctx, "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = "+quote(n.Database))
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			continue
+		}
+		if err := b.unlogged(ctx, w.c, "CREATE DATABASE IF NOT EXISTS "+string(statement.AppendName(nil, n.Database))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // execute runs the statement between the settings that it needs. committed says that it took the transaction's GTID.
