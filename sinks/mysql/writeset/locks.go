@@ -44,8 +44,14 @@ func (w *Builder) Row(t *Table, before, after event.Row) {
 			w.Exclusive(name)
 		}
 	}
+	// A row is the same one over several changes by the keys that it has in between. Where all of them are NULL in an image, only the table tells.
+	old, now := before.IsZero(), after.IsZero()
 	for i := range t.Unique {
-		w.key(&t.Unique[i], before, after, false)
+		b, a := w.key(&t.Unique[i], before, after, false)
+		old, now = old || b, now || a
+	}
+	if len(t.Unique) > 0 && !(old && now) {
+		w.Exclusive(t.Name)
 	}
 	for i := range t.Parents {
 		w.key(&t.Parents[i], before, after, true)
@@ -62,13 +68,16 @@ const (
 	absent               // no part is in the image
 )
 
-func (w *Builder) key(k *Key, before, after event.Row, parent bool) {
+// key adds the locks of one key, and reports for each image whether they are those of its row.
+func (w *Builder) key(k *Key, before, after event.Row, parent bool) (old, now bool) {
 	if k.Whole {
 		w.Exclusive(k.Name)
-		return
+		return true, true
 	}
 	b, bh := w.value(k, before)
 	a, ah := w.value(k, after)
+	old = b == known || b == unknown || b == absent && a != absent
+	now = a == known || a == unknown || a == absent && (old || before.IsZero())
 	switch {
 	case before.IsZero():
 		b = none
@@ -78,7 +87,7 @@ func (w *Builder) key(k *Key, before, after event.Row, parent bool) {
 			b = unknown // a row goes away with a value that nobody knows
 		}
 	case a == absent && b == absent && !parent:
-		return // the update does not touch the key: what is not in the after image is as it was
+		return old, now // the update does not touch the key: what is not in the after image is as it was
 	case a == absent && b == absent:
 		b = unknown // which parent the row refers to is not known, and its end may take the row with it
 	case a == absent:
@@ -92,10 +101,10 @@ func (w *Builder) key(k *Key, before, after event.Row, parent bool) {
 	if a == unknown || b == unknown {
 		// The whole index, exclusively; also for a reference, since it is not known which parent is meant.
 		w.Exclusive(k.Name)
-		return
+		return old, now
 	}
 	if a == none && b == none {
-		return
+		return old, now
 	}
 	w.shared(k.Name)
 	add := w.Exclusive
@@ -108,6 +117,7 @@ func (w *Builder) key(k *Key, before, after event.Row, parent bool) {
 	if a == known && !(b == known && ah == bh) {
 		add(ah)
 	}
+	return old, now
 }
 
 // value hashes the key's parts in an image.

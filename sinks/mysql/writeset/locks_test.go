@@ -351,3 +351,47 @@ func TestRawText(t *testing.T) {
 		t.Error("bytes are compared as text")
 	}
 }
+
+// A row whose unique keys are all NULL between two changes is not told from others by any key: they stay in order.
+func TestNullKeys(t *testing.T) {
+	table := Table{Name: 5, Unique: []Key{{Name: 6, Parts: []Part{{Column: 0}}}, {Name: 7, Parts: []Part{{Column: 1}}}}}
+	image := func(values ...any) event.Row {
+		var r event.Row
+		for _, v := range values {
+			switch v := v.(type) {
+			case nil:
+				r.Cells = append(r.Cells, event.NullCell())
+			case int:
+				r.Cells = append(r.Cells, event.IntCell(int64(v)))
+			default:
+				r.Cells = append(r.Cells, event.Cell{})
+			}
+		}
+		return r
+	}
+	absent := struct{}{}
+	change := func(before, after event.Row) []dependency.Lock {
+		var w Builder
+		w.Row(&table, before, after)
+		return w.Locks()
+	}
+	none := event.Row{}
+	for _, c := range []struct {
+		name     string
+		a, b     []dependency.Lock
+		conflict bool
+	}{
+		{"to NULL and from it", change(image(15, nil), image(nil, nil)), change(image(nil, nil), image(16, nil)), true},
+		{"from NULL and to it", change(image(nil, nil), image(16, nil)), change(image(17, nil), image(nil, nil)), true},
+		{"inserted and deleted with NULL", change(none, image(nil, nil)), change(image(nil, nil), none), true},
+		{"left as NULL", change(image(nil, nil), image(absent, absent)), change(image(nil, nil), none), true},
+		{"one key to NULL, and the other stays", change(image(15, 1), image(nil, 1)), change(image(nil, 1), image(16, 1)), true},
+		{"one key to NULL, and another row", change(image(15, 1), image(nil, 1)), change(image(nil, 2), image(16, 2)), false},
+		{"other keys", change(image(1, nil), image(2, nil)), change(image(3, nil), image(4, nil)), false},
+		{"not touched", change(image(1, nil), image(absent, absent)), change(image(3, nil), image(absent, absent)), false},
+	} {
+		if got := conflict(c.a, c.b); got != c.conflict {
+			t.Errorf("%s: conflict is %v", c.name, got)
+		}
+	}
+}
