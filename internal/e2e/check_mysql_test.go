@@ -77,43 +77,63 @@ func TestCheckMySQLTargets(t *testing.T) {
 		want, run string // the finding, and the code with which a run stops; empty where it runs
 	}{
 		{
-			"password", []string{"ALTER USER applier IDENTIFIED BY 'another'"}, []string{"ALTER USER applier IDENTIFIED BY '" + testbed.Password + "'"},
+			"password",
+			[]string{"ALTER USER applier IDENTIFIED BY 'another'"},
+			[]string{"ALTER USER applier IDENTIFIED BY '" + testbed.Password + "'"},
 			"fail target of all CDC5202: check user and password", "CDC5202",
 		},
 		{
-			"rights", []string{"REVOKE UPDATE ON shop.* FROM applier"}, []string{"GRANT UPDATE ON shop.* TO applier"},
+			"rights",
+			[]string{"REVOKE UPDATE ON shop.* FROM applier"},
+			[]string{"GRANT UPDATE ON shop.* TO applier"},
 			"fail target grants of all CDC5208: GRANT UPDATE ON `shop`.* TO 'applier'@'%';", "CDC5208",
 		},
 		{
-			"gtid_next", []string{"REVOKE SESSION_VARIABLES_ADMIN ON *.* FROM applier"}, []string{"GRANT SESSION_VARIABLES_ADMIN ON *.* TO applier"},
+			"gtid_next",
+			[]string{"REVOKE SESSION_VARIABLES_ADMIN ON *.* FROM applier"},
+			[]string{"GRANT SESSION_VARIABLES_ADMIN ON *.* TO applier"},
 			"fail exactly_once of all CDC5208: GRANT SESSION_VARIABLES_ADMIN", "CDC5208",
 		},
 		{
-			"table", []string{"RENAME TABLE shop.t TO shop.away"}, []string{"RENAME TABLE shop.away TO shop.t"},
+			"table",
+			[]string{"RENAME TABLE shop.t TO shop.away"},
+			[]string{"RENAME TABLE shop.away TO shop.t"},
 			"fail table shop.t of all CDC5209: CREATE TABLE `shop`.`t` (`id` int NOT NULL, PRIMARY KEY (`id`));", "CDC5209",
 		},
 		{
-			"column", []string{"ALTER TABLE shop.t ADD COLUMN own INT NOT NULL"}, []string{"ALTER TABLE shop.t DROP COLUMN own"},
+			"column",
+			[]string{"ALTER TABLE shop.t ADD COLUMN own INT NOT NULL"},
+			[]string{"ALTER TABLE shop.t DROP COLUMN own"},
 			"fail table shop.t of all CDC5210: SET DEFAULT", "CDC5210",
 		},
 		{
-			"trigger", []string{"CREATE TRIGGER shop.g BEFORE INSERT ON shop.t FOR EACH ROW SET @x = 1"}, []string{"DROP TRIGGER shop.g"},
+			"trigger",
+			[]string{"CREATE TRIGGER shop.g BEFORE INSERT ON shop.t FOR EACH ROW SET @x = 1"},
+			[]string{"DROP TRIGGER shop.g"},
 			"fail table shop.t of all CDC5216: DROP TRIGGER `shop`.`g`;", "CDC5216",
 		},
 		{
-			"foreign key", []string{"CREATE TABLE shop.child (id INT PRIMARY KEY, t INT, CONSTRAINT c FOREIGN KEY (t) REFERENCES shop.t (id) ON DELETE CASCADE)"}, []string{"DROP TABLE shop.child"},
+			"foreign key",
+			[]string{"CREATE TABLE shop.child (id INT PRIMARY KEY, t INT, CONSTRAINT c FOREIGN KEY (t) REFERENCES shop.t (id) ON DELETE CASCADE)"},
+			[]string{"DROP TABLE shop.child"},
 			"warn target foreign keys of all: ALTER TABLE `shop`.`child` DROP FOREIGN KEY `c`;", "",
 		},
 		{
-			"durability", []string{"SET GLOBAL sync_binlog=0"}, []string{"SET GLOBAL sync_binlog=1"},
+			"durability",
+			[]string{"SET GLOBAL sync_binlog=0"},
+			[]string{"SET GLOBAL sync_binlog=1"},
 			"warn target durability of all: SET PERSIST sync_binlog=1;", "",
 		},
 		{
-			"read only", []string{"SET GLOBAL super_read_only=ON"}, []string{"SET GLOBAL super_read_only=OFF", "SET GLOBAL read_only=OFF"},
+			"read only",
+			[]string{"SET GLOBAL super_read_only=ON"},
+			[]string{"SET GLOBAL super_read_only=OFF", "SET GLOBAL read_only=OFF"},
 			"fail read_only of all CDC5213: SET GLOBAL super_read_only=OFF;", "",
 		},
 		{
-			"packet", []string{"SET GLOBAL max_allowed_packet=1048576"}, []string{"SET GLOBAL max_allowed_packet=67108864"},
+			"packet",
+			[]string{"SET GLOBAL max_allowed_packet=1048576"},
+			[]string{"SET GLOBAL max_allowed_packet=67108864"},
 			"warn max_allowed_packet of all: SET PERSIST max_allowed_packet=67108864;", "",
 		},
 	} {

@@ -121,7 +121,7 @@ func (w *worker) connect(ctx context.Context) error {
 	conn, err := w.dial(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end of the traffic is no failure
 		}
 		return err
 	}

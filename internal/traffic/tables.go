@@ -107,7 +107,7 @@ func tables(o *Options) []*table {
 		},
 		&table{ // its only key is one that may be named in place of a primary key
 			name: "u_only", rekey: true, key: []int{1}, more: []string{"UNIQUE KEY `u` (`k`)"},
-			columns: []column{{"v", "DOUBLE", orNull(real)}, {"k", "INT" + no, among(1, 30)}, {"s", "VARCHAR(30)", orNull(word)}},
+			columns: []column{{"v", "DOUBLE", orNull(floating)}, {"k", "INT" + no, among(1, 30)}, {"s", "VARCHAR(30)", orNull(word)}},
 		},
 		&table{ // a unique key with NULLs is none that names a row
 			name: "n_unique", key: []int{0}, more: []string{"UNIQUE KEY `u` (`k`)"},
@@ -115,7 +115,7 @@ func tables(o *Options) []*table {
 		},
 		&table{
 			name: "n_key", key: []int{0}, more: []string{"KEY `plain` (`k`)"},
-			columns: []column{{"k", "INT", orNull(among(1, 12))}, {"f", "FLOAT", orNull(real)}, {"s", "VARCHAR(20)" + uni, orNull(word)}, {"d", "DECIMAL(20,6)", orNull(decimal(8, 3))}, {"j", "JSON", orNull(document)}, {"g", "GEOMETRY", orNull(shape)}, {"b", "BIT(9)", orNull(among(0, 511))}, {"t", "TIMESTAMP NULL", orNull(timestamp(0))}},
+			columns: []column{{"k", "INT", orNull(among(1, 12))}, {"f", "FLOAT", orNull(floating)}, {"s", "VARCHAR(20)" + uni, orNull(word)}, {"d", "DECIMAL(20,6)", orNull(decimal(8, 3))}, {"j", "JSON", orNull(document)}, {"g", "GEOMETRY", orNull(shape)}, {"b", "BIT(9)", orNull(among(0, 511))}, {"t", "TIMESTAMP NULL", orNull(timestamp(0))}},
 		},
 		&table{
 			name: "auto", key: []int{0}, auto: true, more: []string{"PRIMARY KEY (`id`)", "KEY `by_v` (`v`)"},
@@ -138,8 +138,8 @@ func tables(o *Options) []*table {
 				{"u8", "BIGINT UNSIGNED", orNull(edges(among(0, 9), "18446744073709551615"))},
 				{"d1", "DECIMAL(65,30)", orNull(decimal(60, 29))},
 				{"d2", "DECIMAL(5,0)", orNull(among(-99999, 99999))},
-				{"f", "FLOAT", orNull(real)},
-				{"g", "DOUBLE", orNull(real)},
+				{"f", "FLOAT", orNull(floating)},
+				{"g", "DOUBLE", orNull(floating)},
 				{"b1", "BIT(1)", orNull(among(0, 1))},
 				{"b64", "BIT(64)", orNull(edges(among(0, 1e15), "b'"+strings.Repeat("1", 64)+"'"))},
 			},

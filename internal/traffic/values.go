@@ -161,8 +161,8 @@ func decimal(digits, behind int) literal {
 	}
 }
 
-// real is a floating-point number of few or of many digits.
-func real(r *rand.Rand) string {
+// floating is a floating-point number of few or of many digits.
+func floating(r *rand.Rand) string {
 	switch r.IntN(4) {
 	case 0:
 		return fmt.Sprint(r.IntN(100))

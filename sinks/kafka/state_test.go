@@ -23,11 +23,11 @@ func (f *fake) remove(t *testing.T, topic string, partitions int32) {
 	del.Topics = append(del.Topics, one)
 	f.request(t, del)
 	if partitions > 0 {
-		make := kmsg.NewPtrCreateTopicsRequest()
+		create := kmsg.NewPtrCreateTopicsRequest()
 		top := kmsg.NewCreateTopicsRequestTopic()
 		top.Topic, top.NumPartitions, top.ReplicationFactor = topic, partitions, 1
-		make.Topics = append(make.Topics, top)
-		f.request(t, make)
+		create.Topics = append(create.Topics, top)
+		f.request(t, create)
 	}
 }
 
