@@ -63,25 +63,31 @@ func newPair(t testing.TB, from, to testbed.Kind, mode string, o random.Options)
 	return p
 }
 
-// keep writes all that the source's binlog has of a test that failed into a folder, as lines of the plain format.
+// keep writes all that the binlogs of both servers have of a test that failed into a folder, as lines of the plain format.
 func (p *pair) keep(t testing.TB, dir string) {
-	out, err := os.Create(filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "-")+".jsonl"))
-	if err != nil {
-		t.Log(err)
-		return
+	for _, x := range []struct {
+		side, user string
+		s          *testbed.Server
+	}{{"source", testbed.User, p.server}, {"target", applier, p.target}} {
+		name := filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "-")+"-"+x.side+".jsonl")
+		out, err := os.Create(name)
+		if err != nil {
+			t.Log(err)
+			return
+		}
+		flavor := "mysql"
+		if x.s.Kind.MariaDB() {
+			flavor = "mariadb"
+		}
+		cmd := exec.Command(binary, "tail", flavor+"://"+x.user+"@"+x.s.Addr()+"/", "--tables", p.o.Databases()[0]+".%", "--tables", p.o.Databases()[1]+".%", "--tables", "cdc.%", "--from", "start", "--until", "now")
+		cmd.Env = append(os.Environ(), "CDC_PASSWORD="+testbed.Password)
+		cmd.Stdout = out
+		if err := cmd.Run(); err != nil {
+			t.Logf("keep the binlog: %v", err)
+		}
+		out.Close()
+		t.Logf("the changes of the %s are in %s", x.side, name)
 	}
-	defer out.Close()
-	flavor := "mysql"
-	if p.server.Kind.MariaDB() {
-		flavor = "mariadb"
-	}
-	cmd := exec.Command(binary, "tail", flavor+"://"+testbed.User+"@"+p.server.Addr()+"/", "--tables", p.o.Databases()[0]+".%", "--tables", p.o.Databases()[1]+".%", "--from", "start", "--until", "now")
-	cmd.Env = append(os.Environ(), "CDC_PASSWORD="+testbed.Password)
-	cmd.Stdout = out
-	if err := cmd.Run(); err != nil {
-		t.Logf("keep the binlog: %v", err)
-	}
-	t.Logf("the changes of the source are in %s", out.Name())
 }
 
 // trafficOn says to the traffic what a server is.
