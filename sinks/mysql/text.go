@@ -98,7 +98,10 @@ func (w *worker) send(ctx context.Context, commit bool) error {
 		w.text = append(w.text, w.w.Text()...)
 	}
 	if commit {
-		w.text = append(w.text, ";COMMIT"...)
+		if len(w.text) > 0 { // else all went out before
+			w.text = append(w.text, ';')
+		}
+		w.text = append(w.text, "COMMIT"...)
 	}
 	if len(w.text) == 0 {
 		return nil

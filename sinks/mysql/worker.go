@@ -23,6 +23,7 @@ type worker struct {
 	c      *session.Session // nil before the first transaction, and after it broke
 	w      statement.Writer
 	text   []byte
+	most   int       // bytes of text from which on it is sent
 	keys   checks    // foreign_key_checks of the session
 	began  bool      // a transaction may be open in the session
 	silent bool      // sql_log_bin is 0 in it
@@ -58,7 +59,11 @@ var errApplied = errors.New("the target has the transaction")
 
 func (w *worker) run() {
 	defer func() { w.c.Close() }()
-	w.w.Most, w.mine.L = insertMost, &w.e.mu
+	w.most, w.mine.L = textMost, &w.e.mu
+	if limit := w.e.server.MaxAllowedPacket; limit > 0 {
+		w.most = int(min(uint64(w.most), limit/4)) // a row more than that goes into the text
+	}
+	w.w.Most = min(insertMost, w.most)
 	for {
 		u, ok := w.e.next()
 		if !ok {
@@ -350,7 +355,7 @@ func (w *worker) fast(ctx context.Context, parts []schedule.Part) error {
 				w.at = *t
 				return err
 			}
-			if len(w.w.Text()) >= textMost {
+			if len(w.w.Text()) >= w.most {
 				if err := w.send(ctx, false); err != nil {
 					return err
 				}
@@ -405,7 +410,7 @@ func (w *worker) stream(ctx context.Context, from int) error {
 // piece sends changes as far as a text goes, and gives where it ends.
 func (w *worker) piece(ctx context.Context, b *event.Batch, first, most int32) (last int32, err error) {
 	w.w.Plain("SAVEPOINT cdc")
-	for last = first; last < most && len(w.w.Text()) < textMost; last++ {
+	for last = first; last < most && len(w.w.Text()) < w.most; last++ {
 		if err := w.change(b, int(last), b.Copying || b.Changes[last].Op == event.Read); err != nil {
 			return last, err
 		}
