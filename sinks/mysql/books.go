@@ -319,7 +319,7 @@ func (b *books) state() []byte {
 // place alone does not tell, since it is written now and then only.
 func (b *books) kept(state []byte, f gtid.Flavor) error {
 	b.last = string(state)
-	if b.last == "" || b.names[b.last] {
+	if b.last == "" || b.names[b.last] || strings.HasPrefix(b.last, chunkPrefix) {
 		return nil
 	}
 	if g, err := gtid.ParseGTID(f, b.last); err == nil && !g.IsZero() {
@@ -369,10 +369,13 @@ func (b *books) has(t *event.Txn) bool {
 	return len(b.names) > 0 && b.names[txnName(t)]
 }
 
+// chunkPrefix begins the name of a chunk of a snapshot.
+const chunkPrefix = "snapshot "
+
 // txnName is how a transaction is called in applied.
 func txnName(t *event.Txn) string {
 	if t.Chunk {
-		return "snapshot " + strconv.FormatInt(t.Commit, 10)
+		return chunkPrefix + strconv.FormatInt(t.Commit, 10)
 	}
 	if !t.GTID.IsZero() {
 		return t.GTID.String()

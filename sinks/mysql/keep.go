@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"cdc/event/sqltext"
@@ -23,8 +24,11 @@ func (b *books) passed(it *item) {
 	}
 	b.place = b.place.Then(it.pos)
 	b.drop = append(b.drop, it.names...)
-	if n := len(it.names); n > 0 {
-		b.last = it.names[n-1]
+	for i := len(it.names) - 1; i >= 0; i-- {
+		if !strings.HasPrefix(it.names[i], chunkPrefix) { // a chunk of a snapshot has no place that would tell of it later
+			b.last = it.names[i]
+			break
+		}
 	}
 }
 
