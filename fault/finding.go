@@ -1,5 +1,7 @@
 package fault
 
+import "fmt"
+
 // Level sorts findings of a preflight check.
 type Level uint8
 
@@ -29,4 +31,36 @@ type Finding struct {
 	What  string // what was found
 	Cure  string // the statement or the setting that puts it right; empty for a Pass
 	Code  Code   // the error that a run would meet; 0 where it would meet none
+}
+
+// Findings gathers what a check finds, in order. The zero value is empty and ready for use.
+type Findings []Finding
+
+// Pass adds what is as it should be.
+func (l *Findings) Pass(check, format string, args ...any) {
+	*l = append(*l, Finding{Level: Pass, Check: check, What: fmt.Sprintf(format, args...)})
+}
+
+// Hint adds what works and could be better.
+func (l *Findings) Hint(check, cure, format string, args ...any) {
+	*l = append(*l, Finding{Level: Hint, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
+}
+
+// Warn adds what may go wrong.
+func (l *Findings) Warn(check, cure, format string, args ...any) {
+	*l = append(*l, Finding{Level: Warn, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
+}
+
+// Fail adds what a run would stop at, with the code that it would stop with.
+func (l *Findings) Fail(code Code, check, cure, format string, args ...any) {
+	*l = append(*l, Finding{Level: Fail, Check: check, What: fmt.Sprintf(format, args...), Cure: cure, Code: code})
+}
+
+// Error adds a fault that the check itself met.
+func (l *Findings) Error(check string, f *Error) {
+	what := f.Text
+	if where := f.Where.String(); where != "" {
+		what += " (" + where + ")"
+	}
+	l.Fail(f.Code, check, f.Next, "%s", what)
 }

@@ -41,7 +41,7 @@ func (l *list) grants(f *source.Facts, w Wishes) {
 	for _, p := range [][]string{{slave}, {client, "REPLICATION CLIENT", "SUPER"}} {
 		if !global(p...) {
 			fine = false
-			l.fail(fault.SourceGrantMissing, "grants", fmt.Sprintf("GRANT %s ON *.* TO %s;", p[0], f.Account), "%s is missing", p[0])
+			l.Fail(fault.SourceGrantMissing, "grants", fmt.Sprintf("GRANT %s ON *.* TO %s;", p[0], f.Account), "%s is missing", p[0])
 		}
 	}
 	if missing := unread(all, w.Patterns); len(missing) > 0 {
@@ -51,15 +51,15 @@ func (l *list) grants(f *source.Facts, w Wishes) {
 			cure[i] = fmt.Sprintf("GRANT SELECT ON %s TO %s;", on, f.Account)
 		}
 		if f.Variables["binlog_row_metadata"] == "FULL" {
-			l.warn("grants", strings.Join(cure, " "), "SELECT is missing on %s: the names of columns are in the stream, but keys and foreign keys cannot be checked",
+			l.Warn("grants", strings.Join(cure, " "), "SELECT is missing on %s: the names of columns are in the stream, but keys and foreign keys cannot be checked",
 				strings.Join(missing, ", "))
 		} else {
-			l.fail(fault.SourceGrantMissing, "grants", strings.Join(cure, " ")+" Or "+set(f, "binlog_row_metadata", "FULL"),
+			l.Fail(fault.SourceGrantMissing, "grants", strings.Join(cure, " ")+" Or "+set(f, "binlog_row_metadata", "FULL"),
 				"SELECT is missing on %s: the columns of its tables cannot be read", strings.Join(missing, ", "))
 		}
 	}
 	if fine {
-		l.pass("grants", "all that is needed: %s, %s, and SELECT on the captured tables", slave, client)
+		l.Pass("grants", "all that is needed: %s, %s, and SELECT on the captured tables", slave, client)
 	}
 	l.excess(f, w, all)
 }
@@ -189,10 +189,10 @@ func (l *list) excess(f *source.Facts, w Wishes, all []session.Grant) {
 		cures = append(cures, fmt.Sprintf("REVOKE %s ON %s FROM %s;", strings.Join(bad, ", "), on, f.Account))
 	}
 	if len(names) == 0 {
-		l.pass("excess grants", "none")
+		l.Pass("excess grants", "none")
 		return
 	}
-	l.hint("excess grants", "use an account of its own, made by `cdc check FILE --grants`; or "+strings.Join(cures, " "), "the account may do what is not needed: %s", strings.Join(names, "; "))
+	l.Hint("excess grants", "use an account of its own, made by `cdc check FILE --grants`; or "+strings.Join(cures, " "), "the account may do what is not needed: %s", strings.Join(names, "; "))
 }
 
 // GrantFor is an account that Grants makes.

@@ -36,26 +36,26 @@ func Local(f LocalFacts) []fault.Finding {
 	for _, d := range f.Folders {
 		l.folder(d)
 	}
-	return l
+	return l.Findings
 }
 
 func (l *list) memory(f LocalFacts) {
 	part := f.Memory / int64(max(1, f.Streams))
 	switch {
 	case f.Machine > 0 && uint64(f.Memory) > f.Machine:
-		l.fail(fault.PipelineMemory, "memory", "set memory to less than "+bytes(float64(f.Machine-min(f.Machine, beside))),
+		l.Fail(fault.PipelineMemory, "memory", "set memory to less than "+bytes(float64(f.Machine-min(f.Machine, beside))),
 			"memory is %s, and the process may use %s", bytes(float64(f.Memory)), bytes(float64(f.Machine)))
 		return
 	case f.Machine > 0 && uint64(f.Memory)+beside > f.Machine:
-		l.warn("memory", "set memory lower, or give the process more",
+		l.Warn("memory", "set memory lower, or give the process more",
 			"memory is %s and some %s are needed beside it; the process may use %s", bytes(float64(f.Memory)), bytes(beside), bytes(float64(f.Machine)))
 		return
 	case f.MaxRow > part:
-		l.warn("memory", "raise memory, or lower max_row", "each of %d streams has %s, and a row may have %s: one that large holds up everything else of its stream",
+		l.Warn("memory", "raise memory, or lower max_row", "each of %d streams has %s, and a row may have %s: one that large holds up everything else of its stream",
 			f.Streams, bytes(float64(part)), bytes(float64(f.MaxRow)))
 		return
 	}
-	l.pass("memory", "%s for %d stream(s), rows up to %s", bytes(float64(f.Memory)), f.Streams, bytes(float64(f.MaxRow)))
+	l.Pass("memory", "%s for %d stream(s), rows up to %s", bytes(float64(f.Memory)), f.Streams, bytes(float64(f.MaxRow)))
 }
 
 func (l *list) folder(d Folder) {
@@ -65,14 +65,14 @@ func (l *list) folder(d Folder) {
 			l.fault(d.Check, e)
 			return
 		}
-		l.fail(d.Code, d.Check, "create "+d.Path+" for the user that cdc runs as, or change "+d.Setting, "%v", d.Err)
+		l.Fail(d.Code, d.Check, "create "+d.Path+" for the user that cdc runs as, or change "+d.Setting, "%v", d.Err)
 		return
 	case d.Known && d.Least > 0 && d.Free < d.Least:
-		l.fail(fault.CheckpointDiskFull, d.Check, "free space there, or lower "+d.LeastBy, "%s has %s free; nothing is written below %s",
+		l.Fail(fault.CheckpointDiskFull, d.Check, "free space there, or lower "+d.LeastBy, "%s has %s free; nothing is written below %s",
 			d.Path, bytes(float64(d.Free)), bytes(float64(d.Least)))
 		return
 	case d.Known && d.Free < max(256<<20, 2*d.Least):
-		l.warn(d.Check, "free space there", "%s has only %s free", d.Path, bytes(float64(d.Free)))
+		l.Warn(d.Check, "free space there", "%s has only %s free", d.Path, bytes(float64(d.Free)))
 		return
 	}
 	what := d.Path
@@ -82,5 +82,5 @@ func (l *list) folder(d Folder) {
 	if d.User != "" {
 		what += ", in use by " + d.User
 	}
-	l.pass(d.Check, "%s", what)
+	l.Pass(d.Check, "%s", what)
 }

@@ -77,7 +77,7 @@ func (l *list) retention(f *source.Facts, now time.Time) {
 		l.sizeLimit(f, total, now)
 	}
 	if keep == 0 {
-		l.pass("retention", "the server purges none by itself; %s", has)
+		l.Pass("retention", "the server purges none by itself; %s", has)
 		return
 	}
 	if keep < shortRetention {
@@ -85,9 +85,9 @@ func (l *list) retention(f *source.Facts, now time.Time) {
 		if variable == "expire_logs_days" {
 			value = "7"
 		}
-		l.warn("retention", set(f, variable, value), "binlogs are kept for %s: a stream that stands still for longer cannot go on; %s", span(keep), has)
+		l.Warn("retention", set(f, variable, value), "binlogs are kept for %s: a stream that stands still for longer cannot go on; %s", span(keep), has)
 	} else {
-		l.pass("retention", "binlogs are kept for %s; %s", span(keep), has)
+		l.Pass("retention", "binlogs are kept for %s; %s", span(keep), has)
 	}
 	for _, p := range f.Places {
 		i := slices.IndexFunc(f.Logs, func(g source.LogFile) bool { return g.Name == p.File })
@@ -99,10 +99,10 @@ func (l *list) retention(f *source.Facts, now time.Time) {
 		switch {
 		case !ok:
 		case d < min(soonPurged, keep/2):
-			l.warn(name, "run the stream now, or "+set(f, variable, longer(variable, keep)),
+			l.Warn(name, "run the stream now, or "+set(f, variable, longer(variable, keep)),
 				"%s, which the stream needs, may be purged %s", p.File, in(d))
 		default:
-			l.pass(name, "%s, which the stream needs, stays for %s at least", p.File, span(d))
+			l.Pass(name, "%s, which the stream needs, stays for %s at least", p.File, span(d))
 		}
 	}
 }
@@ -111,16 +111,16 @@ func (l *list) retention(f *source.Facts, now time.Time) {
 func (l *list) sizeLimit(f *source.Facts, total float64, now time.Time) {
 	r := rate(f, now)
 	if r == 0 {
-		l.pass("retention by size", "binlogs are kept up to %s", bytes(total))
+		l.Pass("retention by size", "binlogs are kept up to %s", bytes(total))
 		return
 	}
 	d := time.Duration(min(total/r, 1e9) * float64(time.Second))
 	if d < shortRetention {
-		l.warn("retention by size", set(f, "max_binlog_total_size", "0"), "%s hold what is written in %s at the present rate: a stream that stands still for longer cannot go on",
+		l.Warn("retention by size", set(f, "max_binlog_total_size", "0"), "%s hold what is written in %s at the present rate: a stream that stands still for longer cannot go on",
 			bytes(total), span(d))
 		return
 	}
-	l.pass("retention by size", "%s hold what is written in %s", bytes(total), span(d))
+	l.Pass("retention by size", "%s hold what is written in %s", bytes(total), span(d))
 }
 
 func longer(variable string, keep time.Duration) string {

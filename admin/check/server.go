@@ -27,43 +27,23 @@ type Wishes struct {
 const ClockWarn = 5 * time.Second
 
 // list collects findings.
-type list []fault.Finding
-
-func (l *list) pass(check, format string, args ...any) {
-	*l = append(*l, fault.Finding{Level: fault.Pass, Check: check, What: fmt.Sprintf(format, args...)})
-}
-
-func (l *list) warn(check, cure, format string, args ...any) {
-	*l = append(*l, fault.Finding{Level: fault.Warn, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
-}
-
-func (l *list) hint(check, cure, format string, args ...any) {
-	*l = append(*l, fault.Finding{Level: fault.Hint, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
-}
-
-func (l *list) fail(code fault.Code, check, cure, format string, args ...any) {
-	*l = append(*l, fault.Finding{Level: fault.Fail, Check: check, What: fmt.Sprintf(format, args...), Cure: cure, Code: code})
-}
+type list struct{ fault.Findings }
 
 // fault turns an error into a finding.
 func (l *list) fault(check string, err error) {
 	f, ok := fault.As(err)
 	if !ok {
-		l.fail(0, check, "see the cause", "%v", err)
+		l.Fail(0, check, "see the cause", "%v", err)
 		return
 	}
-	what := f.Text
-	if where := f.Where.String(); where != "" {
-		what += " (" + where + ")"
-	}
-	l.fail(f.Code, check, f.Next, "%s", what)
+	l.Error(check, f)
 }
 
 // Unreachable is the finding of a server that could not be asked anything.
 func Unreachable(err error) []fault.Finding {
 	var l list
 	l.fault("source", err)
-	return l
+	return l.Findings
 }
 
 // Server judges what a server said of itself.
@@ -73,7 +53,7 @@ func Server(f *source.Facts, w Wishes) []fault.Finding {
 	if f.TLS != "" {
 		how = "with " + f.TLS
 	}
-	l.pass("source", "%s answers, %s %s, logged in as %s %s", f.Server.Address, family(f), f.Server.Version, f.Account, how)
+	l.Pass("source", "%s answers, %s %s, logged in as %s %s", f.Server.Address, family(f), f.Server.Version, f.Account, how)
 	l.encryption(f, w)
 	l.version(f)
 	l.grants(f, w)
@@ -86,18 +66,18 @@ func Server(f *source.Facts, w Wishes) []fault.Finding {
 	case f.ServerIDErr != nil:
 		l.fault("server_id", f.ServerIDErr)
 	case f.ServerID != 0:
-		l.pass("server_id", "%d is free", f.ServerID)
+		l.Pass("server_id", "%d is free", f.ServerID)
 	}
 	switch d := f.Clock.Abs(); {
 	case !f.ClockKnown:
 	case d > ClockWarn:
-		l.warn("clock", "synchronise both clocks (chrony, ntpd)", "the source's clock is %s %s ours; seconds behind is corrected for it, a start at a time is not",
+		l.Warn("clock", "synchronise both clocks (chrony, ntpd)", "the source's clock is %s %s ours; seconds behind is corrected for it, a start at a time is not",
 			d.Round(10*time.Millisecond), aheadOf(f.Clock))
 	default:
-		l.pass("clock", "differs by %s", d.Round(time.Millisecond))
+		l.Pass("clock", "differs by %s", d.Round(time.Millisecond))
 	}
 	l.tables(f, w)
-	return l
+	return l.Findings
 }
 
 func aheadOf(d time.Duration) string {
@@ -117,14 +97,14 @@ func family(f *source.Facts) string {
 func (l *list) encryption(f *source.Facts, w Wishes) {
 	switch {
 	case f.Local:
-		l.pass("encryption", "not needed: the traffic does not leave this machine")
+		l.Pass("encryption", "not needed: the traffic does not leave this machine")
 	case f.TLS == "":
-		l.warn("encryption", "set "+w.Key+".tls.mode: verify-identity", "rows and the login go over the network as they are")
+		l.Warn("encryption", "set "+w.Key+".tls.mode: verify-identity", "rows and the login go over the network as they are")
 	case !w.Verified:
-		l.warn("encryption", "set "+w.Key+".tls.mode: verify-identity, and tls.ca to the authority that signed the server's certificate",
+		l.Warn("encryption", "set "+w.Key+".tls.mode: verify-identity, and tls.ca to the authority that signed the server's certificate",
 			"%s with whoever answers: the certificate is not verified", f.TLS)
 	default:
-		l.pass("encryption", "%s, the certificate is verified", f.TLS)
+		l.Pass("encryption", "%s, the certificate is verified", f.TLS)
 	}
 }
 
@@ -136,10 +116,10 @@ func (l *list) version(f *source.Facts) {
 		least, most, name = 100500, 120000, "10.5 to 11.x"
 	}
 	if v < least || v >= most {
-		l.warn("version", "use a tested version: "+name, "%s %s is not among the versions that are tested", family(f), f.Server.Version)
+		l.Warn("version", "use a tested version: "+name, "%s %s is not among the versions that are tested", family(f), f.Server.Version)
 		return
 	}
-	l.pass("version", "%s", f.Server.Version)
+	l.Pass("version", "%s", f.Server.Version)
 }
 
 // set gives the statement that sets a global variable for good.
@@ -152,35 +132,35 @@ func set(f *source.Facts, name, value string) string {
 
 func (l *list) binlog(f *source.Facts) {
 	if f.Variables["log_bin"] == "OFF" {
-		l.fail(fault.SourceLogBinOff, "log_bin", "start the server with log_bin=binlog, binlog_format=ROW and a server_id", "OFF: the server writes no binlog")
+		l.Fail(fault.SourceLogBinOff, "log_bin", "start the server with log_bin=binlog, binlog_format=ROW and a server_id", "OFF: the server writes no binlog")
 		return
 	}
-	l.pass("log_bin", "ON")
+	l.Pass("log_bin", "ON")
 	// MySQL is about to remove the variable: without it the format is ROW.
 	switch v, ok := f.Variable("binlog_format"); {
 	case ok && v != "ROW":
-		l.fail(fault.SourceRowFormat, "binlog_format", set(f, "binlog_format", "ROW")+" then reconnect all sessions", "%s: changes are logged as statements", v)
+		l.Fail(fault.SourceRowFormat, "binlog_format", set(f, "binlog_format", "ROW")+" then reconnect all sessions", "%s: changes are logged as statements", v)
 	default:
-		l.pass("binlog_format", "ROW; a session that sets it otherwise stops the stream at its first change of a captured table (%s)", fault.SourceStatementFormat)
+		l.Pass("binlog_format", "ROW; a session that sets it otherwise stops the stream at its first change of a captured table (%s)", fault.SourceStatementFormat)
 	}
 	switch v, ok := f.Variable("binlog_row_image"); {
 	case !ok, strings.HasPrefix(v, "FULL"):
-		l.pass("binlog_row_image", "%s", orElse(v, "FULL"))
+		l.Pass("binlog_row_image", "%s", orElse(v, "FULL"))
 	default:
-		l.warn("binlog_row_image", set(f, "binlog_row_image", "FULL")+" then reconnect all sessions",
+		l.Warn("binlog_row_image", set(f, "binlog_row_image", "FULL")+" then reconnect all sessions",
 			"%s: columns that were not changed are absent from before and after images", v)
 	}
 	switch v, ok := f.Variable("binlog_row_metadata"); {
 	case v == "FULL":
-		l.pass("binlog_row_metadata", "FULL: the names of columns are in the stream")
+		l.Pass("binlog_row_metadata", "FULL: the names of columns are in the stream")
 	case !ok:
-		l.pass("binlog_row_metadata", "this version has none: the names of columns are tracked by DDL")
+		l.Pass("binlog_row_metadata", "this version has none: the names of columns are tracked by DDL")
 	default:
-		l.hint("binlog_row_metadata", set(f, "binlog_row_metadata", "FULL"),
+		l.Hint("binlog_row_metadata", set(f, "binlog_row_metadata", "FULL"),
 			"%s: the names of columns are not in the stream but tracked by DDL; a start in the past may stop at a table that was changed since (%s)", v, fault.SchemaUnknown)
 	}
 	if v := f.Variables["binlog_row_value_options"]; v != "" {
-		l.warn("binlog_row_value_options", set(f, "binlog_row_value_options", "''"), "%s: updates of JSON columns come as differences", v)
+		l.Warn("binlog_row_value_options", set(f, "binlog_row_value_options", "''"), "%s: updates of JSON columns come as differences", v)
 	}
 	if f.LogsErr != nil && !fault.Has(f.LogsErr, fault.SourceGrantMissing) { // that is named among the grants
 		l.fault("binlogs", f.LogsErr)
@@ -202,11 +182,11 @@ func (l *list) gtids(f *source.Facts, w Wishes) {
 		}
 		switch v := f.Variables["gtid_strict_mode"]; {
 		case w.GTIDOff:
-			l.pass("gtid", "off by configuration: the place is a file and a position of this one server")
+			l.Pass("gtid", "off by configuration: the place is a file and a position of this one server")
 		case v == "ON":
-			l.pass("gtid", "gtid_strict_mode=ON, %s", domains)
+			l.Pass("gtid", "gtid_strict_mode=ON, %s", domains)
 		default:
-			l.warn("gtid", set(f, "gtid_strict_mode", "ON"),
+			l.Warn("gtid", set(f, "gtid_strict_mode", "ON"),
 				"gtid_strict_mode=%s: with two writers to one domain numbers may go back, and the stream stops there (%s); %s", v, fault.SourceGTIDMode, domains)
 		}
 		return
@@ -214,11 +194,11 @@ func (l *list) gtids(f *source.Facts, w Wishes) {
 	v := f.Variables["gtid_mode"]
 	switch {
 	case w.GTIDOff:
-		l.pass("gtid", "off by configuration: the place is a file and a position of this one server")
+		l.Pass("gtid", "off by configuration: the place is a file and a position of this one server")
 	case v == "ON":
-		l.pass("gtid", "gtid_mode=ON, enforce_gtid_consistency=%s", f.Variables["enforce_gtid_consistency"])
+		l.Pass("gtid", "gtid_mode=ON, enforce_gtid_consistency=%s", f.Variables["enforce_gtid_consistency"])
 	default:
-		l.warn("gtid", "SET GLOBAL enforce_gtid_consistency=ON; then gtid_mode=OFF_PERMISSIVE, ON_PERMISSIVE and ON, one after the other",
+		l.Warn("gtid", "SET GLOBAL enforce_gtid_consistency=ON; then gtid_mode=OFF_PERMISSIVE, ON_PERMISSIVE and ON, one after the other",
 			"gtid_mode=%s: the place is a file and a position of this one server, and cannot be carried over to another", orElse(v, "OFF"))
 	}
 }
@@ -230,9 +210,9 @@ func (l *list) places(f *source.Facts) {
 		case p.Err != nil:
 			l.fault(name, p.Err)
 		case p.New:
-			l.pass(name, "a new stream, from %s", p.Text)
+			l.Pass(name, "a new stream, from %s", p.Text)
 		default:
-			l.pass(name, "%s: the source can go on from there", p.Text)
+			l.Pass(name, "%s: the source can go on from there", p.Text)
 		}
 	}
 }
@@ -246,11 +226,11 @@ func number(f *source.Facts, name string) float64 {
 // tables judges the chosen tables.
 func (l *list) tables(f *source.Facts, w Wishes) {
 	if f.TablesErr != nil {
-		l.warn("tables", "run `cdc check` by itself, which waits longer; the account needs SELECT on the captured tables", "not all were looked at: %v", f.TablesErr)
+		l.Warn("tables", "run `cdc check` by itself, which waits longer; the account needs SELECT on the captured tables", "not all were looked at: %v", f.TablesErr)
 	} else if n := len(f.Tables) + len(f.Strange); n == 0 {
-		l.warn("tables", "mend source.tables, or create the tables; or GRANT SELECT on them, without which they are not seen", "no table is captured")
+		l.Warn("tables", "mend source.tables, or create the tables; or GRANT SELECT on them, without which they are not seen", "no table is captured")
 	} else {
-		l.pass("tables", "%d captured", n)
+		l.Pass("tables", "%d captured", n)
 	}
 	if f.TablesErr == nil {
 		l.patterns(f, w)
@@ -263,21 +243,21 @@ func (l *list) tables(f *source.Facts, w Wishes) {
 	}
 	switch {
 	case len(keyless) > 0:
-		l.warn("keys", "ALTER TABLE ... ADD PRIMARY KEY, or leave them out by source.tables",
+		l.Warn("keys", "ALTER TABLE ... ADD PRIMARY KEY, or leave them out by source.tables",
 			"%s: no primary key, so rows have no identity: order per key is not defined, and a repeated delivery cannot be told from two equal rows", some(keyless))
 	case len(f.Tables) > 0:
-		l.pass("keys", "every captured table has one")
+		l.Pass("keys", "every captured table has one")
 	}
 	for i, s := range f.Strange {
 		if i == 5 {
-			l.fail(fault.SchemaUnknown, "column types", "leave them out by source.tables", "and %d tables more", len(f.Strange)-i)
+			l.Fail(fault.SchemaUnknown, "column types", "leave them out by source.tables", "and %d tables more", len(f.Strange)-i)
 			break
 		}
 		cure := "leave the table out: \"!" + s.Name.String() + "\" in source.tables"
-		l.fail(fault.SchemaUnknown, "column types", cure, "%s cannot be read: %v", s.Name, s.Err)
+		l.Fail(fault.SchemaUnknown, "column types", cure, "%s cannot be read: %v", s.Name, s.Err)
 	}
 	if len(f.Strange) == 0 && len(f.Tables) > 0 {
-		l.pass("column types", "types and character sets of all captured tables are known")
+		l.Pass("column types", "types and character sets of all captured tables are known")
 	}
 	l.cascades(f, w)
 }
@@ -327,7 +307,7 @@ func (l *list) patterns(f *source.Facts, w Wishes) {
 		}
 	}
 	if len(idle) > 0 && len(f.Tables)+len(f.Strange) > 0 {
-		l.warn("patterns", "mend the pattern, or create the table, or GRANT SELECT on it", "no table fits %s in source.tables", some(idle))
+		l.Warn("patterns", "mend the pattern, or create the table, or GRANT SELECT on it", "no table fits %s in source.tables", some(idle))
 	}
 }
 
@@ -344,12 +324,12 @@ func (l *list) cascades(f *source.Facts, w Wishes) {
 	}
 	if len(f.Cascades) == 0 {
 		if len(f.Tables) > 0 {
-			l.pass("foreign keys", "none changes rows of captured tables by itself")
+			l.Pass("foreign keys", "none changes rows of captured tables by itself")
 		}
 		return
 	}
 	if LogsCascades(f.Server, f.Variables) {
-		l.pass("foreign keys", "%d cascade to captured tables, and the source logs what they change (innodb_native_foreign_keys=OFF)", len(f.Cascades))
+		l.Pass("foreign keys", "%d cascade to captured tables, and the source logs what they change (innodb_native_foreign_keys=OFF)", len(f.Cascades))
 		return
 	}
 	var open, accepted []string
@@ -369,7 +349,7 @@ func (l *list) cascades(f *source.Facts, w Wishes) {
 		}
 	}
 	if len(accepted) > 0 {
-		l.pass("foreign keys", "accepted by source.accept_unlogged_cascades: %s", some(accepted))
+		l.Pass("foreign keys", "accepted by source.accept_unlogged_cascades: %s", some(accepted))
 	}
 	if len(open) == 0 {
 		return
@@ -379,5 +359,5 @@ func (l *list) cascades(f *source.Facts, w Wishes) {
 	if _, ok := f.Variable("innodb_native_foreign_keys"); ok {
 		cure = "start the server with innodb_native_foreign_keys=OFF; or " + cure
 	}
-	l.fail(fault.SourceCascades, "foreign keys", cure, "the source does not log rows that these change, so they would be missing: %s", some(open))
+	l.Fail(fault.SourceCascades, "foreign keys", cure, "the source does not log rows that these change, so they would be missing: %s", some(open))
 }

@@ -30,27 +30,27 @@ func Check(ctx context.Context, opt Options, tables []*schemas.Table) []fault.Fi
 	tmpl, err := parseTemplate(opt.Topic)
 	if err != nil {
 		c.fault("brokers", fault.New(fault.ConfigInvalid, "topic: %w", err))
-		return c.out
+		return c.Findings
 	}
 	if c.cluster, err = newCluster(&opt); err != nil {
 		c.fault("brokers", err)
-		return c.out
+		return c.Findings
 	}
 	defer c.cluster.drop()
 	if !c.reach(ctx) {
-		return c.out
+		return c.Findings
 	}
 	wants := c.name(newNamer(tmpl), tables)
 	c.topics(ctx, wants)
 	c.producer(ctx)
-	return c.out
+	return c.Findings
 }
 
 // checker gathers findings.
 type checker struct {
+	fault.Findings
 	opt     *Options
 	cluster *cluster
-	out     []fault.Finding
 	kinds   map[string]int // findings of a kind so far
 
 	brokers   map[int32]string // as they name themselves
@@ -60,33 +60,13 @@ type checker struct {
 	writeable bool             // some topic may be written to
 }
 
-func (c *checker) pass(check, format string, args ...any) {
-	c.out = append(c.out, fault.Finding{Level: fault.Pass, Check: check, What: fmt.Sprintf(format, args...)})
-}
-
-func (c *checker) hint(check, cure, format string, args ...any) {
-	c.out = append(c.out, fault.Finding{Level: fault.Hint, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
-}
-
-func (c *checker) warn(check, cure, format string, args ...any) {
-	c.out = append(c.out, fault.Finding{Level: fault.Warn, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
-}
-
-func (c *checker) fail(code fault.Code, check, cure, format string, args ...any) {
-	c.out = append(c.out, fault.Finding{Level: fault.Fail, Check: check, What: fmt.Sprintf(format, args...), Cure: cure, Code: code})
-}
-
 // fault turns an error into a finding.
 func (c *checker) fault(check string, err error) {
 	f, ok := fault.As(err)
 	if !ok {
 		f = fault.New(fault.SinkUnreachable, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	what := f.Text
-	if where := f.Where.String(); where != "" {
-		what += " (" + where + ")"
-	}
-	c.fail(f.Code, check, f.Next, "%s", what)
+	c.Error(check, f)
 }
 
 // most is how many findings of one kind are listed one by one.
@@ -105,7 +85,7 @@ func (c *checker) crowded(kind string) bool {
 func (c *checker) more() {
 	for _, kind := range slices.Sorted(maps.Keys(c.kinds)) {
 		if n := c.kinds[kind] - most; n > 0 {
-			c.warn("topics", "as above", "%d more: %s", n, kind)
+			c.Warn("topics", "as above", "%d more: %s", n, kind)
 		}
 	}
 }
@@ -164,7 +144,7 @@ func (c *checker) reach(ctx context.Context) bool {
 	c.brokers, c.rights = l.brokers, l.rights
 	for _, v := range failed(seeds) {
 		if !slices.Contains(slices.Collect(maps.Values(l.brokers)), v.addr) {
-			c.warn("brokers", "start that broker, or take its address out of brokers", "%s does not answer, others do: %v", v.addr, v.err)
+			c.Warn("brokers", "start that broker, or take its address out of brokers", "%s does not answer, others do: %v", v.addr, v.err)
 		}
 	}
 	all, asked := seeds[:0:0], map[string]bool{}
@@ -193,7 +173,7 @@ func (c *checker) reach(ctx context.Context) bool {
 		if !ok {
 			f = fault.New(fault.SinkUnreachable, "%w", v.err)
 		}
-		c.fail(f.Code, "brokers", "let this machine reach that address, or set advertised.listeners of the broker to one that it can reach; "+f.Next,
+		c.Fail(f.Code, "brokers", "let this machine reach that address, or set advertised.listeners of the broker to one that it can reach; "+f.Next,
 			"the brokers name %s as one of them, and it cannot be used: %s", v.addr, f.Text)
 	}
 	c.produce = math.MaxInt16
@@ -205,9 +185,9 @@ func (c *checker) reach(ctx context.Context) bool {
 		if s := &c.opt.SASL; s.Mechanism != "" {
 			who = fmt.Sprintf("as %s by %s", s.User, s.Mechanism)
 		}
-		c.pass("brokers", "%d answer(s), %s: %s", len(l.brokers), who, some(slices.Sorted(maps.Values(l.brokers))))
+		c.Pass("brokers", "%d answer(s), %s: %s", len(l.brokers), who, some(slices.Sorted(maps.Values(l.brokers))))
 	}
-	c.pass("version", "%s (produce requests up to version %d)", release(c.produce), c.produce)
+	c.Pass("version", "%s (produce requests up to version %d)", release(c.produce), c.produce)
 	c.encryption(all)
 	return true
 }
@@ -257,11 +237,11 @@ func (c *checker) encryption(all []visit) {
 	}
 	switch {
 	case version != 0:
-		c.pass("encryption", "%s, the certificates are verified", tls.VersionName(version))
+		c.Pass("encryption", "%s, the certificates are verified", tls.VersionName(version))
 	case local:
-		c.pass("encryption", "not needed: the traffic does not leave this machine")
+		c.Pass("encryption", "not needed: the traffic does not leave this machine")
 	default:
-		c.warn("encryption", "give the brokers a TLS listener, and set tls.enabled: true, or tls.ca to the authority that signed their certificates",
+		c.Warn("encryption", "give the brokers a TLS listener, and set tls.enabled: true, or tls.ca to the authority that signed their certificates",
 			"rows go over the network as they are")
 	}
 }
@@ -327,14 +307,14 @@ func (c *checker) producer(ctx context.Context) {
 	f, _ := fault.As(err)
 	switch {
 	case err == nil:
-		c.pass("idempotent writes", "allowed")
+		c.Pass("idempotent writes", "allowed")
 	case f == nil || f.Code != fault.SinkGrantMissing:
 		c.fault("idempotent writes", err)
 	case c.produce >= impliedBy && c.writeable, c.produce < impliedBy:
 		c.fault("idempotent writes", err)
 	case !c.readonly:
 		// From Kafka 2.8 on the right to write to any topic is enough, and where that is missing it has been said.
-		c.fail(fault.SinkGrantMissing, "idempotent writes", c.cluster.allow("TOPIC", "Write"), "the account may not write to any topic")
+		c.Fail(fault.SinkGrantMissing, "idempotent writes", c.cluster.allow("TOPIC", "Write"), "the account may not write to any topic")
 	}
 }
 

@@ -68,17 +68,17 @@ func (c *checker) topics(ctx context.Context, wants []*want) {
 		switch {
 		case known && c.gone(w.name, held[w.name], r):
 		case r == nil:
-			c.fail(fault.SinkUnreachable, "topic "+w.name, "try again", "the brokers say nothing about it")
+			c.Fail(fault.SinkUnreachable, "topic "+w.name, "try again", "the brokers say nothing about it")
 		case kerror(r.ErrorCode) == errUnknownTopic && !on(c.opt.Create):
 			if !c.crowded("topics that do not exist") {
-				c.fail(fault.SinkTopicMissing, "topic "+w.name, c.cluster.command(w.newTopic), "it does not exist, and create is false")
+				c.Fail(fault.SinkTopicMissing, "topic "+w.name, c.cluster.command(w.newTopic), "it does not exist, and create is false")
 			}
 		case kerror(r.ErrorCode) == errUnknownTopic:
 			missing = append(missing, w)
 		case kerror(r.ErrorCode) == errTopicAuthorization:
 			c.readonly = true
 			if !c.crowded("topics that the account may not see") {
-				c.fail(fault.SinkGrantMissing, "topic "+w.name, c.grant(w), "the account may not see it, or whether it exists")
+				c.Fail(fault.SinkGrantMissing, "topic "+w.name, c.grant(w), "the account may not see it, or whether it exists")
 			}
 		case r.ErrorCode != 0 && len(r.Partitions) == 0:
 			c.fault("topic "+w.name, fault.New(fault.SinkUnreachable, "%w", kerror(r.ErrorCode)))
@@ -90,12 +90,12 @@ func (c *checker) topics(ctx context.Context, wants []*want) {
 	}
 	values := c.settings(ctx, seen)
 	for _, w := range seen {
-		n := len(c.out)
+		n := len(c.Findings)
 		if v := values[w.name]; v != nil {
 			c.replicas(w, there[w.name], v)
 			c.judge(w, v, true)
 		}
-		if n == len(c.out) {
+		if n == len(c.Findings) {
 			good++
 		}
 	}
@@ -104,13 +104,13 @@ func (c *checker) topics(ctx context.Context, wants []*want) {
 	c.more()
 	switch {
 	case len(wants) == 0:
-		c.pass("topics", "no table is known, so there is none to look at")
+		c.Pass("topics", "no table is known, so there is none to look at")
 	case good > 0 && fit > 0:
-		c.pass("topics", "%d exist and fit, %d may be created", good, fit)
+		c.Pass("topics", "%d exist and fit, %d may be created", good, fit)
 	case good > 0:
-		c.pass("topics", "%d exist and fit", good)
+		c.Pass("topics", "%d exist and fit", good)
 	case fit > 0:
-		c.pass("topics", "%d may be created", fit)
+		c.Pass("topics", "%d may be created", fit)
 	}
 }
 
@@ -129,7 +129,7 @@ func (c *checker) access(w *want, r *metadata.ResponseTopic) bool {
 	if yes, known := allowed(r.TopicAuthorizedOperations, opWrite); known && !yes {
 		ok, c.readonly = false, true
 		if !c.crowded("topics that the account may not write to") {
-			c.fail(fault.SinkGrantMissing, "topic "+w.name, c.grant(w), "the account may not write to it")
+			c.Fail(fault.SinkGrantMissing, "topic "+w.name, c.grant(w), "the account may not write to it")
 		}
 	} else {
 		c.writeable = true
@@ -138,7 +138,7 @@ func (c *checker) access(w *want, r *metadata.ResponseTopic) bool {
 		if p.LeaderID < 0 {
 			ok = false
 			if !c.crowded("topics without a leader") {
-				c.fail(fault.SinkUnreachable, "topic "+w.name, "start the brokers that hold it: "+fmt.Sprint(p.ReplicaNodes), "partition %d has no leader", p.PartitionIndex)
+				c.Fail(fault.SinkUnreachable, "topic "+w.name, "start the brokers that hold it: "+fmt.Sprint(p.ReplicaNodes), "partition %d has no leader", p.PartitionIndex)
 			}
 			break
 		}
@@ -150,7 +150,7 @@ func (c *checker) access(w *want, r *metadata.ResponseTopic) bool {
 			if c.opt.MaxRecord == 0 {
 				cure += ", or set max_record to the topic's max.message.bytes"
 			}
-			c.warn("topic "+w.name, cure, "the account may not see its settings: they are not checked, and the largest record is taken to be %d bytes", c.assumed())
+			c.Warn("topic "+w.name, cure, "the account may not see its settings: they are not checked, and the largest record is taken to be %d bytes", c.assumed())
 		}
 	}
 	return ok
@@ -197,7 +197,7 @@ func (c *checker) replicas(w *want, r *metadata.ResponseTopic, values map[string
 		}
 		if len(p.IsrNodes) < need && len(p.ReplicaNodes) >= need {
 			if !c.crowded("topics with too few replicas in sync") {
-				c.fail(fault.SinkUnreachable, "topic "+w.name, fmt.Sprintf("start the brokers that hold it: %v", p.ReplicaNodes),
+				c.Fail(fault.SinkUnreachable, "topic "+w.name, fmt.Sprintf("start the brokers that hold it: %v", p.ReplicaNodes),
 					"partition %d has %d replica(s) in sync, and min.insync.replicas is %d: writing waits", p.PartitionIndex, len(p.IsrNodes), need)
 			}
 			return
@@ -215,7 +215,7 @@ func (c *checker) copies(w *want, replicas, need int, exists bool) {
 	switch few := len(c.brokers); {
 	case need > replicas && !c.capped():
 		if !c.crowded("topics with fewer replicas than min.insync.replicas") {
-			c.fail(fault.SinkUnreachable, "topic "+w.name, c.alter(w, "min.insync.replicas", max(1, replicas-1), exists),
+			c.Fail(fault.SinkUnreachable, "topic "+w.name, c.alter(w, "min.insync.replicas", max(1, replicas-1), exists),
 				"it has %d replica(s), and min.insync.replicas is %d: it never takes a record", replicas, need)
 		}
 	case replicas == 1 && few > 1:
@@ -224,16 +224,16 @@ func (c *checker) copies(w *want, replicas, need int, exists bool) {
 			cure = "give it more replicas by kafka-reassign-partitions"
 		}
 		if !c.crowded("topics with one replica") {
-			c.warn("topic "+w.name, cure, "it has one replica, and there are %d brokers: what was acknowledged is gone with one disk", few)
+			c.Warn("topic "+w.name, cure, "it has one replica, and there are %d brokers: what was acknowledged is gone with one disk", few)
 		}
 	case replicas > 1 && need == 1:
 		if !c.crowded("topics with min.insync.replicas=1") {
-			c.hint("topic "+w.name, c.alter(w, "min.insync.replicas", 2, exists),
+			c.Hint("topic "+w.name, c.alter(w, "min.insync.replicas", 2, exists),
 				"min.insync.replicas is 1: while its other replicas are behind, what was acknowledged is on one disk only")
 		}
 	case replicas > 2 && need == replicas:
 		if !c.crowded("topics that need all replicas") {
-			c.warn("topic "+w.name, c.alter(w, "min.insync.replicas", replicas-1, exists), "min.insync.replicas is %d of %d: writing waits while any of its brokers is down", need, replicas)
+			c.Warn("topic "+w.name, c.alter(w, "min.insync.replicas", replicas-1, exists), "min.insync.replicas is %d of %d: writing waits while any of its brokers is down", need, replicas)
 		}
 	}
 }
@@ -256,10 +256,10 @@ func (c *checker) judge(w *want, values map[string]string, exists bool) {
 		switch full := min(int(c.opt.Batch), mine); {
 		case c.crowded(kind):
 		case full > limit && c.opt.Compression == "none":
-			c.fail(fault.SinkRecordTooLarge, "topic "+w.name, c.alter(w, "max.message.bytes", mine, exists)+", or leave max_record out",
+			c.Fail(fault.SinkRecordTooLarge, "topic "+w.name, c.alter(w, "max.message.bytes", mine, exists)+", or leave max_record out",
 				"it takes batches up to %d bytes, and by batch and max_record they have up to %d", limit, full)
 		default:
-			c.warn("topic "+w.name, c.alter(w, "max.message.bytes", mine, exists)+", or leave max_record out",
+			c.Warn("topic "+w.name, c.alter(w, "max.message.bytes", mine, exists)+", or leave max_record out",
 				"it takes records up to %d bytes, and max_record is %d: one between stops the stream", limit, mine)
 		}
 	}
@@ -269,21 +269,21 @@ func (c *checker) judge(w *want, values map[string]string, exists bool) {
 	plain := c.alter(w, "cleanup.policy", "delete", exists)
 	switch {
 	case w.dead:
-		c.fail(fault.SinkRefused, "topic "+w.name, plain, "it is compacted, and dead letters have no key: the brokers refuse them")
+		c.Fail(fault.SinkRefused, "topic "+w.name, plain, "it is compacted, and dead letters have no key: the brokers refuse them")
 	case w.side:
-		c.warn("topic "+w.name, plain, "it is compacted: older records of %s go away", w.what)
+		c.Warn("topic "+w.name, plain, "it is compacted: older records of %s go away", w.what)
 	case len(w.keyless) > 0:
 		if !c.crowded("compacted topics of tables without a key") {
-			c.fail(fault.SinkRefused, "topic "+w.name, "give the tables a primary key, or: "+plain,
+			c.Fail(fault.SinkRefused, "topic "+w.name, "give the tables a primary key, or: "+plain,
 				"it is compacted, and records of %s have no key: the brokers refuse them", some(w.keyless))
 		}
 	case !c.opt.Tombstones:
 		if !c.crowded("compacted topics without tombstones") {
-			c.warn("topic "+w.name, "turn tombstones on in the settings of the format, or: "+plain, "it is compacted, and no tombstones are written: the last record of a deleted row stays for ever")
+			c.Warn("topic "+w.name, "turn tombstones on in the settings of the format, or: "+plain, "it is compacted, and no tombstones are written: the last record of a deleted row stays for ever")
 		}
 	case c.opt.PartitionBy == "transaction":
 		if !c.crowded("compacted topics by transaction") {
-			c.warn("topic "+w.name, "set partition_by: key, or: "+plain, "it is compacted, and partition_by is transaction: a row's records are in several partitions, of which each keeps one")
+			c.Warn("topic "+w.name, "set partition_by: key, or: "+plain, "it is compacted, and partition_by is transaction: a row's records are in several partitions, of which each keeps one")
 		}
 	}
 }
@@ -311,9 +311,9 @@ func (c *checker) creatable(ctx context.Context, list []*want) int {
 			return fit
 		}
 		for _, w := range part {
-			n := len(c.out)
+			n := len(c.Findings)
 			c.would(w, answers[w.name], acls)
-			if n == len(c.out) {
+			if n == len(c.Findings) {
 				fit++
 			}
 		}
@@ -324,7 +324,7 @@ func (c *checker) creatable(ctx context.Context, list []*want) int {
 // would judges a topic that does not exist.
 func (c *checker) would(w *want, a *createtopics.ResponseTopic, acls []acl) {
 	if a == nil {
-		c.fail(fault.SinkUnreachable, "topic "+w.name, "try again", "the brokers say nothing about it")
+		c.Fail(fault.SinkUnreachable, "topic "+w.name, "try again", "the brokers say nothing about it")
 		return
 	}
 	switch code := kerror(a.ErrorCode); {
@@ -333,7 +333,7 @@ func (c *checker) would(w *want, a *createtopics.ResponseTopic, acls []acl) {
 		return
 	case code == errTopicAuthorization, code == errClusterAuthorization:
 		if !c.crowded("topics that the account may not create") {
-			c.fail(fault.SinkTopicMissing, "topic "+w.name, c.cluster.command(w.newTopic)+", or: "+c.grant(w), "it does not exist, and the account may not create it")
+			c.Fail(fault.SinkTopicMissing, "topic "+w.name, c.cluster.command(w.newTopic)+", or: "+c.grant(w), "it does not exist, and the account may not create it")
 		}
 		return
 	default:
@@ -343,7 +343,7 @@ func (c *checker) would(w *want, a *createtopics.ResponseTopic, acls []acl) {
 			if code == errReplicationFactor {
 				cure = fmt.Sprintf("set replication_factor: %d, or start more brokers", len(c.brokers))
 			}
-			c.fail(f.Code, "topic "+w.name, cure, "%s", f.Text)
+			c.Fail(f.Code, "topic "+w.name, cure, "%s", f.Text)
 		}
 		return
 	}
@@ -367,7 +367,7 @@ func (c *checker) would(w *want, a *createtopics.ResponseTopic, acls []acl) {
 	default:
 		c.readonly = true
 		if !c.crowded("topics to create that the account may not write to") {
-			c.warn("topic "+w.name, c.grant(w), "it would be created, and no rule lets the account write to it")
+			c.Warn("topic "+w.name, c.grant(w), "it would be created, and no rule lets the account write to it")
 		}
 	}
 }
@@ -384,7 +384,7 @@ func (c *checker) collisions(wants []*want, there map[string]*metadata.ResponseT
 		}
 		missing := func(w *want) bool { r := there[w.name]; return r != nil && kerror(r.ErrorCode) == errUnknownTopic }
 		if missing(f) && missing(w) && !c.crowded("names that collide") {
-			c.fail(fault.SinkTopicName, "topic names", "give one of them another topic by a route transform, or change topic",
+			c.Fail(fault.SinkTopicName, "topic names", "give one of them another topic by a route transform, or change topic",
 				"the topics %s (%s) and %s (%s) differ in dots and underscores only: brokers refuse to create the second", f.name, f.what, w.name, w.what)
 		}
 	}

@@ -38,7 +38,7 @@ func Check(ctx context.Context, opt CheckOptions, tables []*schemas.Table) []fau
 	var err error
 	if c.s, err = session.Open(ctx, opt.Config.Config, session.Options{Codes: session.TargetCodes()}); err != nil {
 		c.fault("target", err)
-		return c.out
+		return c.Findings
 	}
 	defer c.s.Close()
 	for _, step := range []func(context.Context) error{c.ask, c.reach, c.settings, c.rights, c.once, c.names, c.events, c.known, c.cascades} {
@@ -47,33 +47,17 @@ func Check(ctx context.Context, opt CheckOptions, tables []*schemas.Table) []fau
 			break
 		}
 	}
-	return c.out
+	return c.Findings
 }
 
 // checker gathers findings.
 type checker struct {
+	fault.Findings
 	opt    *CheckOptions
 	tables []*schemas.Table
 	s      *session.Session
 	server *target.Server
 	grants *rights
-	out    []fault.Finding
-}
-
-func (c *checker) pass(check, format string, args ...any) {
-	c.out = append(c.out, fault.Finding{Level: fault.Pass, Check: check, What: fmt.Sprintf(format, args...)})
-}
-
-func (c *checker) hint(check, cure, format string, args ...any) {
-	c.out = append(c.out, fault.Finding{Level: fault.Hint, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
-}
-
-func (c *checker) warn(check, cure, format string, args ...any) {
-	c.out = append(c.out, fault.Finding{Level: fault.Warn, Check: check, What: fmt.Sprintf(format, args...), Cure: cure})
-}
-
-func (c *checker) fail(code fault.Code, check, cure, format string, args ...any) {
-	c.out = append(c.out, fault.Finding{Level: fault.Fail, Check: check, What: fmt.Sprintf(format, args...), Cure: cure, Code: code})
 }
 
 // fault turns an error into a finding.
@@ -82,17 +66,13 @@ func (c *checker) fault(check string, err error) {
 	if !ok {
 		f = fault.New(fault.TargetProtocol, "%w", err)
 	}
-	what := f.Text
-	if where := f.Where.String(); where != "" {
-		what += " (" + where + ")"
-	}
-	c.fail(f.Code, check, f.Next, "%s", what)
+	c.Error(check, f)
 }
 
 // interrupted says that the check did not come to its end.
 func (c *checker) interrupted(ctx context.Context, err error) {
 	if ctx.Err() != nil {
-		c.warn("target", "run `cdc check` by itself, which waits longer", "not all was looked at: %v", context.Cause(ctx))
+		c.Warn("target", "run `cdc check` by itself, which waits longer", "not all was looked at: %v", context.Cause(ctx))
 		return
 	}
 	c.fault("target", c.s.Fault(err, "SELECT", "*.*"))
@@ -145,38 +125,38 @@ func (c *checker) reach(ctx context.Context) error {
 		version = string(rows[0][1])
 		how = "with " + version
 	}
-	c.pass("target", "%s answers, %s %s, logged in as %s %s", c.s.Address, c.family(), c.server.Text, c.s.Account, how)
+	c.Pass("target", "%s answers, %s %s, logged in as %s %s", c.s.Address, c.family(), c.server.Text, c.s.Account, how)
 	mode := c.opt.TLS.Mode
 	switch {
 	case c.opt.Local():
-		c.pass("target encryption", "not needed: the traffic does not leave this machine")
+		c.Pass("target encryption", "not needed: the traffic does not leave this machine")
 	case version == "":
-		c.warn("target encryption", "set sink.mysql.tls.mode: verify-identity", "rows and the login go over the network as they are")
+		c.Warn("target encryption", "set sink.mysql.tls.mode: verify-identity", "rows and the login go over the network as they are")
 	case mode != session.TLSVerifyCA && mode != session.TLSVerifyIdentity:
-		c.warn("target encryption", "set sink.mysql.tls.mode: verify-identity, and tls.ca to the authority that signed the server's certificate",
+		c.Warn("target encryption", "set sink.mysql.tls.mode: verify-identity, and tls.ca to the authority that signed the server's certificate",
 			"%s with whoever answers: the certificate is not verified", version)
 	default:
-		c.pass("target encryption", "%s, the certificate is verified", version)
+		c.Pass("target encryption", "%s, the certificate is verified", version)
 	}
 	least, most, tested := uint32(50700), uint32(100000), "5.7 to 9.x"
 	if c.server.Flavor == gtid.MariaDB {
 		least, most, tested = 100500, 120000, "10.5 to 11.x"
 	}
 	if v := c.server.Version; v < least || v >= most {
-		c.warn("target version", "use a tested version: "+tested, "%s %s is not among the versions that are tested", c.family(), c.server.Text)
+		c.Warn("target version", "use a tested version: "+tested, "%s %s is not among the versions that are tested", c.family(), c.server.Text)
 	} else {
-		c.pass("target version", "%s", c.server.Text)
+		c.Pass("target version", "%s", c.server.Text)
 	}
 	src := &c.opt.Source
 	switch {
 	case !src.UUID.IsZero() && src.UUID == c.server.UUID, src.Address != "" && src.Address == c.s.Address:
-		c.fail(fault.TargetRefused, "another server", "give sink.mysql.address another server than the source",
+		c.Fail(fault.TargetRefused, "another server", "give sink.mysql.address another server than the source",
 			"the target is the server that the stream is read from: each change would come back as a new one")
 	case c.server.Flavor == gtid.MariaDB && src.Flavor == gtid.MariaDB && src.ID != 0 && src.ID == c.server.ServerID:
-		c.fail(fault.TargetRefused, "another server", c.set("server_id", "N")+" with a number of its own", "source and target have the server_id %d, by which MariaDB servers are told apart: "+
+		c.Fail(fault.TargetRefused, "another server", c.set("server_id", "N")+" with a number of its own", "source and target have the server_id %d, by which MariaDB servers are told apart: "+
 			"in a ring or a chain of servers changes of the one would be taken for those of the other", src.ID)
 	case !src.UUID.IsZero() || src.ID != 0:
-		c.pass("another server", "the target is not the source")
+		c.Pass("another server", "the target is not the source")
 	}
 	return nil
 }
@@ -186,7 +166,7 @@ func (c *checker) settings(ctx context.Context) error {
 	s := c.server
 	switch past := c.passesReadOnly(); {
 	case s.SuperReadOnly:
-		c.fail(fault.TargetReadOnly, "read_only", "SET GLOBAL super_read_only=OFF;", "super_read_only is ON: nobody can write")
+		c.Fail(fault.TargetReadOnly, "read_only", "SET GLOBAL super_read_only=OFF;", "super_read_only is ON: nobody can write")
 	case s.ReadOnly && past == "":
 		cure := "SET GLOBAL read_only=OFF; or GRANT CONNECTION_ADMIN ON *.* TO " + c.s.Account + ";"
 		switch {
@@ -195,22 +175,22 @@ func (c *checker) settings(ctx context.Context) error {
 		case c.old():
 			cure = "SET GLOBAL read_only=OFF;"
 		}
-		c.fail(fault.TargetReadOnly, "read_only", cure, "read_only is ON, and the account may not write all the same")
+		c.Fail(fault.TargetReadOnly, "read_only", cure, "read_only is ON, and the account may not write all the same")
 	case s.ReadOnly:
 		level, err := c.s.One(ctx, "SELECT @@GLOBAL.read_only")
 		if err != nil {
 			return err
 		}
 		if strings.Contains(level, "NO_ADMIN") { // a degree of MariaDB 11.8 that binds administrators too
-			c.fail(fault.TargetReadOnly, "read_only", "SET GLOBAL read_only=ON;", "read_only is %s: nobody can write", level)
+			c.Fail(fault.TargetReadOnly, "read_only", "SET GLOBAL read_only=ON;", "read_only is %s: nobody can write", level)
 		} else {
-			c.pass("read_only", "ON, and the account may write by %s", past)
+			c.Pass("read_only", "ON, and the account may write by %s", past)
 		}
 	default:
-		c.pass("read_only", "OFF")
+		c.Pass("read_only", "OFF")
 	}
 	if s.Durable() {
-		c.pass("target durability", "a commit survives a power failure")
+		c.Pass("target durability", "a commit survives a power failure")
 	} else {
 		var cures []string
 		if s.FlushLogAtCommit != 1 {
@@ -219,15 +199,15 @@ func (c *checker) settings(ctx context.Context) error {
 		if s.LogBin && s.SyncBinlog != 1 {
 			cures = append(cures, c.set("sync_binlog", "1"))
 		}
-		c.warn("target durability", strings.Join(cures, " "), "innodb_flush_log_at_trx_commit is %d and sync_binlog %d: a power failure of the target loses "+
+		c.Warn("target durability", strings.Join(cures, " "), "innodb_flush_log_at_trx_commit is %d and sync_binlog %d: a power failure of the target loses "+
 			"transactions that were acknowledged. cdc sees that when it connects again, and stops", s.FlushLogAtCommit, s.SyncBinlog)
 	}
 	if most, err := strconv.ParseUint(c.opt.SourceVariables["max_allowed_packet"], 10, 64); err == nil {
 		if most > s.MaxAllowedPacket {
-			c.warn("max_allowed_packet", c.set("max_allowed_packet", strconv.FormatUint(most, 10)),
+			c.Warn("max_allowed_packet", c.set("max_allowed_packet", strconv.FormatUint(most, 10)),
 				"%d at the target and %d at the source: a row that the source can hold may be too large for the target, and would stop the stream", s.MaxAllowedPacket, most)
 		} else {
-			c.pass("max_allowed_packet", "%d", s.MaxAllowedPacket)
+			c.Pass("max_allowed_packet", "%d", s.MaxAllowedPacket)
 		}
 	}
 	return nil
@@ -282,11 +262,11 @@ func (c *checker) rights(ctx context.Context) error {
 	}
 	switch {
 	case len(missing) == 0:
-		c.pass("target grants", "all that is needed")
+		c.Pass("target grants", "all that is needed")
 	case blind:
-		c.warn("target grants", strings.Join(cures, " "), "TRIGGER is missing on %s: triggers there cannot be seen, and so not be refused", strings.Join(unseen, ", "))
+		c.Warn("target grants", strings.Join(cures, " "), "TRIGGER is missing on %s: triggers there cannot be seen, and so not be refused", strings.Join(unseen, ", "))
 	default:
-		c.fail(fault.TargetGrantMissing, "target grants", strings.Join(cures, " "), "missing: %s", strings.Join(names, "; "))
+		c.Fail(fault.TargetGrantMissing, "target grants", strings.Join(cures, " "), "missing: %s", strings.Join(names, "; "))
 	}
 	if err := c.settable(ctx); err != nil {
 		return err
@@ -295,10 +275,10 @@ func (c *checker) rights(ctx context.Context) error {
 		return nil
 	}
 	if more, takes := c.grants.excess(needs, c.s.Account, c.server.Version < 80014); len(more) > 0 {
-		c.hint("target excess grants", "use an account of its own, made by `cdc check FILE --grants`; or "+strings.Join(takes, " "),
+		c.Hint("target excess grants", "use an account of its own, made by `cdc check FILE --grants`; or "+strings.Join(takes, " "),
 			"the account may do what is not needed: %s", strings.Join(more, "; "))
 	} else {
-		c.pass("target excess grants", "none")
+		c.Pass("target excess grants", "none")
 	}
 	return nil
 }
@@ -338,10 +318,10 @@ func (c *checker) settable(ctx context.Context) error {
 			return err
 		}
 		if !known || own != to {
-			c.warn("target grants", c.variables(), "the account may not set %s, which may not be at the target what it is at the source: DDL with a TIMESTAMP stops the stream", variables[0])
+			c.Warn("target grants", c.variables(), "the account may not set %s, which may not be at the target what it is at the source: DDL with a TIMESTAMP stops the stream", variables[0])
 		}
 	default:
-		c.fail(fault.TargetGrantMissing, "target grants", c.variables()+" Or set ddl: ignore", "the account may not set %s for its session, which the DDL of the source needs",
+		c.Fail(fault.TargetGrantMissing, "target grants", c.variables()+" Or set ddl: ignore", "the account may not set %s for its session, which the DDL of the source needs",
 			strings.Join(refused, ", "))
 	}
 	return nil
@@ -350,25 +330,25 @@ func (c *checker) settable(ctx context.Context) error {
 // once judges how transactions are applied exactly once.
 func (c *checker) once(context.Context) error {
 	if c.opt.ExactlyOnce == exactTable {
-		c.pass("exactly_once", "table")
+		c.Pass("exactly_once", "table")
 		return nil
 	}
 	why, cure, code := c.noGTID()
 	switch {
 	case why == "":
-		c.pass("exactly_once", "gtid_next")
+		c.Pass("exactly_once", "gtid_next")
 		if !c.server.MaySkipLog && c.server.LogBin {
-			c.hint("exactly_once", c.variables(), "the account may not set sql_log_bin: the sink's own table costs the target some GTIDs of its own")
+			c.Hint("exactly_once", c.variables(), "the account may not set sql_log_bin: the sink's own table costs the target some GTIDs of its own")
 		}
 	case c.opt.ExactlyOnce == exactGTID:
 		if cure == "" {
 			cure = "set exactly_once: table"
 		}
-		c.fail(code, "exactly_once", cure, "gtid_next cannot be used: %s", why)
+		c.Fail(code, "exactly_once", cure, "gtid_next cannot be used: %s", why)
 	case cure != "":
-		c.hint("exactly_once", cure, "table, since %s", why)
+		c.Hint("exactly_once", cure, "table, since %s", why)
 	default:
-		c.pass("exactly_once", "table, since %s", why)
+		c.Pass("exactly_once", "table, since %s", why)
 	}
 	return nil
 }

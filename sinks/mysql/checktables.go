@@ -22,20 +22,20 @@ func (c *checker) names(context.Context) error {
 	own, known := c.opt.SourceVariables[check]
 	to := c.server.LowerCaseTableNames
 	if known && own == fmt.Sprint(to) {
-		c.pass(check, "%s at both", own)
+		c.Pass(check, "%s at both", own)
 		return nil
 	}
 	seen := map[string]string{}
 	for _, t := range c.tables {
 		folded := c.server.Fold(t.FullName())
 		if other, ok := seen[folded]; ok && other != t.FullName() {
-			c.fail(fault.TargetRefused, check, "give one of them another name by a route transform", "%s and %s are one table at the target, where it is %d", other, t.FullName(), to)
+			c.Fail(fault.TargetRefused, check, "give one of them another name by a route transform", "%s and %s are one table at the target, where it is %d", other, t.FullName(), to)
 			return nil
 		}
 		seen[folded] = t.FullName()
 	}
 	if known {
-		c.hint(check, "give names that differ in case alone another one by a route transform; the variable is fixed when a server is made",
+		c.Hint(check, "give names that differ in case alone another one by a route transform; the variable is fixed when a server is made",
 			"%s at the source and %d at the target: names are compared in other ways", own, to)
 	}
 	return nil
@@ -44,7 +44,7 @@ func (c *checker) names(context.Context) error {
 // events looks for scheduled events that would change what is applied.
 func (c *checker) events(ctx context.Context) error {
 	if !c.server.EventScheduler {
-		c.pass("events", "the target's event_scheduler is not ON")
+		c.Pass("events", "the target's event_scheduler is not ON")
 		return nil
 	}
 	databases := c.databases()
@@ -65,9 +65,9 @@ func (c *checker) events(ctx context.Context) error {
 		}
 	}
 	if len(names) > 0 {
-		c.warn("events", strings.Join(cures, " "), "the target runs events of its own on databases that are applied to: %s", strings.Join(names, ", "))
+		c.Warn("events", strings.Join(cures, " "), "the target runs events of its own on databases that are applied to: %s", strings.Join(names, ", "))
 	} else {
-		c.pass("events", "none that the account can see runs on databases that are applied to")
+		c.Pass("events", "none that the account can see runs on databases that are applied to")
 	}
 	return nil
 }
@@ -91,13 +91,13 @@ func (c *checker) known(ctx context.Context) error {
 		there[c.server.Fold(string(r[0]))] = true
 	}
 	catalog := target.New(c.server)
-	before, fitting := len(c.out), 0
+	before, fitting := len(c.Findings), 0
 	var making []string
 	kinds := map[string]int{}
 	// add counts a finding of a kind, and drops it where there are enough.
 	add := func(kind string, f fault.Finding) {
 		if kinds[kind]++; kinds[kind] <= mostTables {
-			c.out = append(c.out, f)
+			c.Findings = append(c.Findings, f)
 		}
 	}
 	for _, t := range c.tables {
@@ -156,17 +156,17 @@ func (c *checker) known(ctx context.Context) error {
 		left += max(0, n-mostTables)
 	}
 	if left > 0 {
-		c.warn("target tables", "as above", "%d findings more of the same kinds", left)
+		c.Warn("target tables", "as above", "%d findings more of the same kinds", left)
 	}
 	if len(making) > 0 {
 		more := ""
 		if n := len(making) - mostTables; n > 0 {
 			making, more = making[:mostTables], fmt.Sprintf(" and %d more", n)
 		}
-		c.pass("target tables", "made by the snapshot: %s%s", strings.Join(making, ", "), more)
+		c.Pass("target tables", "made by the snapshot: %s%s", strings.Join(making, ", "), more)
 	}
-	if len(c.out) == before || fitting > 0 {
-		c.pass("target tables", "%d of %d are there with the columns that they need", fitting, len(c.tables))
+	if len(c.Findings) == before || fitting > 0 {
+		c.Pass("target tables", "%d of %d are there with the columns that they need", fitting, len(c.tables))
 	}
 	return nil
 }
@@ -293,14 +293,14 @@ func (c *checker) cascades(ctx context.Context) error {
 			continue
 		}
 		name := string(r[0]) + "." + child
-		c.warn("target foreign keys", fmt.Sprintf("ALTER TABLE %s.%s DROP FOREIGN KEY %s;", quoted(string(r[0])), quoted(child), quoted(string(r[2]))),
+		c.Warn("target foreign keys", fmt.Sprintf("ALTER TABLE %s.%s DROP FOREIGN KEY %s;", quoted(string(r[0])), quoted(child), quoted(string(r[2]))),
 			"the target changes rows of %s by itself along with %s (%s, %s), and the source does not", name, string(r[6])+"."+string(r[3]), r[2], strings.Join(rules, ", "))
 	}
 	if found > mostTables {
-		c.warn("target foreign keys", "as above", "%d more", found-mostTables)
+		c.Warn("target foreign keys", "as above", "%d more", found-mostTables)
 	}
 	if found == 0 {
-		c.pass("target foreign keys", "none changes rows that the source leaves alone")
+		c.Pass("target foreign keys", "none changes rows that the source leaves alone")
 	}
 	return nil
 }
