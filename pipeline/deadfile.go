@@ -92,7 +92,7 @@ func (f *DeadFile) scan(r io.Reader, rec *checkpoint.Record) (whole int64, err e
 			if rec.GTIDs.Contains(g) {
 				continue
 			}
-		} else if before(l.File, l.Txn, rec.File, rec.Offset) {
+		} else if event.PlaceBefore(l.File, l.Txn, rec.File, rec.Offset) {
 			continue
 		}
 		f.seen[l.ID] = struct{}{}

@@ -1,9 +1,6 @@
 package pipeline
 
 import (
-	"strconv"
-	"strings"
-
 	"cdc/checkpoint"
 	"cdc/event"
 	"cdc/sinks"
@@ -28,7 +25,7 @@ func newSkipper(place sinks.Place, rec *checkpoint.Record) *skipper {
 		}
 		return &skipper{place: place}
 	}
-	if place.File == "" || !before(rec.File, rec.Offset, place.File, place.Offset) {
+	if place.File == "" || !event.PlaceBefore(rec.File, rec.Offset, place.File, place.Offset) {
 		return nil
 	}
 	return &skipper{place: place}
@@ -39,7 +36,7 @@ func (s *skipper) has(t *event.Txn) bool {
 	if !t.GTID.IsZero() && !s.place.GTIDs.Empty() {
 		return s.place.GTIDs.Contains(t.GTID)
 	}
-	return s.place.File != "" && before(t.File, t.Off, s.place.File, s.place.Offset)
+	return s.place.File != "" && event.PlaceBefore(t.File, t.Off, s.place.File, s.place.Offset)
 }
 
 // apply drops what the sink has from b, and gives how many changes that were.
@@ -75,7 +72,7 @@ func (s *skipper) apply(b *event.Batch, scratch *event.Builder) (*event.Builder,
 
 // hold keeps the sink's place from going back: a batch that ends before it is given to the sink as if it ended there. The window has the true one.
 func (s *skipper) hold(b *event.Batch) {
-	if b.Pos.File != "" && before(b.Pos.File, b.Pos.Offset, s.place.File, s.place.Offset) {
+	if b.Pos.File != "" && event.PlaceBefore(b.Pos.File, b.Pos.Offset, s.place.File, s.place.Offset) {
 		b.Pos.File, b.Pos.Offset = s.place.File, s.place.Offset
 	}
 }
@@ -85,22 +82,5 @@ func (s *skipper) done(rec *checkpoint.Record) bool {
 	if !s.place.GTIDs.Empty() {
 		return rec.GTIDs.ContainsSet(s.place.GTIDs)
 	}
-	return !before(rec.File, rec.Offset, s.place.File, s.place.Offset)
-}
-
-// before orders places of one server: binlog files are numbered by their last part.
-func before(file string, off uint64, file2 string, off2 uint64) bool {
-	if file == file2 {
-		return off < off2
-	}
-	a, b := fileNumber(file), fileNumber(file2)
-	if a != b {
-		return a < b
-	}
-	return file < file2
-}
-
-func fileNumber(file string) uint64 {
-	n, _ := strconv.ParseUint(file[strings.LastIndexByte(file, '.')+1:], 10, 64)
-	return n
+	return !event.PlaceBefore(rec.File, rec.Offset, s.place.File, s.place.Offset)
 }

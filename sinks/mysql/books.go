@@ -328,27 +328,12 @@ func (b *books) kept(state []byte, f gtid.Flavor) error {
 		}
 	} else if i := strings.LastIndexByte(b.last, ':'); i > 0 {
 		off, err := strconv.ParseUint(b.last[i+1:], 10, 64)
-		if err == nil && !after(b.last[:i], off+1, b.file, b.off) {
+		if err == nil && !event.PlaceBefore(b.file, b.off, b.last[:i], off+1) {
 			return nil
 		}
 	}
 	return fault.New(fault.SinkBehind, "the target lacks %s, which was acknowledged", b.last).
 		Hint("did the target lose its last commits, or was it restored from a copy? Set the checkpoint back before that transaction by `cdc checkpoint set`, or start in a new target")
-}
-
-// after orders places of one server: binlog files are numbered by their last part.
-func after(file string, off uint64, file2 string, off2 uint64) bool {
-	if file == file2 {
-		return off > off2
-	}
-	number := func(f string) uint64 {
-		n, _ := strconv.ParseUint(f[strings.LastIndexByte(f, '.')+1:], 10, 64)
-		return n
-	}
-	if a, b := number(file), number(file2); a != b {
-		return a > b
-	}
-	return file > file2
 }
 
 // has reports that the target has a transaction, or that it began there. It may be called from any goroutine.
@@ -363,7 +348,7 @@ func (b *books) has(t *event.Txn) bool {
 		if b.have.Contains(t.GTID) {
 			return true
 		}
-	} else if b.file != "" && !after(t.File, t.Off, b.file, b.off) && !(t.File == b.file && t.Off == b.off) {
+	} else if b.file != "" && event.PlaceBefore(t.File, t.Off, b.file, b.off) {
 		return true
 	}
 	return len(b.names) > 0 && b.names[txnName(t)]

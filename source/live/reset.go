@@ -42,7 +42,7 @@ func (s *Source) checkPlace(ctx context.Context, sess *login, f *facts, at place
 	if stem(newest.name) != stem(at.file) {
 		return nil
 	}
-	if fileLess(newest.name, at.file) {
+	if event.FileBefore(newest.name, at.file) {
 		return reset("its newest binlog is %s, and %s was read", newest.name, at.file)
 	}
 	here := -1
@@ -86,7 +86,7 @@ func (s *Source) checkPlace(ctx context.Context, sess *login, f *facts, at place
 		switch {
 		case again != nil:
 			return again
-		case fileLess(at.file, files[0].name):
+		case event.FileBefore(at.file, files[0].name):
 			err = nil // it was purged meanwhile, which the stream itself will say
 		default:
 			return reset("no event that was read begins there any more: %v", err)

@@ -134,7 +134,7 @@ func checkFile(p place, files []logFile, address string) error {
 	where := fault.Where{File: p.file, Offset: p.offset, Server: address}
 	i := slices.IndexFunc(files, func(f logFile) bool { return f.name == p.file })
 	switch {
-	case i < 0 && stem(p.file) == stem(files[0].name) && fileLess(p.file, files[0].name):
+	case i < 0 && stem(p.file) == stem(files[0].name) && event.FileBefore(p.file, files[0].name):
 		return fault.New(fault.SourcePurged, "the server has purged %s; its oldest binlog is %s", p.file, files[0].name).At(where)
 	case i < 0:
 		return fault.New(fault.SourcePositionUnknown, "the server has no binlog %s; it has %s to %s", p.file, files[0].name, files[len(files)-1].name).At(where)

@@ -196,7 +196,7 @@ func (h *horizon) any() touch {
 }
 
 func (p place) before(q place) bool {
-	return p.file != q.file && fileLess(p.file, q.file) || p.file == q.file && p.offset < q.offset
+	return event.PlaceBefore(p.file, p.offset, q.file, q.offset)
 }
 
 // enter puts what holds from the beginning of the horizon on into the catalog, and gives the entries of it, numbered.

@@ -36,7 +36,7 @@ func (s *stopper) reached(src *Source, b *event.Batch) bool {
 	}
 	if s.stop.File != "" {
 		file, offset := src.asm.Where()
-		if file != "" && (fileLess(s.stop.File, file) || file == s.stop.File && offset >= s.stop.Offset) {
+		if file != "" && (event.FileBefore(s.stop.File, file) || file == s.stop.File && offset >= s.stop.Offset) {
 			return true
 		}
 	}
@@ -50,22 +50,4 @@ func (s *stopper) reached(src *Source, b *event.Batch) bool {
 		s.have.Add(b.Txns[s.known].GTID)
 	}
 	return s.have.ContainsSet(s.want)
-}
-
-// fileLess compares binlog files of one server by their number, which grows beyond six digits.
-func fileLess(a, b string) bool {
-	an, bn := fileNumber(a), fileNumber(b)
-	if an != bn {
-		return an < bn
-	}
-	return a < b
-}
-
-func fileNumber(name string) uint64 {
-	n, mul := uint64(0), uint64(1)
-	for i := len(name) - 1; i >= 0 && name[i] >= '0' && name[i] <= '9' && mul < 1e18; i-- {
-		n += uint64(name[i]-'0') * mul
-		mul *= 10
-	}
-	return n
 }

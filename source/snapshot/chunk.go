@@ -14,21 +14,8 @@ type place struct {
 	offset uint64
 }
 
-// before orders places of one server: its files are numbered by their last part.
-func (p place) before(q place) bool {
-	if p.file == q.file {
-		return p.offset < q.offset
-	}
-	if a, b := fileNumber(p.file), fileNumber(q.file); a != b {
-		return a < b
-	}
-	return p.file < q.file
-}
-
-func fileNumber(file string) uint64 {
-	n, _ := digits([]byte(file[strings.LastIndexByte(file, '.')+1:]))
-	return n
-}
+// before orders places of one server.
+func (p place) before(q place) bool { return event.PlaceBefore(p.file, p.offset, q.file, q.offset) }
 
 // low is the low watermark of a chunk: which transactions its rows hold for certain.
 type low struct {
