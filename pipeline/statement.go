@@ -3,6 +3,7 @@ package pipeline
 import (
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/schemas"
 	"cdc/transform"
 )
@@ -128,12 +129,10 @@ func partly(d *schemas.DDL) string {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(quoted(n.Database) + "." + quoted(n.Table))
+			b.WriteString(sqltext.Name(n.Database) + "." + sqltext.Name(n.Table))
 		}
 		return b.String()
 	}
 	b.WriteString("/* a statement that also names tables which are not carried */")
 	return b.String()
 }
-
-func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/schemas"
 )
 
@@ -85,7 +86,7 @@ func (c *column) side(target bool) *schemas.Column {
 // value is an expression for the text of the column, NULL for NULL.
 func (c *column) value(target bool) string {
 	k := c.side(target)
-	n := name(k.Name)
+	n := sqltext.Name(k.Name)
 	switch c.form {
 	case digits:
 		if k.Type == schemas.Bit || k.Zerofill {
@@ -214,7 +215,7 @@ func rowText(columns []column, target bool) string {
 	for i := range columns {
 		c := &columns[i]
 		if c.src.Nullable || c.dst.Nullable {
-			bits = append(bits, fmt.Sprintf("ISNULL(%s)*%d", name(c.side(target).Name), uint64(1)<<len(bits)))
+			bits = append(bits, fmt.Sprintf("ISNULL(%s)*%d", sqltext.Name(c.side(target).Name), uint64(1)<<len(bits)))
 			if len(bits) == 60 {
 				nulls()
 			}

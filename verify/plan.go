@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/gtid"
 	"cdc/schemas"
 )
@@ -89,11 +90,11 @@ func newPlan(p Pair, dst *schemas.Table, at [2]facts) (out *plan, why string) {
 		out.text[side] = rowText(out.columns, side == 1)
 	}
 	if index != "" {
-		out.forced[0] = " FORCE INDEX (" + name(index) + ")"
+		out.forced[0] = " FORCE INDEX (" + sqltext.Name(index) + ")"
 	}
 	if len(ordinals) > 0 {
 		if i := indexFor(dst, out); i != "" {
-			out.forced[1] = " FORCE INDEX (" + name(i) + ")"
+			out.forced[1] = " FORCE INDEX (" + sqltext.Name(i) + ")"
 		}
 	}
 	return out, ""
@@ -189,7 +190,7 @@ func (p *plan) beyond(b bound, op string, target bool) string {
 	var build func(i int) string
 	build = func(i int) string {
 		c := &p.columns[p.key[i]]
-		col, lit := name(c.side(target).Name), c.literal(b[i], target)
+		col, lit := sqltext.Name(c.side(target).Name), c.literal(b[i], target)
 		if i == len(p.key)-1 {
 			return col + op + lit
 		}
@@ -199,7 +200,7 @@ func (p *plan) beyond(b bound, op string, target bool) string {
 		return build(0)
 	}
 	c := &p.columns[p.key[0]]
-	return name(c.side(target).Name) + loose + c.literal(b[0], target) + " AND " + build(0)
+	return sqltext.Name(c.side(target).Name) + loose + c.literal(b[0], target) + " AND " + build(0)
 }
 
 // keyList is the expressions of the key's values.
@@ -215,7 +216,7 @@ func (p *plan) keyList(target bool) string {
 func (p *plan) boundQuery(after bound, n int) string {
 	var order []string
 	for _, k := range p.key {
-		order = append(order, name(p.columns[k].src.Name))
+		order = append(order, sqltext.Name(p.columns[k].src.Name))
 	}
 	return "SELECT " + p.keyList(false) + " FROM " + p.from[0] + p.forced[0] + p.where(&chunk{after: after}, false) +
 		" ORDER BY " + strings.Join(order, ",") + fmt.Sprintf(" LIMIT 1 OFFSET %d", n-1)
@@ -261,7 +262,7 @@ func (p *plan) rowDigest(target bool) string {
 	for i := range p.columns {
 		c := &p.columns[i]
 		if c.loose {
-			docs += ",CONVERT(" + name(c.side(target).Name) + " USING utf8mb4)"
+			docs += ",CONVERT(" + sqltext.Name(c.side(target).Name) + " USING utf8mb4)"
 		} else {
 			plain = append(plain, *c)
 		}
@@ -300,7 +301,7 @@ func (p *plan) in(keys []bound, target bool) string {
 		return "(" + strings.Join(out, ",") + ")"
 	}
 	var b strings.Builder
-	b.WriteString(tuple(func(i int) string { return name(p.columns[p.key[i]].side(target).Name) }))
+	b.WriteString(tuple(func(i int) string { return sqltext.Name(p.columns[p.key[i]].side(target).Name) }))
 	b.WriteString(" IN (")
 	for n, k := range keys {
 		if n > 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/schemas"
 )
@@ -264,7 +265,7 @@ func (p *plan) fix(d *Difference, s *suspect, row bound) []string {
 		if c.dst.Generated != schemas.NotGenerated {
 			continue
 		}
-		n, lit := name(c.dst.Name), c.literal(row[i], true)
+		n, lit := sqltext.Name(c.dst.Name), c.literal(row[i], true)
 		cols, values = append(cols, n), append(values, lit)
 		sets = append(sets, n+"="+lit)
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
@@ -139,9 +140,7 @@ func one(ctx context.Context, c Conn, statement string) ([][]byte, error) {
 	return rows[0], nil
 }
 
-func name(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
-
-func tableName(n schemas.Name) string { return name(n.Database) + "." + name(n.Table) }
+func tableName(n schemas.Name) string { return sqltext.Name(n.Database) + "." + sqltext.Name(n.Table) }
 
 // quote makes a literal of utf8mb4 that reads the same whatever the sql_mode.
 func quote(s string) string {

@@ -9,6 +9,7 @@ import (
 
 	"cdc/checkpoint"
 	"cdc/checkpoint/badger"
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/session"
@@ -84,7 +85,7 @@ func snapshotFault(stream string) error {
 func (p *placeOf) dir() string { return p.cfg.path(p.cfg.Checkpoint.Dir) }
 
 func (p *placeOf) table(name string) string {
-	return "`" + strings.ReplaceAll(p.database, "`", "``") + "`." + name
+	return sqltext.Name(p.database) + "." + name
 }
 
 // stored reads the checkpoint of a stream that does not run.

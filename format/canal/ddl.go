@@ -1,8 +1,6 @@
 package canal
 
 import (
-	"strings"
-
 	"cdc/event"
 	"cdc/format"
 	"cdc/format/jsonenc"
@@ -64,5 +62,3 @@ func (e *Encoder) DDL(o *format.Out, b *event.Batch) error {
 	o.Recs = append(o.Recs, rec)
 	return nil
 }
-
-func quoted(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cdc/event"
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/format"
 	"cdc/format/jsonenc"
@@ -200,7 +201,7 @@ func (e *Encoder) write(r record, end string, row, fill, old event.Row) error {
 // truncate appends the message of a TRUNCATE, with its statement where the batch has it.
 func (e *Encoder) truncate(r record) {
 	t := r.b.Tables[r.b.Changes[r.i].Table]
-	sql := "TRUNCATE TABLE " + quoted(t.Database) + "." + quoted(t.Name)
+	sql := "TRUNCATE TABLE " + sqltext.Name(t.Database) + "." + sqltext.Name(t.Name)
 	if r.b.DDL != nil {
 		sql = r.b.DDL.Text
 	}

@@ -16,7 +16,6 @@ import (
 	"cdc/gtid"
 	"cdc/session"
 	"cdc/sinks"
-	"cdc/sinks/mysql/statement"
 )
 
 // books keep which transactions the target has.
@@ -61,7 +60,7 @@ func (b *books) mode() string {
 // newBooks settles which way it is.
 func newBooks(e *engine, base sinks.Place) (*books, error) {
 	b := &books{
-		server: e.server.UUID, stream: e.opt.Stream, quoted: string(statement.AppendName(nil, e.opt.Database)), self: identity(e.server.UUID, e.server.ServerID),
+		server: e.server.UUID, stream: e.opt.Stream, quoted: sqltext.Name(e.opt.Database), self: identity(e.server.UUID, e.server.ServerID),
 		names: map[string]bool{}, skipLog: e.server.MaySkipLog,
 	}
 	source := e.opt.Source

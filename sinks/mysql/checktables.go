@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
@@ -59,7 +60,7 @@ func (c *checker) events(ctx context.Context) error {
 	var names, cures []string
 	for _, r := range rows {
 		if slices.ContainsFunc(databases, func(db string) bool { return c.server.Fold(db) == c.server.Fold(string(r[0])) }) {
-			name := quoted(string(r[0])) + "." + quoted(string(r[1]))
+			name := sqltext.Name(string(r[0])) + "." + sqltext.Name(string(r[1]))
 			names = append(names, name)
 			cures = append(cures, "ALTER EVENT "+name+" "+disable+";")
 		}
@@ -71,8 +72,6 @@ func (c *checker) events(ctx context.Context) error {
 	}
 	return nil
 }
-
-func quoted(name string) string { return string(statement.AppendName(nil, name)) }
 
 // mostTables is how many tables are named for one kind of finding.
 const mostTables = 8
@@ -123,7 +122,7 @@ func (c *checker) known(ctx context.Context) error {
 				}
 				found.Cure = c.create(t)
 				if !there[c.server.Fold(t.Database)] {
-					found.Cure = "CREATE DATABASE " + quoted(t.Database) + "; " + found.Cure
+					found.Cure = "CREATE DATABASE " + sqltext.Name(t.Database) + "; " + found.Cure
 				}
 			case fault.TargetColumn:
 				if cure, err := c.addColumns(ctx, catalog, t); err != nil {
@@ -145,7 +144,7 @@ func (c *checker) known(ctx context.Context) error {
 		}
 		if len(t.PrimaryKey) == 0 && statement.KeyOf(t) == nil {
 			add("keys", fault.Finding{
-				Level: fault.Warn, Check: check, Cure: fmt.Sprintf("ALTER TABLE %s.%s ADD PRIMARY KEY (...); at the source", quoted(t.Database), quoted(t.Name)),
+				Level: fault.Warn, Check: check, Cure: fmt.Sprintf("ALTER TABLE %s.%s ADD PRIMARY KEY (...); at the source", sqltext.Name(t.Database), sqltext.Name(t.Name)),
 				What: "no key tells its rows apart: each update and delete looks for the whole row, and changes of the table are applied one after the other",
 			})
 		}
@@ -185,7 +184,7 @@ func (c *checker) triggers(check string, t *schemas.Table, triggers []string, ad
 	}
 	var drops []string
 	for _, trigger := range triggers { // "name (BEFORE INSERT)"
-		drops = append(drops, "DROP TRIGGER "+quoted(t.Database)+"."+quoted(trigger[:strings.LastIndex(trigger, " (")])+";")
+		drops = append(drops, "DROP TRIGGER "+sqltext.Name(t.Database)+"."+sqltext.Name(trigger[:strings.LastIndex(trigger, " (")])+";")
 	}
 	add("triggers", fault.Finding{
 		Level: fault.Fail, Check: check, Code: fault.TargetTrigger, Cure: strings.Join(drops, " ") + " Or set triggers: accept, where they do something else than the source's triggers do",
@@ -196,7 +195,7 @@ func (c *checker) triggers(check string, t *schemas.Table, triggers []string, ad
 // define writes a column as CREATE TABLE and ALTER TABLE take it. Collations have names of their own in each family of servers.
 func (c *checker) define(col *schemas.Column) string {
 	var b strings.Builder
-	b.WriteString(quoted(col.Name) + " " + col.ColumnType())
+	b.WriteString(sqltext.Name(col.Name) + " " + col.ColumnType())
 	if col.Type.IsText() && col.Charset != "" {
 		b.WriteString(" CHARACTER SET " + charset.ServerName(c.server.Flavor, c.server.Version, col.Charset))
 		if col.Collation != "" && ddl.Knows(c.server, col.Collation) {
@@ -222,7 +221,7 @@ func (c *checker) create(t *schemas.Table) string {
 	list := func(columns []int) string {
 		names := make([]string, len(columns))
 		for i, at := range columns {
-			names[i] = quoted(t.Columns[at].Name)
+			names[i] = sqltext.Name(t.Columns[at].Name)
 		}
 		return strings.Join(names, ", ")
 	}
@@ -231,7 +230,7 @@ func (c *checker) create(t *schemas.Table) string {
 	} else if key := statement.KeyOf(t); key != nil {
 		parts = append(parts, "UNIQUE KEY ("+list(key)+")")
 	}
-	return "CREATE TABLE " + quoted(t.Database) + "." + quoted(t.Name) + " (" + strings.Join(parts, ", ") + ");"
+	return "CREATE TABLE " + sqltext.Name(t.Database) + "." + sqltext.Name(t.Name) + " (" + strings.Join(parts, ", ") + ");"
 }
 
 // addColumns writes the statement that adds the columns that the target's table lacks; "" where it lacks none.
@@ -250,7 +249,7 @@ func (c *checker) addColumns(ctx context.Context, catalog *target.Catalog, t *sc
 	if parts == nil {
 		return "", nil
 	}
-	return "ALTER TABLE " + quoted(t.Database) + "." + quoted(t.Name) + " " + strings.Join(parts, ", ") + ";", nil
+	return "ALTER TABLE " + sqltext.Name(t.Database) + "." + sqltext.Name(t.Name) + " " + strings.Join(parts, ", ") + ";", nil
 }
 
 // cascades looks for foreign keys by which the target itself would change rows that the source leaves alone.
@@ -293,7 +292,7 @@ func (c *checker) cascades(ctx context.Context) error {
 			continue
 		}
 		name := string(r[0]) + "." + child
-		c.Warn("target foreign keys", fmt.Sprintf("ALTER TABLE %s.%s DROP FOREIGN KEY %s;", quoted(string(r[0])), quoted(child), quoted(string(r[2]))),
+		c.Warn("target foreign keys", fmt.Sprintf("ALTER TABLE %s.%s DROP FOREIGN KEY %s;", sqltext.Name(string(r[0])), sqltext.Name(child), sqltext.Name(string(r[2]))),
 			"the target changes rows of %s by itself along with %s (%s, %s), and the source does not", name, string(r[6])+"."+string(r[3]), r[2], strings.Join(rules, ", "))
 	}
 	if found > mostTables {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cdc/event"
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
@@ -15,7 +16,6 @@ import (
 	"cdc/session"
 	"cdc/sinks"
 	"cdc/sinks/mysql/ddl"
-	"cdc/sinks/mysql/statement"
 	"cdc/sinks/mysql/target"
 )
 
@@ -140,7 +140,7 @@ func (m *maker) database(ctx context.Context, d *NewDatabase) error {
 	if key := m.e.server.Fold(d.Name); m.there[key] || d.Name == m.e.opt.Database {
 		return nil
 	}
-	text := "CREATE DATABASE IF NOT EXISTS " + quoted(d.Name)
+	text := "CREATE DATABASE IF NOT EXISTS " + sqltext.Name(d.Name)
 	if d.Charset != "" {
 		text += " DEFAULT CHARACTER SET " + charset.ServerName(m.e.server.Flavor, m.e.server.Version, charset.Normalize(d.Charset))
 	}
@@ -321,7 +321,7 @@ func (m *maker) derived(t *schemas.Table) string {
 			if p.Column < 0 || p.Column >= len(t.Columns) || t.Columns[p.Column].Hidden {
 				return // an expression, of which nothing is known
 			}
-			name := quoted(t.Columns[p.Column].Name)
+			name := sqltext.Name(t.Columns[p.Column].Name)
 			if p.Prefix > 0 {
 				name += "(" + strconv.Itoa(int(p.Prefix)) + ")"
 			}
@@ -343,12 +343,12 @@ func (m *maker) derived(t *schemas.Table) string {
 	}
 	for i := range t.Unique {
 		if k := &t.Unique[i]; k.Name != "PRIMARY" {
-			key("UNIQUE KEY "+quoted(k.Name), k)
+			key("UNIQUE KEY "+sqltext.Name(k.Name), k)
 		}
 	}
 	for i := range t.Plain {
 		if k := &t.Plain[i]; !slices.ContainsFunc(k.Parts, func(p schemas.KeyPart) bool { return p.Column >= 0 && special(&t.Columns[p.Column], p) }) {
-			key("KEY "+quoted(k.Name), k)
+			key("KEY "+sqltext.Name(k.Name), k)
 		}
 	}
 	text := "CREATE TABLE " + full(schemas.Name{Database: t.Database, Table: t.Name}) + " (" + strings.Join(parts, ", ") + ")"
@@ -368,5 +368,5 @@ func special(c *schemas.Column, p schemas.KeyPart) bool {
 }
 
 func full(n schemas.Name) string {
-	return string(append(append(statement.AppendName(nil, n.Database), '.'), statement.AppendName(nil, n.Table)...))
+	return string(append(append(sqltext.AppendName(nil, n.Database), '.'), sqltext.AppendName(nil, n.Table)...))
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 
 	"cdc/event"
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/schemas"
 	"cdc/session"
 	"cdc/sinks/mysql/ddl"
-	"cdc/sinks/mysql/statement"
 	"cdc/sinks/mysql/target"
 )
 
@@ -100,7 +100,7 @@ func (w *worker) databases(ctx context.Context, tables []schemas.Name) error {
 		if len(rows) > 0 {
 			continue
 		}
-		if err := b.unlogged(ctx, w.c, "CREATE DATABASE IF NOT EXISTS "+string(statement.AppendName(nil, n.Database))); err != nil {
+		if err := b.unlogged(ctx, w.c, "CREATE DATABASE IF NOT EXISTS "+sqltext.Name(n.Database)); err != nil {
 			return err
 		}
 	}

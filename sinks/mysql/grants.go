@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/schemas"
 	"cdc/session"
-	"cdc/sinks/mysql/statement"
 )
 
 // need is what the account must be allowed on one database of the target.
@@ -206,7 +206,7 @@ func (r *rights) excess(needs []need, account string, oldMySQL bool) (names, cur
 		case g.Everywhere():
 			on = "*.*"
 		case g.Table != "*":
-			on = "`" + strings.ReplaceAll(g.Database, "`", "``") + "`." + string(statement.AppendName(nil, g.Table))
+			on = "`" + strings.ReplaceAll(g.Database, "`", "``") + "`." + sqltext.Name(g.Table)
 		}
 		var bad []string
 		for _, p := range g.Privileges {

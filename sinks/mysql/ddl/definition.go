@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/schemas"
 	"cdc/schemas/charset"
 )
@@ -37,7 +38,7 @@ func (t *translation) alterText(was, now *schemas.Table) string {
 	var list []string
 	for i := range was.Columns {
 		if c := &was.Columns[i]; !c.Hidden && now.Column(c.Name) < 0 {
-			list = append(list, "DROP COLUMN "+quoted(c.Name))
+			list = append(list, "DROP COLUMN "+sqltext.Name(c.Name))
 		}
 	}
 	last := ""
@@ -48,7 +49,7 @@ func (t *translation) alterText(was, now *schemas.Table) string {
 		}
 		place := " FIRST"
 		if last != "" {
-			place = " AFTER " + quoted(last)
+			place = " AFTER " + sqltext.Name(last)
 		}
 		at := was.Column(c.Name)
 		switch {
@@ -94,7 +95,7 @@ func keyChanges(was, now []schemas.Key, from, to *schemas.Table, unique bool) (l
 		if k.Name == "PRIMARY" {
 			list = append(list, "DROP PRIMARY KEY")
 		} else if !gone(from, to, k) {
-			list = append(list, "DROP INDEX "+quoted(k.Name))
+			list = append(list, "DROP INDEX "+sqltext.Name(k.Name))
 		}
 	}
 	for i := range now {
@@ -117,9 +118,9 @@ func keyText(t *schemas.Table, k *schemas.Key, unique bool) string {
 	case k.Name == "PRIMARY":
 		b.WriteString("PRIMARY KEY (")
 	case unique:
-		b.WriteString("UNIQUE KEY " + quoted(k.Name) + " (")
+		b.WriteString("UNIQUE KEY " + sqltext.Name(k.Name) + " (")
 	default:
-		b.WriteString("KEY " + quoted(k.Name) + " (")
+		b.WriteString("KEY " + sqltext.Name(k.Name) + " (")
 	}
 	for i, p := range k.Parts {
 		if i > 0 {
@@ -129,7 +130,7 @@ func keyText(t *schemas.Table, k *schemas.Key, unique bool) string {
 			b.WriteString("(...)")
 			continue
 		}
-		b.WriteString(quoted(t.Columns[p.Column].Name))
+		b.WriteString(sqltext.Name(t.Columns[p.Column].Name))
 		if p.Prefix > 0 {
 			b.WriteString("(" + strconv.Itoa(int(p.Prefix)) + ")")
 		}
@@ -149,7 +150,7 @@ func (t *translation) charsetText(cs, collation string) string {
 
 func (t *translation) columnText(c *schemas.Column) string {
 	var b strings.Builder
-	b.WriteString(quoted(c.Name) + " " + c.ColumnType())
+	b.WriteString(sqltext.Name(c.Name) + " " + c.ColumnType())
 	if c.Charset != "" && c.Charset != "binary" {
 		b.WriteString(t.charsetText(c.Charset, c.Collation))
 	}

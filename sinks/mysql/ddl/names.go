@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/schemas"
 	"cdc/schemas/charset"
 )
@@ -29,11 +30,11 @@ func (t *translation) database() error {
 		return t.skip("the database is not carried")
 	}
 	to.Table = ""
-	name := quoted(to.Database)
+	name := sqltext.Name(to.Database)
 	switch drops := t.out.Kind == schemas.DropDatabases || t.out.Replace; {
 	case drops && !t.whole(r.Name.Database):
 		return t.stop("the stream carries only a part of the database, or not into a database of its own").Hint(
-			"drop at the target the tables that came from %s, then step over the statement by `cdc skip`", quoted(r.Name.Database))
+			"drop at the target the tables that came from %s, then step over the statement by `cdc skip`", sqltext.Name(r.Name.Database))
 	case t.out.Kind == schemas.CreateDatabase && !t.out.IfNotExists && !t.out.Replace:
 		name = "IF NOT EXISTS " + name
 	case r.From == r.To:

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/schemas"
-	"cdc/sinks/mysql/statement"
 	"cdc/sinks/mysql/target"
 )
 
@@ -190,7 +190,7 @@ func (t *translation) verbatim(why error) error {
 		return t.stop("its names cannot be translated, since %s", reason)
 	}
 	if t.src.Database != "" {
-		t.plan.Before = append(t.plan.Before, "USE "+quoted(t.src.Database))
+		t.plan.Before = append(t.plan.Before, "USE "+sqltext.Name(t.src.Database))
 	}
 	t.plan.Names = slices.Clone(t.src.Names)
 	t.plan.Repeatable = false
@@ -231,11 +231,9 @@ func (t *translation) edited() string {
 	return strings.TrimSpace(b.String())
 }
 
-func quoted(name string) string { return string(statement.AppendName(nil, name)) }
-
 func full(n schemas.Name) string {
 	if n.Table == "" {
-		return quoted(n.Database)
+		return sqltext.Name(n.Database)
 	}
-	return quoted(n.Database) + "." + quoted(n.Table)
+	return sqltext.Name(n.Database) + "." + sqltext.Name(n.Table)
 }

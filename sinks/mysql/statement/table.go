@@ -3,6 +3,7 @@ package statement
 import (
 	"fmt"
 
+	"cdc/event/sqltext"
 	"cdc/schemas"
 )
 
@@ -78,11 +79,11 @@ func NewTargetTable(t *schemas.Table, f Flavor, at Target) (*Table, error) {
 		return nil, fmt.Errorf("table %s has %d columns, the target's table was described by %d", t.FullName(), len(t.Columns), len(at.Columns))
 	}
 	p := &Table{json: f == MySQL, cols: make([]column, len(t.Columns)), key: at.Key}
-	p.name = AppendName(append(AppendName(nil, t.Database), '.'), t.Name)
+	p.name = sqltext.AppendName(append(sqltext.AppendName(nil, t.Database), '.'), t.Name)
 	writable := false
 	for i := range t.Columns {
 		c, is := &t.Columns[i], at.Columns[i]
-		p.cols[i] = column{Column: c, name: AppendName(nil, c.Name), write: is.Write, touch: is.Write && is.Touch, json: p.json && is.JSON}
+		p.cols[i] = column{Column: c, name: sqltext.AppendName(nil, c.Name), write: is.Write, touch: is.Write && is.Touch, json: p.json && is.JSON}
 		writable = writable || is.Write
 	}
 	if !writable {
@@ -116,16 +117,4 @@ func KeyOf(t *schemas.Table) []int {
 		}
 	}
 	return best
-}
-
-// AppendName appends an identifier between backquotes.
-func AppendName(dst []byte, name string) []byte {
-	dst = append(dst, '`')
-	for i := range len(name) {
-		if name[i] == '`' {
-			dst = append(dst, '`')
-		}
-		dst = append(dst, name[i])
-	}
-	return append(dst, '`')
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
@@ -85,13 +86,11 @@ func (p *planner) match() *fault.Error {
 	for j := range p.from {
 		if c := &p.at.Columns[j]; p.from[j] < 0 && !c.Filled {
 			return fault.New(fault.TargetColumn, "the target's column %s, which the source does not have, is NOT NULL and has no default", c.Name).
-				Hint("give it a default: ALTER TABLE %s.%s ALTER COLUMN %s SET DEFAULT ...", quoted(p.at.Name.Database), quoted(p.at.Name.Table), quoted(c.Name))
+				Hint("give it a default: ALTER TABLE %s.%s ALTER COLUMN %s SET DEFAULT ...", sqltext.Name(p.at.Name.Database), sqltext.Name(p.at.Name.Table), sqltext.Name(c.Name))
 		}
 	}
 	return nil
 }
-
-func quoted(name string) string { return string(statement.AppendName(nil, name)) }
 
 // key gives the columns that find a row, as ordinals in the version.
 func (p *planner) key() []int {
@@ -114,7 +113,7 @@ func (p *planner) key() []int {
 	}
 	if !p.searchable(own) {
 		p.warn(fault.Warn, fmt.Sprintf("the target has no index that begins with %s: each update and delete reads the whole table", p.names(own)),
-			fmt.Sprintf("ALTER TABLE %s.%s ADD INDEX (%s)", quoted(p.at.Name.Database), quoted(p.at.Name.Table), p.names(own)))
+			fmt.Sprintf("ALTER TABLE %s.%s ADD INDEX (%s)", sqltext.Name(p.at.Name.Database), sqltext.Name(p.at.Name.Table), p.names(own)))
 	} else if !p.distinct(own) {
 		p.warn(fault.Warn, fmt.Sprintf("rows are found by %s, which is not unique at the target: a change that finds several rows stops the stream", p.names(own)),
 			"leave only rows of this source in the table, or route the sources to tables of their own")
@@ -180,7 +179,7 @@ func (p *planner) warn(level fault.Level, what, cure string) {
 
 // compare warns of what may come out otherwise than at the source.
 func (p *planner) compare(key []int) {
-	alter := fmt.Sprintf("ALTER TABLE %s.%s MODIFY COLUMN ", quoted(p.at.Name.Database), quoted(p.at.Name.Table))
+	alter := fmt.Sprintf("ALTER TABLE %s.%s MODIFY COLUMN ", sqltext.Name(p.at.Name.Database), sqltext.Name(p.at.Name.Table))
 	for i, j := range p.to {
 		if j < 0 {
 			continue
@@ -195,19 +194,19 @@ func (p *planner) compare(key []int) {
 			continue
 		case loses(own, to):
 			p.warn(fault.Warn, fmt.Sprintf("the target's column %s is %s, which rounds values of the source's %s in silence", own.Name, to.ColumnType(), own.ColumnType()),
-				alter+quoted(own.Name)+" "+own.ColumnType())
+				alter+sqltext.Name(own.Name)+" "+own.ColumnType())
 		case own.Nullable && !to.Nullable:
 			p.warn(fault.Warn, fmt.Sprintf("the target's column %s is NOT NULL, the source's may be NULL: such a row stops the stream", own.Name),
-				alter+quoted(own.Name)+" "+to.ColumnType()+" NULL")
+				alter+sqltext.Name(own.Name)+" "+to.ColumnType()+" NULL")
 		}
 		if slices.Contains(key, i) && own.Collation != "" && to.Collation != "" && own.Collation != to.Collation && !strings.HasSuffix(to.Collation, "_bin") {
 			p.warn(fault.Warn, fmt.Sprintf("the key's column %s is %s at the target and %s at the source: what the source keeps apart may be one row at the target",
-				own.Name, to.Collation, own.Collation), alter+quoted(own.Name)+" "+to.ColumnType()+" COLLATE "+own.Collation)
+				own.Name, to.Collation, own.Collation), alter+sqltext.Name(own.Name)+" "+to.ColumnType()+" COLLATE "+own.Collation)
 		}
 	}
 	if p.at.Engine != "" && !transactional(p.at.Engine) {
 		p.warn(fault.Warn, "the target's engine "+p.at.Engine+" keeps no transactions: a crash may leave a change applied twice or in part",
-			fmt.Sprintf("ALTER TABLE %s.%s ENGINE = InnoDB", quoted(p.at.Name.Database), quoted(p.at.Name.Table)))
+			fmt.Sprintf("ALTER TABLE %s.%s ENGINE = InnoDB", sqltext.Name(p.at.Name.Database), sqltext.Name(p.at.Name.Table)))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/go-mysql-org/go-mysql/client"
 
 	"cdc/event"
+	"cdc/event/sqltext"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/internal/testbed"
@@ -219,7 +220,7 @@ func TestServersPlans(t *testing.T) {
 			if c.only != nil && !c.only(server) {
 				continue
 			}
-			name := quoted(c.name)
+			name := sqltext.Name(c.name)
 			testbed.MustExec(t, s, "SET NAMES utf8mb4", "CREATE TABLE "+source+"."+name+" "+c.source)
 			switch c.target {
 			case "-":
