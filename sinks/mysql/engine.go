@@ -129,11 +129,10 @@ func (e *engine) start(ctx context.Context, base sinks.Place) error {
 		return e.err
 	}
 	e.open = true
-	group := e.opt.Parallel.Group
-	if e.books.gtid {
-		group = 1 // each commits under its own
+	e.planner = schedule.New(e.by, e.opt.Parallel.History, func(t *schemas.Table) *schedule.Table { return &e.plans[t].Schedule })
+	if !e.books.gtid { // where each commits under its own
+		e.planner.Group(e.opt.Parallel.Group, sameWay)
 	}
-	e.planner = schedule.New(e.by, group, e.opt.Parallel.History, func(t *schemas.Table) *schedule.Table { return &e.plans[t].Schedule })
 	for range e.opt.Parallel.Workers {
 		e.wg.Go((&worker{e: e}).run)
 	}

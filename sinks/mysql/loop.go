@@ -6,6 +6,7 @@ import (
 
 	"cdc/event"
 	"cdc/schemas"
+	"cdc/sinks/mysql/schedule"
 )
 
 // strip takes out of a batch what is not to be applied of its i-th transaction: all of one that the target has or that began there, and changes of
@@ -75,6 +76,20 @@ func (e *engine) from(it *item, i, txns int, came string) {
 		it.came = make([]string, txns)
 	}
 	it.came[i] = came
+}
+
+// sameWay reports that a transaction came through the same servers as those of a unit: committed together they are one transaction to whoever reads the
+// target's binlog, which a loop of servers ends for all of them or for none.
+func sameWay(u *schedule.Unit, p schedule.Part) bool {
+	if !changes(&p) {
+		return true
+	}
+	for i := len(u.Parts) - 1; i >= 0; i-- {
+		if q := &u.Parts[i]; changes(q) {
+			return q.Owner.(*item).via(q.Txn) == p.Owner.(*item).via(p.Txn) // as Take gave it
+		}
+	}
+	return true
 }
 
 // internal reports a statement that is about tables of ours, or about their database.

@@ -27,7 +27,8 @@ type Planner struct {
 	locks   writeset.Builder
 	known   []*Table // of the batch's tables
 	nodes   []*dependency.Node
-	group   int     // most transactions of a unit
+	group   int // most transactions of a unit
+	fits    func(*Unit, Part) bool
 	last    *Unit   // that transactions of the same batch may still join
 	changes int     // in it
 	fresh   []*Unit // made by the last Add
@@ -39,11 +40,14 @@ type Planner struct {
 // groupChanges bounds the changes of a unit of several transactions.
 const groupChanges = 1000
 
-// New makes a planner. group is how many transactions that follow one another in a batch may become one unit, at least 1. limit bounds the number of locks that it keeps, as the size of the history of writesets does in MySQL; tables gives what is
-// known of the target's table for a table version, and must give the same for the same version.
-func New(by By, group, limit int, tables func(*schemas.Table) *Table) *Planner {
-	return &Planner{by: by, group: max(group, 1), tables: tables, tracker: dependency.New(limit)}
+// New makes a planner, whose units have one transaction each. limit bounds the number of locks that it keeps, as the size of the history of writesets
+// does in MySQL; tables gives what is known of the target's table for a table version, and must give the same for the same version.
+func New(by By, limit int, tables func(*schemas.Table) *Table) *Planner {
+	return &Planner{by: by, group: 1, tables: tables, tracker: dependency.New(limit)}
 }
+
+// Group lets up to most transactions that follow one another in a batch become one unit, where fits allows a transaction to join those that are in it.
+func (p *Planner) Group(most int, fits func(*Unit, Part) bool) { p.group, p.fits = max(most, 1), fits }
 
 // Active is the number of transactions that were added and are not done.
 func (p *Planner) Active() int { return p.active }
@@ -71,7 +75,7 @@ func (p *Planner) Add(b *event.Batch, owner any, ready []*Unit) []*Unit {
 			continue
 		}
 		alone := !t.End || b.DDL != nil || truncates(b, t)
-		if u := p.last; u != nil && !alone && p.joins(u, t) {
+		if u := p.last; u != nil && !alone && p.joins(u, part) {
 			u.Parts = append(u.Parts, part)
 			p.collect(u, b, t)
 			continue
@@ -94,8 +98,9 @@ func (p *Planner) Add(b *event.Batch, owner any, ready []*Unit) []*Unit {
 }
 
 // joins reports that a transaction may become a part of the unit before it.
-func (p *Planner) joins(u *Unit, t *event.Txn) bool {
-	if u.Alone || len(u.Parts) >= p.group || p.changes+int(t.Last-t.First) > groupChanges {
+func (p *Planner) joins(u *Unit, part Part) bool {
+	t := &part.Batch.Txns[part.Txn]
+	if u.Alone || len(u.Parts) >= p.group || p.changes+int(t.Last-t.First) > groupChanges || !p.fits(u, part) {
 		return false
 	}
 	if p.by != LogicalClock {

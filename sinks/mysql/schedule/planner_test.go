@@ -136,7 +136,7 @@ func TestPlanner(t *testing.T) {
 		t.Run(by.String(), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				s := draw(t)
-				p := New(by, 1, 1<<20, lookup)
+				p := New(by, 1<<20, lookup)
 				var running []*Unit
 				started, done, added := map[uint64]bool{}, map[uint64]bool{}, uint64(0)
 				note := func(ready []*Unit) {
@@ -212,7 +212,11 @@ func TestPlannerGroups(t *testing.T) {
 		t.Run(by.String(), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				s := draw(t)
-				p := New(by, rapid.IntRange(2, 6).Draw(t, "group"), 1<<20, lookup)
+				p := New(by, 1<<20, lookup)
+				fits := func(u *Unit, part Part) bool { // by their places in the batch: any rule will do
+					return u.Parts[len(u.Parts)-1].Txn%3 != 0 || part.Txn%2 == 0
+				}
+				p.Group(rapid.IntRange(2, 6).Draw(t, "group"), fits)
 				var running []*Unit
 				members := map[*Unit][]int{} // transactions
 				next, txns := 0, 0
@@ -225,6 +229,11 @@ func TestPlannerGroups(t *testing.T) {
 							if part.Batch.Txns[part.Txn].Begin {
 								members[u] = append(members[u], txns)
 								txns++
+							}
+						}
+						for i := 1; i < len(u.Parts) && !u.Alone; i++ {
+							if !fits(&Unit{Parts: u.Parts[:i]}, u.Parts[i]) {
+								t.Fatalf("transaction %d of the batch joined %d others, which it does not fit", u.Parts[i].Txn, i)
 							}
 						}
 					}
