@@ -59,8 +59,13 @@ func (w *worker) single(ctx context.Context, b *event.Batch, i int) error {
 	if !ok || err == nil {
 		return err
 	}
-	if met.err == nil && met.found == 0 && again(b, i) {
-		return nil
+	if met.err == nil && met.found == 0 {
+		if found, err := w.loosely(ctx, b, i, over); found || err != nil {
+			return err
+		}
+		if again(b, i) {
+			return nil
+		}
 	}
 	policy := w.e.opt.OnConflict
 	if met.found > 1 {
@@ -83,6 +88,24 @@ func (w *worker) single(ctx context.Context, b *event.Batch, i int) error {
 		w.e.opt.Conflict(Conflict{Table: w.name(), Place: txnName(&w.at), Op: c.Op, Reason: met.Error()})
 	}
 	return nil
+}
+
+// loosely looks for the row of a change by as much of its key as the target's key sees: see statement.Table.ByPrefix.
+func (w *worker) loosely(ctx context.Context, b *event.Batch, i int, over bool) (found bool, err error) {
+	exact := w.plan
+	loose := exact.Statement.ByPrefix()
+	if loose == nil || over || b.Changes[i].Op == event.Insert {
+		return false, nil
+	}
+	plan := *exact
+	plan.Statement = loose
+	w.plan = &plan
+	err = w.alone(ctx, b, i, false)
+	w.plan = exact
+	if _, ok := errors.AsType[*conflict](err); ok {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // again reports a delete of a row that the same transaction has deleted already. MySQL 9.7 logs it twice where foreign keys make a ring of rows

@@ -18,6 +18,15 @@ func (t *Table) appendWhere(dst []byte, before event.Row) (out []byte, many bool
 			if n > 0 {
 				dst = append(dst, " AND "...)
 			}
+			if t.loose && t.prefix[n] > 0 {
+				dst = sqltext.AppendInt(append(append(append(dst, "LEFT("...), t.cols[i].name...), ','), int64(t.prefix[n]))
+				dst = append(dst, ")=LEFT("...)
+				if dst, err = t.appendKeyValue(dst, i, before); err != nil {
+					return dst, false, err
+				}
+				dst = append(sqltext.AppendInt(append(dst, ','), int64(t.prefix[n])), ')')
+				continue
+			}
 			dst = append(append(dst, t.cols[i].name...), '=')
 			if dst, err = t.appendKeyValue(dst, i, before); err != nil {
 				return dst, false, err

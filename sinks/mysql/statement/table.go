@@ -34,6 +34,9 @@ type Table struct {
 	cols []column
 	key  []int // ordinals of the columns that find a row; nil where there is none
 	json bool  // the server has the type JSON
+
+	prefix []int // for each of key, how much of it the target's key sees; nil where that is all of each
+	loose  bool  // rows are found by as much
 }
 
 type column struct {
@@ -50,6 +53,9 @@ type column struct {
 type Target struct {
 	Columns []TargetColumn // one for each column of the version
 	Key     []int          // ordinals of the columns that find a row; nil where the whole image is needed
+	// Prefix is, for each of Key, how many characters (bytes of a binary type) the target's unique key of these columns sees, 0 for all; nil for all of
+	// each.
+	Prefix []int
 }
 
 // TargetColumn is one column as the target has it.
@@ -78,7 +84,7 @@ func NewTargetTable(t *schemas.Table, f Flavor, at Target) (*Table, error) {
 	if len(at.Columns) != len(t.Columns) {
 		return nil, fmt.Errorf("table %s has %d columns, the target's table was described by %d", t.FullName(), len(t.Columns), len(at.Columns))
 	}
-	p := &Table{json: f == MySQL, cols: make([]column, len(t.Columns)), key: at.Key}
+	p := &Table{json: f == MySQL, cols: make([]column, len(t.Columns)), key: at.Key, prefix: at.Prefix}
 	p.name = sqltext.AppendName(append(sqltext.AppendName(nil, t.Database), '.'), t.Name)
 	writable := false
 	for i := range t.Columns {
@@ -90,6 +96,19 @@ func NewTargetTable(t *schemas.Table, f Flavor, at Target) (*Table, error) {
 		return nil, fmt.Errorf("table %s has no column that a statement may write", t.FullName())
 	}
 	return p, nil
+}
+
+// ByPrefix gives a plan that finds rows by what the unique key sees of their values, nil where that is all of them. The server cannot use an index then.
+//
+// MySQL was seen to log, in the before image of a DELETE, no more of a text than a primary key of a prefix holds. Its replicas do not notice: they look
+// the key up in the index, which holds no more either.
+func (t *Table) ByPrefix() *Table {
+	if t.prefix == nil {
+		return nil
+	}
+	p := *t
+	p.loose = true
+	return &p
 }
 
 // KeyOf gives the columns of the primary key, or else of the unique key with the fewest, all of them real, not NULL, and of exact values;

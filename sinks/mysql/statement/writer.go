@@ -91,7 +91,7 @@ func (w *Writer) Change(t *Table, op event.Op, before, after event.Row) error {
 	}
 	w.list = append(w.list, s)
 	w.changes++
-	if op == event.Insert || op == event.Read || op == event.Delete && t.key != nil {
+	if op == event.Insert || op == event.Read || op == event.Delete && t.key != nil && !t.loose {
 		w.open, w.op = t, op
 	}
 	return nil
@@ -243,6 +243,10 @@ func (w *Writer) delete(t *Table, before event.Row) (err error) {
 	if t.key == nil {
 		w.buf, _, err = t.appendWhere(w.buf, before)
 		w.buf = append(w.buf, " LIMIT 1"...)
+		return err
+	}
+	if t.loose {
+		w.buf, _, err = t.appendWhere(w.buf, before)
 		return err
 	}
 	if len(t.key) > 1 {

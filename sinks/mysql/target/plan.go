@@ -41,6 +41,7 @@ func (p *planner) plan() (*Plan, error) {
 		return nil, err.At(where)
 	}
 	at := statement.Target{Columns: make([]statement.TargetColumn, len(p.to)), Key: p.key()}
+	at.Prefix = p.prefix(at.Key)
 	for i, j := range p.to {
 		if j >= 0 {
 			c := &p.at.Columns[j]
@@ -163,6 +164,33 @@ func (p *planner) unique(k *Key) []int {
 		key = append(key, from)
 	}
 	return key
+}
+
+// prefix gives how much of each column the target's unique key of these columns sees, nil where that is all of each.
+func (p *planner) prefix(key []int) []int {
+	for i := range p.at.Keys {
+		k := &p.at.Keys[i]
+		if !k.Unique || len(k.Parts) != len(key) {
+			continue
+		}
+		out, some, all := make([]int, len(key)), false, true
+		for _, part := range k.Parts {
+			n := -1
+			if part.Column >= 0 {
+				n = slices.Index(key, p.from[part.Column])
+			}
+			if all = all && n >= 0; all {
+				out[n], some = part.Prefix, some || part.Prefix > 0
+			}
+		}
+		switch {
+		case all && some:
+			return out
+		case all:
+			return nil
+		}
+	}
+	return nil
 }
 
 func (p *planner) names(columns []int) string {
