@@ -39,6 +39,27 @@ type Source struct {
 
 // Open opens the first file. The others are opened when they are reached.
 func Open(cfg Config) (*Source, error) {
+	s, err := prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if s.pool == nil {
+		s.pool = &event.Pool{}
+	}
+	if s.cfg.Binlog.Catalog == nil {
+		s.cfg.Binlog.Catalog = schemas.NewCatalog(s.cfg.Binlog.Flavor, 0)
+	}
+	s.cfg.Binlog.Choose, s.cfg.Binlog.Unknown = s.choose, s.unknown
+	s.asm = binlog.NewAssembler(s.cfg.Binlog)
+	if err := s.nextFile(); err != nil {
+		return nil, err
+	}
+	s.asm.Seek(filepath.Base(cfg.Paths[0]), uint64(len(magic)))
+	return s, nil
+}
+
+// prepare makes a Source that has opened nothing yet.
+func prepare(cfg Config) (*Source, error) {
 	if len(cfg.Paths) == 0 {
 		return nil, fault.New(fault.UsageInvalid, "no binlog files")
 	}
@@ -50,19 +71,8 @@ func Open(cfg Config) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{cfg: cfg, bounds: b, pool: cfg.Pool, at: -1, seen: &gtid.Set{}, unnamedSeen: map[schemas.Name]bool{}}
-	if s.pool == nil {
-		s.pool = &event.Pool{}
-	}
-	if s.cfg.Binlog.Catalog == nil {
-		s.cfg.Binlog.Catalog = schemas.NewCatalog(s.cfg.Binlog.Flavor, 0)
-	}
 	if cfg.Start.GTIDs != nil {
 		s.seen.AddSet(cfg.Start.GTIDs)
-	}
-	s.cfg.Binlog.Choose, s.cfg.Binlog.Unknown = s.choose, s.unknown
-	s.asm = binlog.NewAssembler(s.cfg.Binlog)
-	if err := s.nextFile(); err != nil {
-		return nil, err
 	}
 	return s, nil
 }
@@ -96,12 +106,7 @@ func (s *Source) nextFile() error {
 		return io.EOF
 	}
 	s.at++
-	path := s.cfg.Paths[s.at]
-	if err := s.r.open(path); err != nil {
-		return err
-	}
-	s.asm.Seek(filepath.Base(path), uint64(len(magic)))
-	return nil
+	return s.r.open(s.cfg.Paths[s.at])
 }
 
 // Read gives the next batch; io.EOF behind the last one. After any error, also of ctx, the source is finished.
@@ -193,6 +198,7 @@ func (s *Source) fetch() error {
 			if err := s.nextFile(); err != nil {
 				return err
 			}
+			s.asm.Seek(filepath.Base(s.cfg.Paths[s.at]), uint64(len(magic)))
 			continue
 		case err != nil:
 			return err
