@@ -18,6 +18,7 @@ type origin struct {
 	at    place     // "" where only the GTIDs are known
 	fresh bool      // not of a checkpoint: the first batch carries the whole of it
 	head  bool      // it is the end of the binlog, as of a moment ago
+	view  bool      // it is that of a consistent read, whose tables are needed
 }
 
 // open makes the first connection.

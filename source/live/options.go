@@ -48,6 +48,9 @@ const (
 	StartFile                        // at Offset of File
 	StartTime                        // at the first transaction committed at Time or later
 	StartCheckpoint                  // where an earlier run stopped: GTIDs, File, Offset, Time and Server are of its checkpoint
+	// StartView is at Offset of File, where the transactions of GTIDs were committed and no others: the place of a consistent read that somebody has
+	// open. The tables are read as they were there. If a statement has changed a selected one since, Open fails with fault.SnapshotDefinition.
+	StartView
 )
 
 // Start is the place where reading starts.

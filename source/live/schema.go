@@ -49,7 +49,7 @@ const fenceAttempts = 8
 
 // readSchemas gives the tables as of the place to start at. Where that place is the head it moves on with each attempt.
 func (s *Source) readSchemas(ctx context.Context, sess *login, f *facts, o origin) (origin, []schemas.Entry, error) {
-	if !o.head && (f.vars["binlog_row_metadata"] == "FULL" || s.opt.Start.Kind == StartEarliest) {
+	if !o.head && !o.view && (f.vars["binlog_row_metadata"] == "FULL" || s.opt.Start.Kind == StartEarliest) {
 		// The events say it themselves, or the statements from the oldest on; to look ahead through all of the binlog would be waste. Where they
 		// do not, unknown does it.
 		return o, nil, nil
@@ -59,6 +59,10 @@ func (s *Source) readSchemas(ctx context.Context, sess *login, f *facts, o origi
 		h, err := s.look(ctx, sess, f, o)
 		if err != nil {
 			return o, nil, err
+		}
+		if t, hit := h.selected(s.opt.Select); o.view && hit {
+			return o, nil, fault.New(fault.SnapshotDefinition, "%q came right behind the place of the snapshot", t.statement).
+				At(fault.Where{File: t.at.file, Offset: t.at.offset, Server: f.address})
 		}
 		if !o.head || len(h.touched) == 0 || attempt == fenceAttempts {
 			s.horizon = h
@@ -186,6 +190,16 @@ func (h *horizon) last(n schemas.Name) (touch, bool) {
 		}
 	}
 	return out, ok
+}
+
+// selected gives a statement that may have changed one of the selected tables.
+func (h *horizon) selected(sel *schemas.Selector) (touch, bool) {
+	for n, t := range h.touched {
+		if n.Table == "" && (n.Database == "" || sel.MatchDatabase(n.Database)) || n.Table != "" && sel.Match(n.Database, n.Table) {
+			return t, true
+		}
+	}
+	return touch{}, false
 }
 
 func (h *horizon) any() touch {

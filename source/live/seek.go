@@ -33,6 +33,11 @@ func (s *Source) resolve(ctx context.Context, sess *login, f *facts) (origin, er
 		o.at, o.gtids, err = f.head(ctx, sess)
 	case StartGTIDs:
 		return s.resolveGTIDs(f)
+	case StartView:
+		o.at, o.gtids, o.view = place{st.File, st.Offset}, st.GTIDs.Clone(), true
+		if s.useGTID && o.gtids == nil {
+			o.gtids = gtid.NewSet(f.flavor)
+		}
 	case StartEarliest:
 		var files []logFile
 		if files, err = sess.binlogs(ctx); err == nil {

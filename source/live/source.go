@@ -53,6 +53,7 @@ type Source struct {
 	skip     uint64      // with files beyond 4 GiB: events before this offset are not wanted
 	offset   uint64
 	stop     stopper
+	cut      place // a batch ends here; "" is none
 	horizon  *horizon
 	limit    int // longest event
 
@@ -311,8 +312,17 @@ func (s *Source) pushed(b *event.Batch) (full, ended bool) {
 	if s.stop.reached(s, b) {
 		return true, true
 	}
+	if s.cut.file != "" && !s.asm.Open() {
+		if file, offset := s.asm.Where(); file != "" && !(place{file, offset}).before(s.cut) {
+			s.cut = place{}
+			return true, false
+		}
+	}
 	return s.asm.Full(b), false
 }
+
+// CutAt has a batch end at a place between two transactions, once: what lies behind it comes with a later batch. It is not called while Read runs.
+func (s *Source) CutAt(file string, offset uint64) { s.cut = place{file, offset} }
 
 func batchEmpty(b *event.Batch) bool {
 	return len(b.Txns) == 0 && len(b.Changes) == 0 && b.DDL == nil && len(b.History) == 0 && len(b.XA) == 0
