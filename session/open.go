@@ -67,7 +67,7 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Session, error) {
 		raw: raw, codes: opt.Codes,
 	}
 	// The library's own buffer is empty: the server says nothing that was not asked for.
-	s.wire.conn, s.wire.patience = c.Conn.Conn, cfg.ReadTimeout
+	s.wire.conn, s.wire.patience, s.wire.low = c.Conn.Conn, cfg.ReadTimeout, lowWaterOf(raw)
 	return s, nil
 }
 

@@ -93,13 +93,20 @@ func (s *Session) Stream(ctx context.Context, statement string, yield func(row [
 // rest of the answers is read and dropped, and Many returns that error; the server has carried out the statements all the same. A connection
 // that breaks is returned as a fault, and yield is not called with it. The text is not kept.
 func (s *Session) Many(ctx context.Context, text []byte, yield func(i int, affected uint64, err error) error) error {
+	return s.ManyOf(ctx, text, 0, yield)
+}
+
+// ManyOf is Many of a text that is known to have n statements, whose answers are waited for together as far as the system can do that.
+func (s *Session) ManyOf(ctx context.Context, text []byte, n int, yield func(i int, affected uint64, err error) error) error {
 	end, err := s.begin(ctx, comQuery, text)
 	if err != nil {
 		return err
 	}
 	defer end()
+	defer func() { s.wire.due = 0 }()
 	var stopped error
 	for i := 0; ; i++ {
+		s.wire.due = n - i
 		affected, values, err := s.wire.answer(s.values, nil)
 		s.values = values
 		if err != nil {
@@ -201,7 +208,10 @@ func (s *Session) Command(ctx context.Context, command byte, arg []byte) error {
 }
 
 // Conn gives the connection itself, decrypted, for what is not a query. While no statement runs nothing is buffered in the session.
-func (s *Session) Conn() net.Conn { return s.wire.conn }
+func (s *Session) Conn() net.Conn {
+	s.wire.low.to(1)
+	return s.wire.conn
+}
 
 // Fault sorts an error of a statement that needs a privilege: what the server refused for lack of it is the fault Codes.GrantMissing with the GRANT
 // that cures it, other refusals are Codes.Protocol, for statements that every supported version knows. Faults stay as they are.

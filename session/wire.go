@@ -35,6 +35,8 @@ type wire struct {
 	r, w     int
 	long     []byte // holds a packet that does not fit into buf
 	status   uint16 // of the last answer
+	due      int    // answers that are to come, where that is known
+	low      lowWater
 }
 
 // send writes a command of a new exchange.
@@ -94,11 +96,7 @@ func (w *wire) fill(n int) error {
 		w.w = copy(w.buf, w.buf[w.r:w.w])
 		w.r = 0
 	}
-	if err := w.deadline(w.conn.SetReadDeadline); err != nil {
-		return err
-	}
-	k, err := io.ReadAtLeast(w.conn, w.buf[w.w:], n-w.w)
-	w.w += k
+	err := w.read(n - w.w)
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
@@ -168,6 +166,7 @@ func (w *wire) farewell(n int) error {
 
 // rest reads into p from the connection, which may be slow as long as something comes.
 func (w *wire) rest(p []byte) error {
+	w.low.to(1)
 	for len(p) > 0 {
 		if err := w.deadline(w.conn.SetReadDeadline); err != nil {
 			return err

@@ -114,7 +114,11 @@ func (w *worker) send(ctx context.Context, commit bool) error {
 		m.Charge(n)
 		defer m.Credit(n)
 	}
-	err := w.c.Many(ctx, w.text, func(i int, affected uint64, err error) error {
+	count := head + len(list)
+	if commit {
+		count++
+	}
+	err := w.c.ManyOf(ctx, w.text, count, func(i int, affected uint64, err error) error {
 		i -= head
 		ours := i >= 0 && i < len(list)
 		switch {
