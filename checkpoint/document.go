@@ -10,7 +10,7 @@ import (
 )
 
 // documentFormat is the version of the JSON text of a Document.
-const documentFormat = 3
+const documentFormat = 4
 
 // Document is everything a checkpoint knows of one stream, for people and for tools: its JSON text is what `cdc checkpoint export` prints and
 // what can be read back into another folder.
@@ -46,58 +46,13 @@ type recordJSON struct {
 	Txns      uint64     `json:"txns"`
 	ByHand    bool       `json:"by_hand,omitempty"`
 
-	Snapshot *snapshotJSON `json:"snapshot,omitempty"`
-}
-
-// snapshotJSON is an event.Snapshot in words of our own.
-type snapshotJSON struct {
-	State  string     `json:"state"`
-	Rows   uint64     `json:"rows"`
-	Tables []copyJSON `json:"tables,omitempty"`
-}
-
-type copyJSON struct {
-	Database string   `json:"database"`
-	Table    string   `json:"table"`
-	Key      []string `json:"key,omitempty"`
-	Cursor   []string `json:"cursor,omitempty"` // SQL literals
-	Until    []string `json:"until,omitempty"`
-	Rows     uint64   `json:"rows"`
-	Done     bool     `json:"done,omitempty"`
+	Snapshot *event.Snapshot `json:"snapshot,omitempty"`
 }
 
 func (r *recordJSON) setSnapshot(s *event.Snapshot) {
-	if s.State == event.SnapshotNone {
-		return
+	if s.State != event.SnapshotNone || s.ID != "" {
+		r.Snapshot = s
 	}
-	r.Snapshot = &snapshotJSON{State: s.State.String(), Rows: s.Rows}
-	for _, t := range s.Tables {
-		r.Snapshot.Tables = append(r.Snapshot.Tables, copyJSON{
-			Database: t.Name.Database, Table: t.Name.Table, Key: t.Key, Cursor: t.Cursor, Until: t.Until, Rows: t.Rows, Done: t.Done,
-		})
-	}
-}
-
-func (r *recordJSON) snapshot() (s event.Snapshot, err error) {
-	j := r.Snapshot
-	if j == nil {
-		return s, nil
-	}
-	for s.State = event.SnapshotRunning; s.State.Valid(); s.State++ {
-		if s.State.String() == j.State {
-			break
-		}
-	}
-	if !s.State.Valid() {
-		return s, fmt.Errorf("snapshot state %q: running or done", j.State)
-	}
-	s.Rows = j.Rows
-	for _, t := range j.Tables {
-		s.Tables = append(s.Tables, event.TableCopy{
-			Name: schemas.Name{Database: t.Database, Table: t.Table}, Key: t.Key, Cursor: t.Cursor, Until: t.Until, Rows: t.Rows, Done: t.Done,
-		})
-	}
-	return s, nil
 }
 
 // MarshalJSON gives the text of a record as in a Document.
@@ -151,9 +106,10 @@ func (r *Record) UnmarshalJSON(text []byte) error {
 		}
 		r.GTIDs = set
 	}
-	var err error
-	r.Snapshot, err = j.snapshot()
-	return err
+	if j.Snapshot != nil {
+		r.Snapshot = *j.Snapshot
+	}
+	return nil
 }
 
 // MarshalJSON gives the document's text.

@@ -9,6 +9,7 @@ import (
 	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
+	"cdc/schemas"
 )
 
 // Layout of an encoded record. The first nine bytes stay the same in every version, so that an old program can tell a newer record from a
@@ -20,7 +21,7 @@ import (
 //	body      of that version; docs/checkpoint-format.md
 const (
 	recordMagic   = "cdcr"
-	recordVersion = 3
+	recordVersion = 4
 	recordHeader  = len(recordMagic) + 4 + 1
 )
 
@@ -78,6 +79,7 @@ func Encode(e Encoded) []byte {
 	b = binary.AppendUvarint(b, r.Txns)
 	b = appendBool(b, r.ByHand)
 	b = appendSnapshot(b, &r.Snapshot)
+	b = appendAsked(b, &r.Snapshot)
 	binary.LittleEndian.PutUint32(b[len(recordMagic):], crc32.Checksum(b[recordHeader-1:], castagnoli))
 	return b
 }
@@ -103,6 +105,22 @@ func appendSnapshot(b []byte, s *event.Snapshot) []byte {
 		b = appendBool(b, t.Done)
 	}
 	return b
+}
+
+// appendAsked appends what version 4 brought.
+func appendAsked(b []byte, s *event.Snapshot) []byte {
+	b = appendString(b, s.ID)
+	b = append(b, byte(s.Before))
+	b = appendBool(b, s.Asked != nil)
+	if s.Asked == nil {
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.Asked.Tables)))
+	for _, n := range s.Asked.Tables {
+		b = appendString(b, n.Database)
+		b = appendString(b, n.Table)
+	}
+	return appendString(b, s.Asked.Where)
 }
 
 func appendStrings(b []byte, list []string) []byte {
@@ -144,6 +162,9 @@ func Decode(b []byte) (Encoded, error) {
 	}
 	if v >= 3 {
 		e.Record.Snapshot = d.snapshot()
+	}
+	if v >= 4 {
+		d.asked(&e.Record.Snapshot)
 	}
 	if d.err == nil && d.at != len(b) {
 		d.fail(fmt.Errorf("%d bytes too many", len(b)-d.at))
@@ -214,6 +235,22 @@ func (d *decoder) snapshot() (s event.Snapshot) {
 		s.Tables = append(s.Tables, t)
 	}
 	return s
+}
+
+// asked reads what version 4 brought.
+func (d *decoder) asked(s *event.Snapshot) {
+	s.ID = d.string()
+	if s.Before = event.SnapshotState(d.byte()); !s.Before.Valid() {
+		d.fail(errMalformed)
+	}
+	if !d.bool() {
+		return
+	}
+	s.Asked = &event.Asked{}
+	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
+		s.Asked.Tables = append(s.Asked.Tables, schemas.Name{Database: d.string(), Table: d.string()})
+	}
+	s.Asked.Where = d.string()
 }
 
 func (d *decoder) strings() (list []string) {

@@ -55,7 +55,9 @@ type Group struct {
 	Txn   uint32 // index in Batch.Txns
 	First uint32 // Change.Row of the event's first row, also where the event is split over batches or that row is not in the batch any more
 	Flags uint16 // see GroupNoForeignKeys and the others
-	Query Text   // the statement, where binlog_rows_query_log_events is on
+	// Copying says of its table what Batch.Copying says of all tables.
+	Copying bool
+	Query   Text // the statement, where binlog_rows_query_log_events is on
 }
 
 // Txn is a transaction, or the part of one that is in this batch.

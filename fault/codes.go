@@ -47,6 +47,8 @@ const (
 	SnapshotUnfinished Code = 2036
 	SnapshotValue      Code = 2037
 	SnapshotDefinition Code = 2038
+	SnapshotCondition  Code = 2039
+	SnapshotTwice      Code = 2040
 
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
@@ -87,6 +89,7 @@ const (
 	SinkRefused        Code = 5110
 	SinkDeadLetter     Code = 5111
 	SinkVersion        Code = 5112
+	SinkFenced         Code = 5113
 
 	// of the MySQL sink
 	TargetUnreachable   Code = 5201
@@ -202,6 +205,8 @@ var descriptions = [...]Description{
 	{SnapshotUnfinished, Fatal, "the checkpoint holds a snapshot that is not finished, and the configuration wants none", "set snapshot: initial to finish it, or give the stream another name and a new target"},
 	{SnapshotValue, Fatal, "the server sent a value in a snapshot that is not understood", "report the table's definition; leave the table out of source.tables until then"},
 	{SnapshotDefinition, Retry, "how a table is made could not be read, since a statement was changing it", "none: it is read again when the statement is over"},
+	{SnapshotCondition, Fatal, "the condition for the rows of a snapshot is refused", "give --where one SQL condition over columns of each table, as it stands behind WHERE, with no comment in it"},
+	{SnapshotTwice, Fatal, "rows of a table without a key would come into the target a second time", "give the table a primary key; or empty it at the target, and copy it by a stream with a name of its own"},
 
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
@@ -241,6 +246,7 @@ var descriptions = [...]Description{
 	{SinkRefused, Fatal, "the broker refused a batch for a reason that does not go away", "see the broker's log and the topic's settings"},
 	{SinkDeadLetter, Fatal, "a change was set aside and there is no topic for it", "set dead_letter.topic, or on_error: stop of the transform"},
 	{SinkVersion, Fatal, "the brokers are too old", "use Kafka 2.4 or later"},
+	{SinkFenced, Fatal, "another process writes to Kafka under the transactional id of this stream", "stop one of the two; where they are different streams, give each its own transactional_id"},
 
 	{TargetUnreachable, Retry, "the target server cannot be reached", "check address and firewall, and that the server runs; cdc goes on by itself when it answers"},
 	{TargetAccessDenied, Fatal, "the target server refused the login", "check user and password; the account must exist for the host that cdc connects from"},

@@ -78,6 +78,9 @@ func (p *Pipeline) commit(ctx context.Context) error {
 	p.stats.saved(&g.rec)
 	left := p.core.drops.behind(g.last)
 	p.mu.Unlock()
+	if p.opt.Saved != nil {
+		p.opt.Saved(&g.rec)
+	}
 	for _, d := range left {
 		if p.opt.Dropped != nil {
 			p.opt.Dropped(d.Drop, d.rows)

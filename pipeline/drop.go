@@ -47,7 +47,7 @@ func (d *drops) find(t *event.Txn) *Drop {
 
 // apply takes the changes of dropped transactions, and a statement that is one, out of a batch that was just read.
 func (d *drops) apply(b *event.Batch, scratch *event.Builder) *event.Builder {
-	if len(d.list) == 0 || b.Mark != nil { // rows of a snapshot are of no transaction
+	if len(d.list) == 0 || ofSnapshot(b) { // rows of a snapshot are of no transaction
 		return scratch
 	}
 	hit := false

@@ -36,6 +36,8 @@ type Options struct {
 	// behind it has been saved; it is called by one goroutine at a time.
 	Drop    []Drop
 	Dropped func(d Drop, rows uint64)
+	// Saved, if it is set, is told of each record that was saved; it is called by one goroutine at a time, and must not keep the record.
+	Saved func(*checkpoint.Record)
 
 	Window    int           // places under way before reading pauses; 4096 where 0
 	SaveEvery time.Duration // how often the checkpoint is saved; a second where 0

@@ -41,7 +41,7 @@ func (s *skipper) has(t *event.Txn) bool {
 
 // apply drops what the sink has from b, and gives how many changes that were.
 func (s *skipper) apply(b *event.Batch, scratch *event.Builder) (*event.Builder, int) {
-	if b.Mark != nil {
+	if ofSnapshot(b) {
 		return scratch, 0 // a snapshot's rows are read anew in each run, and the sink's place says nothing of them
 	}
 	if s.place.GTIDs.Empty() && !b.Pos.GTIDs.Empty() {

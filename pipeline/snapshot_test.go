@@ -11,13 +11,13 @@ import (
 )
 
 // chunk is a batch of a snapshot with one row.
-func chunk(cursor string, rows uint64, begin, end bool) *event.Batch {
-	m := &event.Mark{Begin: begin, End: end}
+func chunk(cursor string, rows uint64, end bool) *event.Batch {
+	m := &event.Mark{End: end}
 	if cursor != "" {
 		m.Table = &event.TableCopy{Name: schemas.Name{Database: "d", Table: "t"}, Key: []string{"id"}, Cursor: []string{cursor}, Rows: rows}
 	}
 	b := &event.Batch{Mark: m, Copying: true}
-	b.Txns = append(b.Txns, event.Txn{File: "binlog.000001", Off: 4, Begin: true, End: true})
+	b.Txns = append(b.Txns, event.Txn{File: "binlog.000001", Off: 4, Begin: true, End: true, Chunk: true})
 	b.Retain()
 	return b
 }
@@ -25,13 +25,13 @@ func chunk(cursor string, rows uint64, begin, end bool) *event.Batch {
 // A chunk's cursor is in the record when the chunk and all before it were acknowledged, and not earlier.
 func TestSnapshotMarks(t *testing.T) {
 	c := newCore(checkpoint.Record{}, nil, sinks.Place{}, false, 10)
-	first := &event.Batch{Mark: &event.Mark{Begin: true}, Pos: event.Position{File: "binlog.000001", Offset: 4}}
+	first := &event.Batch{Mark: &event.Mark{Begin: &event.Snapshot{State: event.SnapshotRunning}}, Pos: event.Position{File: "binlog.000001", Offset: 4}}
 	c.began(first)
 	if s := c.rec.Snapshot; s.State != event.SnapshotRunning {
 		t.Fatalf("the first record says nothing of the snapshot: %+v", s)
 	}
 	var slots []*slot
-	for _, b := range []*event.Batch{chunk("5", 5, false, false), chunk("9", 9, false, false), chunk("", 0, false, true)} {
+	for _, b := range []*event.Batch{chunk("5", 5, false), chunk("9", 9, false), chunk("", 0, true)} {
 		s, err := c.offer(b)
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func TestSnapshotRowsAreNotSkipped(t *testing.T) {
 	c := newCore(checkpoint.Record{GTIDs: gtid.NewSet(gtid.MySQL), File: "binlog.000001", Offset: 4, Saved: 1}, nil,
 		sinks.Place{GTIDs: set, File: "binlog.000009", Offset: 4}, true, 10)
 	c.drops.list = []Drop{{File: "binlog.000001", Off: 4}}
-	b := chunk("5", 1, false, false)
+	b := chunk("5", 1, false)
 	b.Tables = []*schemas.Table{{Database: "d", Name: "t", Columns: []schemas.Column{{Name: "id", Type: schemas.Int}}}}
 	b.Groups = append(b.Groups, event.Group{})
 	cells, arena := b.Slabs()

@@ -38,7 +38,7 @@ type stats struct {
 func (s *stats) read(b *event.Batch) {
 	s.bytes += uint64(b.Size())
 	s.rows += uint64(len(b.Changes))
-	if n := len(b.Txns); n > 0 && b.Mark == nil {
+	if n := len(b.Txns); n > 0 && !ofSnapshot(b) {
 		t := &b.Txns[n-1]
 		s.gtid, s.commit = t.GTID.String(), t.Commit
 		for i := range b.Txns {

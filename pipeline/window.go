@@ -40,9 +40,12 @@ func (w *window) add(b *event.Batch) *slot {
 	s.xa = append(s.xa, b.XA...)
 	s.rows += uint64(len(b.Changes))
 	if b.Mark != nil {
-		// A chunk of a snapshot comes between transactions. It ends in a place of its own, the snapshot's cursor.
 		s.marks = append(s.marks, b.Mark)
-		s.pos, s.closed = s.pos.Then(b.Pos), true
+	}
+	if ofSnapshot(b) {
+		// A chunk of a snapshot comes between transactions. It ends in a place of its own, the snapshot's cursor; a table in one piece ends in one when
+		// all of it came.
+		s.pos, s.closed = s.pos.Then(b.Pos), !b.Mark.Part
 		return s
 	}
 	for i := range b.Txns {
@@ -57,6 +60,11 @@ func (w *window) add(b *event.Batch) *slot {
 	s.pos = s.pos.Then(b.Pos)
 	s.closed = b.Pos.File != "" || !b.Pos.GTIDs.Empty()
 	return s
+}
+
+// ofSnapshot reports a batch that is none of the stream's, but holds rows of a snapshot, or nothing but the news of one.
+func ofSnapshot(b *event.Batch) bool {
+	return b.Mark != nil && (len(b.Txns) == 0 || b.Txns[0].Chunk)
 }
 
 // take removes and gives the longest prefix of slots that end in a place and were acknowledged whole.

@@ -43,6 +43,9 @@ type Place struct {
 	// ByFile is said in the base of Starter.Start: the stream goes by file and offset alone, and a GTID set that the sink still holds from before no
 	// longer moves on.
 	ByFile bool
+	// Snapshot is how far the snapshot is whose rows the sink holds, as it says itself; zero where it does not know. What the checkpoint says of the same
+	// snapshot is no further.
+	Snapshot event.Snapshot
 }
 
 // IsZero reports a place that says nothing.

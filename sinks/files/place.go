@@ -1,6 +1,7 @@
 package files
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -111,10 +112,20 @@ type placeJSON struct {
 	ID      uint32 `json:"server_id,omitempty"`
 	Version string `json:"server_version,omitempty"`
 	Address string `json:"server_address,omitempty"`
+	// Snapshot is JSON within JSON, so that two places are compared as they are. It is not in manifests: it holds the key of the row that was copied last,
+	// which transforms of the stream may mask.
+	Snapshot string `json:"snapshot,omitempty"`
 }
 
-func toJSON(p sinks.Place) placeJSON {
+func toJSON(p sinks.Place) (placeJSON, error) {
 	j := placeJSON{File: p.File, Offset: p.Offset}
+	if p.Snapshot.ID != "" {
+		text, err := json.Marshal(p.Snapshot)
+		if err != nil {
+			return j, fmt.Errorf("encode the place of a snapshot: %w", err)
+		}
+		j.Snapshot = string(text)
+	}
 	if !p.GTIDs.Empty() {
 		j.Flavor, j.GTIDs = p.GTIDs.Flavor().String(), p.GTIDs.String()
 	}
@@ -127,11 +138,16 @@ func toJSON(p sinks.Place) placeJSON {
 			j.UUID = s.UUID.String()
 		}
 	}
-	return j
+	return j, nil
 }
 
 func (j placeJSON) place() (sinks.Place, error) {
 	p := sinks.Place{File: j.File, Offset: j.Offset}
+	if j.Snapshot != "" {
+		if err := json.Unmarshal([]byte(j.Snapshot), &p.Snapshot); err != nil {
+			return p, err
+		}
+	}
 	flavor := gtid.MySQL
 	switch j.Flavor {
 	case "", "mysql":

@@ -52,8 +52,12 @@ func (w *writer) publish(ctx context.Context) error {
 //	a crash before this point: the temps are removed, the batches come again                 │                               │  to place
 //	                                       a crash from here on: the links are made at start ┴───────────────────────────────┴───────
 func (w *writer) commit(ctx context.Context, sealed []*temp) error {
+	after, err := toJSON(w.place)
+	if err != nil {
+		return err
+	}
 	r := &record{
-		Stream: w.opt.Stream, Number: w.number + 1, Batch: w.batch, Time: time.Now().UnixMicro(), After: toJSON(w.place),
+		Stream: w.opt.Stream, Number: w.number + 1, Batch: w.batch, Time: time.Now().UnixMicro(), After: after,
 	}
 	if w.number > 0 {
 		r.Before = &w.durable
@@ -179,6 +183,7 @@ func (w *writer) manifest(ctx context.Context, r *record) (pubFile, error) {
 	}
 	// Whole sets are long and the intent has them; a manifest is kept for ever, and the difference says it all.
 	h.Before.GTIDs, h.After.GTIDs = "", ""
+	h.Before.Snapshot, h.After.Snapshot = "", ""
 	for i := range r.Files {
 		h.Rows += r.Files[i].Rows
 		h.Bytes += r.Files[i].Bytes

@@ -68,7 +68,7 @@ func (w *writer) adopt(r *record) error {
 	if err != nil {
 		return fault.New(fault.SinkIntent, "%s: %w", placeFile, err)
 	}
-	w.number, w.durable, w.place = r.Number, r.After, p
+	w.number, w.durable, w.place, w.snapshot = r.Number, r.After, p, p.Snapshot
 	w.moved(clonePlace(p))
 	return nil
 }

@@ -38,6 +38,9 @@ type writer struct {
 	server  *event.Server // that a batch without an end of a transaction has named
 	started bool          // place is where the stream began, or later
 
+	snapshot event.Snapshot // behind the last batch that was taken
+	marked   bool           // that is not in place yet
+
 	// Of the last boundary.
 	pending []pending
 	ready   int    // how many of pending are complete there
@@ -106,6 +109,9 @@ func (w *writer) take(ctx context.Context, b *event.Batch, ack func(error)) erro
 	if b.Pos.Server != nil {
 		w.server = b.Pos.Server
 	}
+	if b.Mark != nil && !b.Mark.Part {
+		w.snapshot, w.marked = w.snapshot.Then(b.Mark), true
+	}
 	w.pending = append(w.pending, pending{ack, time.Now()})
 	w.slots = append(w.slots[:0], make([]*table, len(b.Tables))...)
 	if len(b.Txns) == 0 {
@@ -153,6 +159,10 @@ func (w *writer) boundary(ctx context.Context, b *event.Batch, complete int) err
 			return err
 		}
 		w.server, w.ahead = nil, true
+	}
+	if w.marked {
+		// With the rows of a chunk goes how far the snapshot is, so that no run copies again what is published.
+		w.place.Snapshot, w.marked, w.ahead = w.snapshot, false, true
 	}
 	w.ready, w.batch = complete, b.Seq
 	if w.temps.due {

@@ -36,7 +36,7 @@ func (t *tableCopy) restart() {
 }
 
 // prepare makes the query for the table as it is at the stream's place. ok is false where the table is gone.
-func (t *tableCopy) prepare(m *merge) (ok bool, err error) {
+func (t *tableCopy) prepare(m *merge, o *Options) (ok bool, err error) {
 	n := t.copy.Name
 	version, state := m.catalog.Table(n.Database, n.Table)
 	switch {
@@ -55,13 +55,20 @@ func (t *tableCopy) prepare(m *merge) (ok bool, err error) {
 	if t.version == version && t.query != nil {
 		return true, nil
 	}
-	q, err := queryOf(version)
+	only := ""
+	if o.Asked != nil {
+		only = o.Asked.Where
+	}
+	q, err := queryOf(version, only)
 	if err != nil {
 		return false, err
 	}
 	t.version, t.query = version, q
 	if key := describeKey(q); !slices.Equal(key, t.copy.Key) {
 		if t.copy.Cursor != nil {
+			if key == nil && o.Once {
+				return false, twice(n, "its key was dropped while it was being copied")
+			}
 			t.restart() // its rows come in another order now
 		}
 		t.copy.Key = key

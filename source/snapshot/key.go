@@ -119,16 +119,17 @@ type query struct {
 	from  string // FROM with the index
 	names []string
 	order string
+	only  string // a condition for the rows; "" takes all
 }
 
 // queryOf prepares the queries of a table.
-func queryOf(t *schemas.Table) (*query, error) {
+func queryOf(t *schemas.Table, only string) (*query, error) {
 	key, index := keyOf(t)
 	r, err := newReader(t, key)
 	if err != nil {
 		return nil, err
 	}
-	q := &query{r: r, from: " FROM " + identifier(t.Database) + "." + identifier(t.Name) + " AS " + alias}
+	q := &query{r: r, from: " FROM " + identifier(t.Database) + "." + identifier(t.Name) + " AS " + alias, only: only}
 	if key == nil {
 		return q, nil
 	}
@@ -144,7 +145,15 @@ func queryOf(t *schemas.Table) (*query, error) {
 
 // chunk gives the text that asks for the next rows behind cursor, up to and with until.
 func (q *query) chunk(cursor, until []string, limit int) string {
-	text := "SELECT " + q.r.selects + q.where(cursor, until) + q.order
+	text := "SELECT " + q.r.selects + q.where(cursor, until)
+	if q.only != "" {
+		if cursor == nil && until == nil {
+			text += " WHERE " + embrace(q.only)
+		} else {
+			text += " AND " + embrace(q.only)
+		}
+	}
+	text += q.order
 	if limit > 0 {
 		text += " LIMIT " + strconv.Itoa(limit)
 	}

@@ -144,7 +144,7 @@ const (
 func simulate(seed uint64, flavor gtid.Flavor, f flaw) string {
 	w := newWorld(seed, flavor)
 	m := &merge{flavor: flavor, catalog: schemas.NewCatalog(flavor, 0), done: w.set(w.handed), at: w.at(w.handed), ended: w.at(w.handed), dropped: map[schemas.Name]bool{}, moved: map[schemas.Name]bool{}}
-	q, err := queryOf(w.table)
+	q, err := queryOf(w.table, "")
 	if err != nil {
 		return err.Error()
 	}

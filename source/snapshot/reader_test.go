@@ -137,7 +137,7 @@ func TestQueries(t *testing.T) {
 			{Name: "DB_ROW_HASH_1", Type: schemas.BigInt, Unsigned: true, Hidden: true},
 		},
 	}
-	q, err := queryOf(table)
+	q, err := queryOf(table, "")
 	if err != nil {
 		t.Fatal(err)
 	}

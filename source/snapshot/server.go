@@ -89,17 +89,23 @@ func (v *server) check() error {
 	return nil
 }
 
+// folds reports a server that compares names without case.
+func (v *server) folds() bool {
+	n := v.vars["lower_case_table_names"]
+	return n != "" && n != "0"
+}
+
 // list gives the tables to copy.
-func (v *server) list(ctx context.Context) ([]listedTable, error) {
+func (v *server) list(ctx context.Context, chosen func(schemas.Name) bool) ([]listedTable, error) {
 	sel := v.opt.Select
-	if n := v.vars["lower_case_table_names"]; n != "" && n != "0" {
+	if v.folds() {
 		sel = sel.Folded()
 	}
 	var out []listedTable
 	err := v.s.Stream(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_ROWS FROM information_schema.TABLES "+
 		"WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_SCHEMA, TABLE_NAME", func(row [][]byte) error {
 		t := listedTable{name: schemas.Name{Database: string(row[0]), Table: string(row[1])}, engine: string(row[2])}
-		if !sel.Match(t.name.Database, t.name.Table) {
+		if !chosen(t.name) || !sel.Match(t.name.Database, t.name.Table) {
 			return nil
 		}
 		t.rows, _ = strconv.ParseUint(string(row[3]), 10, 64)
@@ -344,11 +350,12 @@ func (v *server) rows(ctx context.Context, c *chunk) error {
 }
 
 // piece reads the rows of a table without a key, in the transaction that begin has opened, and sends them in batches as they come. The last is sent
-// also where it is empty.
+// also where it is empty. The batches are one transaction: a sink has all rows of the table or none, so that what was broken off can begin again.
 func (v *server) piece(ctx context.Context, c *chunk) error {
 	q := c.query
 	b := v.opt.Pool.Get()
 	index := v.start(b, q.r.table)
+	began := b.Txns[0].Commit
 	n := uint32(0)
 	err := v.s.Stream(ctx, q.chunk(nil, nil, 0), func(row [][]byte) error {
 		if err := q.r.append(b, index, n, row); err != nil {
@@ -359,13 +366,15 @@ func (v *server) piece(ctx context.Context, c *chunk) error {
 		if err := v.tooLong(q, row); err != nil || b.Size() < v.opt.ChunkBytes {
 			return err
 		}
+		b.Txns[0].End = false
 		select {
 		case c.parts <- b:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		b, n = v.opt.Pool.Get(), 0
+		b = v.opt.Pool.Get()
 		index = v.start(b, q.r.table)
+		b.Txns[0].Begin, b.Txns[0].Commit = false, began
 		return nil
 	})
 	if err == nil {

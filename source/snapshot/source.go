@@ -29,8 +29,15 @@ type Options struct {
 
 	// Place is what the checkpoint says of the stream's place; zero for a new stream, whose first batch says it.
 	Place    event.Position
-	Snapshot event.Snapshot // how far an earlier run came; where its state is none, a snapshot begins
+	Snapshot event.Snapshot // how far an earlier run came; where it does not run, and is not done, a snapshot begins
 	Only     bool           // the source ends with io.EOF when all rows were handed over
+	// Asked is what an operator wants to be copied, where the snapshot that begins is none of all tables; it begins although an earlier one is done.
+	Asked *event.Asked
+	ID    string // of a snapshot that begins; see NewID
+	// Held is what the sink has, where Snapshot is the sink's word and may be ahead of Place: no rows are read before the stream has come there.
+	Held *gtid.Set
+	// Once says that the sink cannot tell a row without a key that it has from another that looks the same. What would bring such rows twice is refused.
+	Once bool
 
 	Limits     Limits
 	Pool       *event.Pool // nil makes one
@@ -49,7 +56,10 @@ type Source struct {
 
 	workers []*worker
 	pace    pace
-	begun   bool // the batch that says so was handed over
+	from    event.Snapshot // as it is where this run begins
+	begun   bool           // the stream has come to where it begins
+	told    bool           // the sink was told how it is there
+	waits   bool           // for what the sink has, and somebody was told
 	over    bool // all rows were handed over
 	ended   error
 	piece   *chunk // whose rows are coming, while the stream waits
@@ -112,9 +122,21 @@ func Open(ctx context.Context, opt Options) (*Source, error) {
 	for range opt.Limits.Connections {
 		s.workers = append(s.workers, &worker{server: server{opt: &s.opt}})
 	}
-	s.begun = opt.Snapshot.State == event.SnapshotRunning
-	s.over = opt.Snapshot.State == event.SnapshotDone
-	s.progress.Rows, s.progress.Before = opt.Snapshot.Rows, opt.Snapshot.Rows
+	switch opt.Snapshot.State {
+	case event.SnapshotRunning:
+		s.begun, s.from, s.opt.Asked = true, opt.Snapshot, opt.Snapshot.Asked
+	case event.SnapshotDone:
+		s.over = opt.Asked == nil
+		fallthrough
+	default:
+		s.from = event.Snapshot{State: event.SnapshotRunning, ID: opt.ID, Asked: opt.Asked}
+		if opt.Asked != nil {
+			s.from.Before = opt.Snapshot.State
+		}
+		s.opt.Snapshot = s.from
+	}
+	s.progress.ID, s.progress.Asked = s.from.ID, s.opt.Asked
+	s.progress.Rows, s.progress.Before = s.from.Rows, s.from.Rows
 	if s.over {
 		s.progress.State = event.SnapshotDone
 		close(s.finish)
@@ -130,10 +152,13 @@ func Open(ctx context.Context, opt Options) (*Source, error) {
 	for _, t := range s.plan.waiting {
 		s.progress.Estimate += max(t.estimate, t.copy.Rows)
 	}
-	for _, t := range opt.Snapshot.Tables {
+	for _, t := range s.from.Tables {
 		if t.Done {
 			s.progress.Estimate += t.Rows
 		}
+	}
+	if a := s.opt.Asked; a != nil && a.Where != "" {
+		s.progress.Estimate = 0 // nobody knows how many rows meet the condition
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.ctx = func() (context.Context, context.CancelFunc) { return context.WithCancel(run) }
@@ -153,13 +178,21 @@ func (s *Source) look(ctx context.Context) error {
 	if err := v.check(); err != nil {
 		return err
 	}
-	tables, err := v.list(ctx)
+	tables, err := v.list(ctx, s.chosen)
 	if err != nil {
 		return err
+	}
+	if a := s.opt.Asked; a != nil && len(tables) < len(a.Tables) {
+		s.opt.Log.Warn("some tables of the snapshot that was asked for are no longer there, or no longer selected", "asked", len(a.Tables), "there", len(tables))
 	}
 	s.plan.fill(tables, &s.opt.Snapshot)
 	s.listed, err = v.head(ctx)
 	return err
+}
+
+// chosen reports a table that is copied if the stream selects it.
+func (s *Source) chosen(n schemas.Name) bool {
+	return s.opt.Asked == nil || slices.Contains(s.opt.Asked.Tables, n)
 }
 
 // prompt asks the stream to say at once how far it is, also where it has no changes to hand over.
@@ -212,10 +245,11 @@ func (s *Source) read(ctx context.Context) (*event.Batch, error) {
 	if !s.reading {
 		return s.opt.Source.Read(ctx)
 	}
-	if !s.begun && !s.opt.Place.IsZero() {
-		// The stream began earlier, without a snapshot: nothing of its own tells of the beginning.
-		s.begun = true
-		return s.note(&event.Mark{Begin: true}), nil
+	if !s.told && !s.over && !s.m.open && (s.begun || !s.opt.Place.IsZero()) {
+		// Nothing of the stream's own tells a sink of it: where it began earlier its first batch is like any other, and the first batch of a new one stays
+		// with the pipeline.
+		s.begun, s.told = true, true
+		return s.note(&event.Mark{Begin: &s.from}), nil
 	}
 	for {
 		if !s.over {
@@ -277,7 +311,14 @@ func (s *Source) pass(b *event.Batch) (*event.Batch, error) {
 	if was.Version != "" && (was.UUID != s.m.server.UUID || was.ID != s.m.server.ID) {
 		s.listed = place{} // which was of another server's binlog
 	}
-	s.altered()
+	if err := s.altered(b); err != nil {
+		b.Release()
+		return nil, err
+	}
+	if s.opt.Asked != nil {
+		s.copying(b)
+		return b, nil
+	}
 	if err := s.withhold(b); err != nil {
 		b.Release()
 		return nil, err
@@ -286,9 +327,40 @@ func (s *Source) pass(b *event.Batch) (*event.Batch, error) {
 	if !s.begun {
 		// With the first batch of a new stream its place is saved: from then on the checkpoint knows that rows are to be copied.
 		s.begun = true
-		b.Mark = &event.Mark{Begin: true}
+		b.Mark = &event.Mark{ID: s.from.ID, Begin: &s.from}
 	}
 	return b, nil
+}
+
+// copying marks the changes of the tables that were asked for: a target may lack their rows. Of all others it has what it should have.
+func (s *Source) copying(b *event.Batch) {
+	var marked []bool
+	for i, t := range b.Tables {
+		if s.chosen(schemas.Name{Database: t.Database, Table: t.Name}) {
+			if marked == nil {
+				marked = make([]bool, len(b.Tables))
+			}
+			marked[i] = true
+		}
+	}
+	if marked == nil {
+		return
+	}
+	for i := range b.Changes {
+		if c := &b.Changes[i]; marked[c.Table] {
+			b.Groups[c.Group].Copying = true
+		}
+	}
+}
+
+// held reports a batch whose transactions the sink has: what it says of the snapshot was said behind them.
+func (s *Source) held(b *event.Batch) bool {
+	for i := range b.Txns {
+		if g := b.Txns[i].GTID; g.IsZero() || !s.opt.Held.Contains(g) {
+			return false
+		}
+	}
+	return len(b.Txns) > 0
 }
 
 // withhold takes out of a batch the changes of tables without a key that were not copied yet: their copy holds them already, and a target could not
@@ -332,14 +404,27 @@ func (s *Source) pending(n schemas.Name) bool {
 }
 
 // altered looks at what statements did to the tables of the plan.
-func (s *Source) altered() {
+func (s *Source) altered(b *event.Batch) error {
 	m := &s.m
+	defer func() { m.altered, m.renamed = m.altered[:0], m.renamed[:0] }()
 	for _, n := range m.altered {
 		if t := s.plan.find(n); t != nil {
 			t.version = nil // asked for anew when its turn comes
 		}
 	}
+	if len(m.renamed) == 0 || s.held(b) {
+		return nil
+	}
+	var again []schemas.Name
 	for _, n := range m.renamed {
+		if !s.chosen(n) {
+			continue
+		}
+		if version, _ := m.catalog.Table(n.Database, n.Table); version != nil && s.opt.Once {
+			if key, _ := keyOf(version); key == nil {
+				return twice(n, "it has no key, and was renamed while the tables are being copied")
+			}
+		}
 		// Its rows were those of another table, whose copy may not be whole, or that was none of ours. They are all read again.
 		if t := s.plan.find(n); t != nil {
 			t.restart()
@@ -347,8 +432,21 @@ func (s *Source) altered() {
 			s.plan.waiting = append(s.plan.waiting, &tableCopy{copy: event.TableCopy{Name: n}})
 			s.update(func(p *Progress) { p.TablesAll++ })
 		}
+		again = append(again, n)
 	}
-	m.altered, m.renamed = m.altered[:0], m.renamed[:0]
+	if again != nil {
+		// Saved with the place behind the statement: a run that begins there must not take the copy of the former table for that of this one.
+		if b.Mark == nil {
+			b.Mark = &event.Mark{ID: s.from.ID}
+		}
+		b.Mark.Again = again
+	}
+	return nil
+}
+
+// twice is the fault of a table without a key whose rows would come again to a sink that cannot tell them apart.
+func twice(n schemas.Name, why string) error {
+	return fault.New(fault.SnapshotTwice, "%s", why).At(fault.Where{Table: n.String()})
 }
 
 // turn gives the batch of a chunk whose turn is. Chunks of one table come in their order, those of different tables in any.
@@ -433,14 +531,14 @@ func (s *Source) remove(c *chunk) {
 // stamp gives a batch its mark, its place in the stream and its flag.
 func (s *Source) stamp(b *event.Batch, c *chunk) {
 	table := c.t.copy
-	b.Mark = &event.Mark{Table: &table, Low: c.low.String(), High: c.high.String()}
-	b.Copying = true
+	b.Mark = &event.Mark{ID: s.from.ID, Table: &table, Part: c.piece && !table.Done, Low: c.low.String(), High: c.high.String()}
+	b.Copying = s.opt.Asked == nil
 	b.Received = time.Now().UnixMicro()
 	for i := range b.Txns {
 		x := &b.Txns[i]
 		x.File, x.Off, x.Next, x.ServerID = s.m.at.file, s.m.at.offset, s.m.at.offset, s.m.server.ID
 	}
-	if s.finished() {
+	if !b.Mark.Part && s.finished() {
 		b.Mark.End = true
 		s.end()
 	}
@@ -483,7 +581,8 @@ func (s *Source) theEnd() *event.Batch {
 
 func (s *Source) note(m *event.Mark) *event.Batch {
 	b := s.opt.Pool.Get()
-	b.Mark, b.Copying = m, true
+	m.ID = s.from.ID
+	b.Mark, b.Copying = m, s.opt.Asked == nil
 	return b
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"cdc/event"
 	"cdc/fault"
+	"cdc/gtid"
 )
 
 // ahead is how many chunks of each worker are on their way: while one waits for the stream the next is read.
@@ -44,7 +45,7 @@ func (s *Source) holds(w *worker) bool {
 
 // next gives the chunk to read next; nil where there is none at present.
 func (s *Source) next() (*chunk, error) {
-	if s.ready = s.ready || s.m.reached(s.listed); !s.ready {
+	if s.ready = s.ready || s.m.reached(s.listed) && s.caughtUp(); !s.ready {
 		return nil, nil
 	}
 	for i := 0; ; i++ {
@@ -59,7 +60,7 @@ func (s *Source) next() (*chunk, error) {
 		if t.asking != nil || t.version == nil && s.under(t) {
 			continue // it is not known where its next chunk begins, or what is on its way was asked for with other columns
 		}
-		ok, err := t.prepare(&s.m)
+		ok, err := t.prepare(&s.m, &s.opt)
 		moved := errors.Is(err, errMoved)
 		if err != nil && !moved {
 			return nil, err
@@ -79,6 +80,9 @@ func (s *Source) next() (*chunk, error) {
 		}
 		c.query, c.known, c.need = t.query, s.m.done.Clone(), s.m.has()
 		if t.query.r.key == nil {
+			if s.opt.Once && s.opt.Asked != nil {
+				return nil, twice(t.copy.Name, "it has no key, and the target may have its rows")
+			}
 			c.piece = true
 			t.restart()
 			s.plan.drop(t) // it is one chunk
@@ -92,6 +96,19 @@ func (s *Source) next() (*chunk, error) {
 		t.asking = c
 		return c, nil
 	}
+}
+
+// caughtUp reports that the stream has handed over all that the sink has. Rows of a server that lacks some of it would come out behind what is newer.
+func (s *Source) caughtUp() bool {
+	lacks := gtid.Minus(s.opt.Held, s.m.done)
+	if lacks.Empty() {
+		return true
+	}
+	if !s.waits {
+		s.waits = true
+		s.opt.Log.Warn("the snapshot waits until the stream has brought what the sink has of it already", "lacks", lacks.String())
+	}
+	return false
 }
 
 // under reports that chunks of a table are on their way.
@@ -123,7 +140,7 @@ func (s *Source) fetch(ctx context.Context, c *chunk) error {
 		if err == nil {
 			err = v.throttle(ctx, &s.pace)
 		}
-		if err == nil && len(s.workers) > 1 && !c.piece && !c.probe && !c.bounded {
+		if err == nil && (len(s.workers) > 1 || c.query != nil && c.query.only != "") && !c.piece && !c.probe && !c.bounded {
 			if err = v.bound(ctx, c); err == nil {
 				c.bounded = true
 				select {
