@@ -31,6 +31,7 @@ type books struct {
 	server  gtid.UUID // of the target, zero on MariaDB
 	self    string    // how the target is called in applied.came
 	source  string    // and the source
+	from    gtid.UUID // its server_uuid, zero on MariaDB
 	stream  string
 	quoted  string    // name of the database, between backquotes
 	skipLog bool      // the account may write without the binlog
@@ -48,6 +49,8 @@ type books struct {
 	place event.Position // everything up to it was acked
 	drop  []string       // rows of applied that lie before it
 	last  string         // name of the last transaction that was acked and has a row, "" for none
+	// stands has the foretellings as of the last place that was asked for, and as of each batch that was acked since and changed them.
+	stands []standing
 }
 
 func (b *books) mode() string {
@@ -67,7 +70,7 @@ func newBooks(e *engine, base sinks.Place) (*books, error) {
 	if base.Server != nil {
 		source = *base.Server
 	}
-	b.source = identity(source.UUID, source.ID)
+	b.source, b.from = identity(source.UUID, source.ID), source.UUID
 	if b.source == b.self {
 		return nil, fault.New(fault.TargetRefused, "source and target are both %s: a change would be taken for one that began at the target", b.self).At(fault.Where{Server: e.opt.Address}).
 			Hint("give the sink the address of another server; MariaDB servers of one topology need server_ids of their own: SET GLOBAL server_id = ...")
@@ -92,10 +95,15 @@ func newBooks(e *engine, base sinks.Place) (*books, error) {
 
 // open reads what the target has.
 func (b *books) open(ctx context.Context, e *engine, c *session.Session, base sinks.Place) error {
+	last, list, err := recall(e.opt.State)
+	if err != nil {
+		return err
+	}
+	b.stands = []standing{{list: list}}
 	if b.gtid {
 		return b.openGTID(ctx, e, c, base)
 	}
-	return b.openTables(ctx, c, base, e.opt.State)
+	return b.openTables(ctx, c, base, last)
 }
 
 // whyTable says why GTIDs of the source cannot be used, "" where they can.
@@ -161,6 +169,7 @@ const statementsDefinition = `(
   came VARBINARY(2000) NOT NULL COMMENT 'servers that it came through, by which a ring of servers knows its own',
   kind VARBINARY(32) NOT NULL,
   tables VARBINARY(10000) NOT NULL,
+  session BIGINT UNSIGNED NOT NULL COMMENT 'connection that carries it out',
   PRIMARY KEY (stream, name)
 ) ENGINE=InnoDB COMMENT='DDL statements that cdc is about to carry out'`
 
@@ -237,7 +246,7 @@ func (b *books) table(ctx context.Context, c *session.Session, name, definition 
 }
 
 // openTables reads the place and the rows beyond it.
-func (b *books) openTables(ctx context.Context, c *session.Session, base sinks.Place, state []byte) error {
+func (b *books) openTables(ctx context.Context, c *session.Session, base sinks.Place, last string) error {
 	if err := b.table(ctx, c, streamsTable, `(
   id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   stream VARBINARY(255) NOT NULL UNIQUE COMMENT 'its name',
@@ -295,7 +304,7 @@ func (b *books) openTables(ctx context.Context, c *session.Session, base sinks.P
 	if err := b.readApplied(ctx, c); err != nil {
 		return err
 	}
-	return b.kept(state, base.GTIDs.Flavor())
+	return b.kept(last, base.GTIDs.Flavor())
 }
 
 // readApplied reads the rows of applied.
@@ -307,17 +316,20 @@ func (b *books) readApplied(ctx context.Context, c *session.Session) error {
 	})
 }
 
-// state is what the checkpoint keeps for the sink: the name of the last transaction that was acked and has a row.
-func (b *books) state() []byte {
+// state is what the checkpoint keeps for the sink at the place behind batch seq. The last transaction may be a later one, which was acked too.
+func (b *books) state(seq uint64) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return []byte(b.last)
+	for len(b.stands) > 1 && b.stands[1].seq <= seq {
+		b.stands = b.stands[1:]
+	}
+	return memory(b.last, b.stands[0].list)
 }
 
 // kept sees whether the target still has the last transaction that was acked before. A server that lost its last commits with the power lacks it; the
 // place alone does not tell, since it is written now and then only.
-func (b *books) kept(state []byte, f gtid.Flavor) error {
-	b.last = string(state)
+func (b *books) kept(last string, f gtid.Flavor) error {
+	b.last = last
 	if b.last == "" || b.names[b.last] || strings.HasPrefix(b.last, chunkPrefix) {
 		return nil
 	}

@@ -67,7 +67,7 @@ func (w *worker) define(ctx context.Context) (noted bool, err error) {
 				short(plan.Text)).Hint("see whether the target has it, carry it out if not, and step over it by `cdc skip`")
 		}
 	}
-	if announced && !before {
+	if announced { // again by another session, for it may be another that the server does it for
 		if err := b.announce(ctx, w.c, &w.txn, w.came, d); err != nil {
 			return false, err
 		}
@@ -209,8 +209,8 @@ func (b *books) announced(ctx context.Context, c *session.Session, t *event.Txn)
 
 // announce notes that a statement is about to be carried out. The row also tells a stream that leads back to the source what it is.
 func (b *books) announce(ctx context.Context, c *session.Session, t *event.Txn, came string, d *schemas.DDL) error {
-	text := "REPLACE INTO " + b.quoted + ".statements (stream,name,came,kind,tables) VALUES (" + quote(b.stream) + "," + quote(txnName(t)) + "," + quote(b.via(came)) + "," +
-		quote(d.Kind.String()) + "," + quote(names(d)) + ")"
+	text := "REPLACE INTO " + b.quoted + ".statements (stream,name,came,kind,tables,session) VALUES (" + quote(b.stream) + "," + quote(txnName(t)) + "," + quote(b.via(came)) + "," +
+		quote(d.Kind.String()) + "," + quote(names(d)) + ",CONNECTION_ID())"
 	return b.unlogged(ctx, c, text)
 }
 

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"cdc/event"
 	"cdc/fault"
+	"cdc/gtid"
 	"cdc/schemas"
 	"cdc/session"
 	"cdc/sinks"
@@ -36,7 +38,11 @@ type engine struct {
 	// Of the queue's goroutine: the transaction that is being taken in is not to be applied, and statements that the stream will bring.
 	looping  bool
 	joined   bool // the GTIDs of a snapshot are in gtid_purged, or there is none
-	foretold []foretold
+	foretold foretellings
+	began    struct { // of the last transaction with a GTID of another server than the source
+		uuid gtid.UUID
+		name string
+	}
 
 	acking sync.Mutex // held while acks are called, so that they come in order
 
@@ -69,6 +75,10 @@ type item struct {
 	left  int      // transactions in it that are not done
 	names []string // of transactions that have a row in the table applied
 	came  []string // by transaction: the servers that it came through; nil where all began at the source
+
+	seq       uint64
+	foretells bool // it has changed what stands
+	foretold  foretellings
 }
 
 // via gives the servers that a transaction came through.
@@ -122,6 +132,7 @@ func (e *engine) start(ctx context.Context, base sinks.Place) error {
 		return c.Fault(err, "ALL", "*.*")
 	}
 	e.control = c
+	e.foretold = slices.Clone(e.books.stands[0].list)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.err != nil {
@@ -184,7 +195,7 @@ func (e *engine) ask(ctx context.Context, q string) ([][][]byte, error) {
 
 // Take is that of a queue.Worker.
 func (e *engine) Take(ctx context.Context, b *event.Batch, ack func(error)) error {
-	it := &item{ack: ack, pos: b.Pos, left: len(b.Txns)}
+	it := &item{ack: ack, pos: b.Pos, left: len(b.Txns), seq: b.Seq}
 	err := e.prepare(ctx, b, it)
 	e.mu.Lock()
 	e.items = append(e.items, it)

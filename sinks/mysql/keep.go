@@ -14,11 +14,14 @@ import (
 
 // passed notes that everything up to and with an item was acked.
 func (b *books) passed(it *item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if it.foretells {
+		b.stands = append(b.stands, standing{it.seq, it.foretold})
+	}
 	if b.gtid {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.place.GTIDs == nil {
 		it.pos.GTIDs = nil
 	}

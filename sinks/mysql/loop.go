@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"cdc/event"
+	"cdc/gtid"
 	"cdc/schemas"
 	"cdc/sinks/mysql/schedule"
 )
@@ -14,7 +15,7 @@ import (
 //
 // A transaction that cdc applied at the source, in the way of tables, begins with its row of applied: that says through which servers it came. Where
 // the target is among them it comes back to where it was, and ends here. Otherwise the servers go along with it. A DDL statement is announced by a row of
-// statements before it: the next one of its kind and tables is that one.
+// statements before it: see foretold.
 func (e *engine) strip(b *event.Batch, i int, it *item) {
 	t := &b.Txns[i]
 	if t.Begin {
@@ -22,51 +23,45 @@ func (e *engine) strip(b *event.Batch, i int, it *item) {
 			e.count(func(s *Status) { s.Present++ })
 		}
 	}
-	for !e.looping && t.First < t.Last {
+	for t.First < t.Last {
 		c := &b.Changes[t.First]
 		table := b.Tables[c.Table]
 		if table.Database != e.opt.Database || !ours(table.Name) {
 			break
 		}
 		switch row := b.After(int(t.First)); {
-		case row.IsZero():
-		case table.Name == appliedTable:
-			e.from(it, i, len(b.Txns), column(table, row, "came"))
-		case table.Name == statementsTable:
-			if len(e.foretold) == mostForetold {
-				e.foretold = e.foretold[:copy(e.foretold, e.foretold[1:])] // one that has failed there
+		case table.Name == statementsTable: // also where the target has the transaction: the statement may be one that it lacks
+			before := b.Before(int(t.First))
+			switch c.Op {
+			case event.Insert:
+				e.foretold.add(foretold{
+					Stream: column(table, row, "stream"), Name: column(table, row, "name"), Came: column(table, row, "came"),
+					Kind: column(table, row, "kind"), Tables: column(table, row, "tables"), Session: number(table, row, "session"),
+				})
+			case event.Update: // whose image may have no more than the session
+				e.foretold.again(column(table, before, "stream"), column(table, before, "name"), number(table, row, "session"))
+			case event.Delete:
+				e.foretold.drop(column(table, before, "stream"), column(table, before, "name"))
 			}
-			e.foretold = append(e.foretold, foretold{
-				came: column(table, row, "came"), kind: column(table, row, "kind"), tables: column(table, row, "tables"),
-			})
+			it.foretold = slices.Clone(e.foretold)
+			it.foretells = true
+		case !row.IsZero() && table.Name == appliedTable && !e.looping:
+			e.from(it, i, len(b.Txns), column(table, row, "came"))
 		}
 		t.First++
 	}
 	if b.DDL != nil && !e.looping {
-		is := foretold{kind: b.DDL.Kind.String(), tables: names(b.DDL)}
-		if at := slices.IndexFunc(e.foretold, func(f foretold) bool { return f.kind == is.kind && f.tables == is.tables }); at >= 0 {
-			e.from(it, i, len(b.Txns), e.foretold[at].came)
-			e.foretold = slices.Delete(e.foretold, at, at+1)
+		if f := e.foretold.find(b.DDL, t.Thread); f != nil {
+			e.from(it, i, len(b.Txns), f.Came)
 		}
+	}
+	if began := t.GTID.UUID; t.Begin && !e.looping && !e.books.gtid && !began.IsZero() && !e.books.from.IsZero() && began != e.books.from {
+		e.abroad(it, i, len(b.Txns), began)
 	}
 	if e.looping || b.DDL != nil && e.internal(b.DDL) {
 		t.First = t.Last
 		b.DDL = nil // which is alone with its transaction
 	}
-}
-
-const mostForetold = 1000
-
-// foretold is a DDL statement that cdc has announced at the source before it carried it out there.
-type foretold struct{ came, kind, tables string }
-
-// names lists the tables of a statement, as it is announced.
-func names(d *schemas.DDL) string {
-	list := make([]string, len(d.Names))
-	for i, n := range d.Names {
-		list[i] = n.String()
-	}
-	return strings.Join(list, ",")
 }
 
 // from notes through which servers a transaction came: it ends here where the target is one of them.
@@ -76,6 +71,19 @@ func (e *engine) from(it *item, i, txns int, came string) {
 		it.came = make([]string, txns)
 	}
 	it.came[i] = came
+}
+
+// abroad notes that a transaction has the GTID of another server than the one that it is read from: it was applied there under that, by cdc or by a replica.
+// Where the target is that server has told already.
+func (e *engine) abroad(it *item, i, txns int, began gtid.UUID) {
+	if began != e.began.uuid {
+		e.began.uuid, e.began.name = began, began.String()
+	}
+	came := it.via(i)
+	if came != "" {
+		came += " "
+	}
+	e.from(it, i, txns, came+e.began.name)
 }
 
 // sameWay reports that a transaction came through the same servers as those of a unit: committed together they are one transaction to whoever reads the
@@ -120,6 +128,21 @@ const (
 
 func ours(name string) bool {
 	return name == guardsTable || name == streamsTable || name == appliedTable || name == statementsTable
+}
+
+// number gives the value of a column, 0 where there is none.
+func number(t *schemas.Table, row event.Row, name string) uint64 {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name && i < len(row.Cells) {
+			switch c := row.Cells[i]; c.Kind() {
+			case event.Uint:
+				return c.Uint64()
+			case event.Int:
+				return uint64(c.Int64())
+			}
+		}
+	}
+	return 0
 }
 
 // column gives the text of a column, "" where there is none.

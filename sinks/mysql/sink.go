@@ -36,9 +36,9 @@ func Open(o Options) (*Sink, error) {
 func (s *Sink) Start(ctx context.Context, base sinks.Place) error { return s.engine.start(ctx, base) }
 
 // State gives what the next run wants to find at the target.
-func (s *Sink) State(uint64) ([]byte, error) {
+func (s *Sink) State(seq uint64) ([]byte, error) {
 	if b := s.engine.accounts(); b != nil {
-		return b.state(), nil
+		return b.state(seq)
 	}
 	return s.engine.opt.State, nil
 }
