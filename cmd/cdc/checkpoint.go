@@ -68,6 +68,9 @@ func checkpointShow() *cobra.Command {
 					if o.Paused != nil {
 						fmt.Fprintf(c.OutOrStdout(), "paused     by %s at %s%s\n", o.Paused.By, o.Paused.At.Format(time.RFC3339), because(o.Paused.Reason))
 					}
+					if o.Snapshot != nil {
+						fmt.Fprintf(c.OutOrStdout(), "asked      %s\n", o.Snapshot)
+					}
 					for i := range o.Skips {
 						fmt.Fprintf(c.OutOrStdout(), "skipped    %s\n", o.Skips[i].String())
 					}

@@ -43,6 +43,8 @@ type streamStatus struct {
 
 	Paused *pauseOrder `json:"paused,omitempty"`
 	Skips  []skipOrder `json:"skipped_transactions,omitempty"`
+
+	Asked *askedStatus `json:"asked_snapshot,omitempty"`
 }
 
 func (a *app) status() statusReport {
@@ -79,8 +81,11 @@ func (s *stream) status() streamStatus {
 			out.setError(s.waiting)
 		}
 	}
+	if s.cfg.Sink.MySQL != nil {
+	}
 	o := s.app.orders.of(s.cfg.Name)
 	out.Paused, out.Skips = o.Paused, o.Skips
+	out.Asked = describeAsked(o.Snapshot, &s.copied, s.order)
 	if s.resting != "" {
 		out.State, out.ReaderState, out.WriterState = s.resting, "stopped", "stopped"
 		if s.err != nil {

@@ -170,7 +170,7 @@ func (s *stream) settled(ctx context.Context, state string) bool {
 
 // serveOrders adds the operator's orders to the control socket.
 func (a *app) serveOrders(mux *http.ServeMux) {
-	for verb, do := range map[string]func(context.Context, *stream, *order) error{"pause": a.pauseStream, "resume": a.resumeStream, "skip": a.skipTransaction} {
+	for verb, do := range map[string]func(context.Context, *stream, *order) error{"pause": a.pauseStream, "resume": a.resumeStream, "skip": a.skipTransaction, "snapshot": a.askSnapshot} {
 		mux.HandleFunc("POST /"+verb, func(w http.ResponseWriter, r *http.Request) {
 			var o order
 			var out answer
@@ -214,6 +214,9 @@ func said(verb string, o *order, streams []string) string {
 		return "paused: " + names
 	case "resume":
 		return "goes on: " + names
+	}
+	if verb == "snapshot" {
+		return names + " " + o.intent()
 	}
 	return names + " leaves out " + o.Skip.name()
 }

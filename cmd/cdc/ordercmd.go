@@ -22,6 +22,9 @@ type order struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason,omitempty"`
 	Skip   skipOrder `json:"skip,omitzero"`
+
+	Snapshot snapshotOrder `json:"snapshot,omitzero"`
+	Cancel   bool          `json:"cancel,omitempty"` // the snapshot that was asked for
 }
 
 // answer is what the control socket says to an order.
@@ -167,13 +170,21 @@ func giveOrder(c *cobra.Command, args []string, verb string, o order,
 			}
 			if _, err := fmt.Fprintf(c.OutOrStdout(), "stream %s: %s\n", n, map[string]string{
 				"pause": "will stay paused when the pipeline is started", "resume": "goes on when the pipeline is started",
-				"skip": "leaves out " + o.Skip.name() + " when the pipeline is started",
+				"skip": "leaves out " + o.Skip.name() + " when the pipeline is started", "snapshot": o.intent() + " when the pipeline is started",
 			}[verb]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// intent says what an order of a snapshot does.
+func (o *order) intent() string {
+	if o.Cancel {
+		return "ends its snapshot"
+	}
+	return "copies " + o.Snapshot.what()
 }
 
 // operator names who gives an order.

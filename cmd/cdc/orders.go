@@ -29,6 +29,8 @@ type orders struct {
 type streamOrders struct {
 	Paused *pauseOrder `json:"paused,omitempty"`
 	Skips  []skipOrder `json:"skips,omitempty"`
+	// Snapshot is the last one of chosen tables that was asked for.
+	Snapshot *snapshotOrder `json:"snapshot,omitempty"`
 }
 
 type pauseOrder struct {
@@ -95,7 +97,7 @@ func (o *orders) change(stream string, f func(*streamOrders) error) error {
 	defer o.mu.Unlock()
 	next := streamOrders{}
 	if old := o.all[stream]; old != nil {
-		next.Paused = old.Paused
+		next.Paused, next.Snapshot = old.Paused, old.Snapshot
 		next.Skips = append(next.Skips, old.Skips...)
 	}
 	if err := f(&next); err != nil {

@@ -10,8 +10,8 @@ import (
 	"cdc/checkpoint"
 	"cdc/event"
 	"cdc/fault"
+	"cdc/gtid"
 	"cdc/schemas"
-	"cdc/session"
 	"cdc/source"
 	"cdc/source/live"
 	"cdc/source/snapshot"
@@ -68,7 +68,7 @@ func (s *SnapshotConfig) copies(rec *checkpoint.Record) bool {
 // checkSnapshot refuses what cannot go together.
 func (s *stream) checkSnapshot(rec *checkpoint.Record) error {
 	wanted := s.cfg.Snapshot != "" && s.cfg.Snapshot != snapshotNever
-	if rec.Snapshot.State == event.SnapshotRunning && !wanted {
+	if rec.Snapshot.State == event.SnapshotRunning && rec.Snapshot.Asked == nil && !wanted {
 		return fault.New(fault.SnapshotUnfinished, "the snapshot of stream %q has copied %d rows and is not finished", s.cfg.Name, rec.Snapshot.Rows)
 	}
 	if s.app.finite && s.cfg.copies(rec) {
@@ -84,19 +84,22 @@ func (s *stream) anew(rec *checkpoint.Record, err error) bool {
 }
 
 // withSnapshot puts the rows of the tables into a stream, where there are any to copy.
-func (s *stream) withSnapshot(ctx context.Context, src *live.Source, rec *checkpoint.Record, again bool, catalog *schemas.Catalog, sel *schemas.Selector, pool *event.Pool, chunk int64) (source.Source, error) {
+func (s *stream) withSnapshot(ctx context.Context, src *live.Source, rec *checkpoint.Record, asked *snapshotOrder, held *gtid.Set, again bool, catalog *schemas.Catalog, sel *schemas.Selector, pool *event.Pool, chunk int64) (source.Source, error) {
 	s.setSnapshot(nil)
 	only := s.cfg.Snapshot == snapshotOnly
-	if !s.cfg.copies(rec) && !only && !again {
+	if !s.cfg.copies(rec) && !only && !again && asked == nil {
 		return src, nil
 	}
 	cfg := s.app.cfg
 	o := snapshot.Options{
 		Source: src, Flavor: cfg.Source.flavor(), Select: sel, Catalog: catalog, Snapshot: rec.Snapshot, Only: only,
 		Limits: s.cfg.Limits, Pool: pool, ChunkBytes: chunk, MaxRow: int64(cfg.MaxRow), Log: s.log,
-		Open: func(ctx context.Context) (*session.Session, error) {
-			return session.Open(ctx, cfg.Source.server().Config, session.Options{Codes: session.SourceCodes()})
-		},
+		Open: cfg.openSource, Held: held, Once: s.cfg.Sink.MySQL != nil,
+	}
+	if asked != nil {
+		o.ID, o.Asked, o.Only = asked.ID, asked.asked(), false
+	} else {
+		o.ID, o.Only = snapshot.NewID(), only && rec.Snapshot.Asked == nil
 	}
 	if rec.Saved != 0 {
 		server := rec.Server
@@ -167,10 +170,12 @@ func (s *snapshotStatus) String() string {
 }
 
 // bar draws how much of a snapshot is done.
-func (s *snapshotStatus) bar() string {
+func (s *snapshotStatus) bar() string { return bar(s.Rows, s.Estimate) }
+
+// bar draws how much of an estimate is done.
+func bar(rows, estimate uint64) string {
 	const width = 30
-	all := max(s.Estimate, s.Rows, 1)
-	n := int(s.Rows * width / all)
+	n := int(rows * width / max(estimate, rows, 1))
 	out := make([]byte, width)
 	for i := range out {
 		out[i] = '.'

@@ -99,6 +99,7 @@ func (c *Config) status(cmd *cobra.Command) (statusReport, error) {
 		}
 		o := all.of(name)
 		st.Paused, st.Skips = o.Paused, o.Skips
+		st.Asked = describeAsked(o.Snapshot, &rec.Snapshot, "")
 		if st.Paused != nil && st.State != "failed" {
 			st.State = "paused"
 		}
@@ -180,6 +181,9 @@ func printStatus(w io.Writer, s *streamStatus) {
 	}
 	if s.Snapshot != nil {
 		line("Snapshot", "%s", s.Snapshot)
+	}
+	if s.Asked != nil {
+		line("Asked_Snapshot", "%s", s.Asked)
 	}
 	if a := s.Applier; a != nil {
 		line("Target", "%s", a.Target)

@@ -60,6 +60,9 @@ type stream struct {
 	err  error
 	over bool
 
+	order  string         // ID of the snapshot that was asked for and began with the present run
+	copied event.Snapshot // as the checkpoint has it
+
 	waiting      error // why the sink's target takes nothing at present
 	waitingSince time.Time
 
@@ -144,11 +147,6 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	if rec.SchemaSeq == 0 && (rec.ByHand || rec.Saved == 0) {
 		catalog = nil // nothing is known yet: the source reads the tables from the server
 	}
-	var tables *schemas.Catalog // a snapshot's own
-	if catalog != nil && s.cfg.copies(&rec) {
-		tables = catalog.Clone()
-	}
-
 	keep := make([]string, 0, len(rec.XA))
 	for _, x := range rec.XA {
 		keep = append(keep, x.Spool)
@@ -173,6 +171,15 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		s.mu.Unlock()
 	}()
 
+	asked, held, err := s.ordered(ctx, sink, &rec)
+	if err != nil {
+		return err
+	}
+	var tables *schemas.Catalog // a snapshot's own
+	if catalog != nil && (s.cfg.copies(&rec) || asked != nil) {
+		tables = catalog.Clone()
+	}
+
 	again := false
 	pool, batch := &event.Pool{Budget: budget}, min(2<<20, limit/16)
 	from := live.Options{
@@ -185,6 +192,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		s.log.Warn("the source has purged what the stream needs: it begins anew, with all rows; rows that were deleted meanwhile stay in the target", "error", err)
 		rec.Snapshot = event.Snapshot{State: event.SnapshotNone}
 		from.Start, from.Catalog, tables = live.Start{}, nil, nil
+		asked, held = nil, nil // it begins when all tables were copied
 		again = true
 		src, defs, err = s.openLive(opening, from, s.cfg.makesTables())
 	}
@@ -195,7 +203,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		return err
 	}
 	defer src.Close()
-	read, err := s.withSnapshot(opening, src, &rec, again, tables, sel, pool, batch)
+	read, err := s.withSnapshot(opening, src, &rec, asked, held, again, tables, sel, pool, batch)
 	if err != nil {
 		if canceled(ctx, err) {
 			return nil
@@ -219,7 +227,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	}
 	pipe, err := pipeline.New(ctx, pipeline.Options{
 		Stream: s.cfg.Name, Source: read, Transforms: steps, Dead: dead, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
-		Spare: s.cfg.books(), SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut,
+		Spare: s.cfg.books(), SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut, Saved: s.saved,
 	})
 	if err != nil {
 		return err
