@@ -45,6 +45,8 @@ type books struct {
 	off   uint64
 	names map[string]bool // rows of applied, as of the start
 
+	pieces map[string]string // tables in one piece that the target has, with the snapshot that brought them, as of the start
+
 	mu    sync.Mutex
 	place event.Position // everything up to it was acked
 	drop  []string       // rows of applied that lie before it
@@ -100,6 +102,9 @@ func (b *books) open(ctx context.Context, e *engine, c *session.Session, base si
 		return err
 	}
 	b.stands = []standing{{list: list}}
+	if err := b.readPieces(ctx, c); err != nil {
+		return err
+	}
 	if b.gtid {
 		return b.openGTID(ctx, e, c, base)
 	}

@@ -53,14 +53,13 @@ func refused(err error) error {
 // single carries out one change by itself, in a transaction that is open, and handles what it meets by the policy.
 func (w *worker) single(ctx context.Context, b *event.Batch, i int) error {
 	c := &b.Changes[i]
-	over := b.Copying || c.Op == event.Read
-	err := w.alone(ctx, b, i, over)
+	err := w.alone(ctx, b, i, over(b, i))
 	met, ok := errors.AsType[*conflict](err)
 	if !ok || err == nil {
 		return err
 	}
 	if met.err == nil && met.found == 0 {
-		if found, err := w.loosely(ctx, b, i, over); found || err != nil {
+		if found, err := w.loosely(ctx, b, i, over(b, i)); found || err != nil {
 			return err
 		}
 		if again(b, i) {
@@ -106,6 +105,12 @@ func (w *worker) loosely(ctx context.Context, b *event.Batch, i int, over bool) 
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// over reports a change that overwrites what is there: a row of a snapshot, or a change of a table whose snapshot has not ended.
+func over(b *event.Batch, i int) bool {
+	c := &b.Changes[i]
+	return b.Copying || c.Op == event.Read || b.Groups[c.Group].Copying
 }
 
 // again reports a delete of a row that the same transaction has deleted already. MySQL 9.7 logs it twice where foreign keys make a ring of rows

@@ -37,6 +37,7 @@ type engine struct {
 
 	// Of the queue's goroutine: the transaction that is being taken in is not to be applied, and statements that the stream will bring.
 	looping  bool
+	pieces   bool // the table of that name is there
 	joined   bool // the GTIDs of a snapshot are in gtid_purged, or there is none
 	foretold foretellings
 	began    struct { // of the last transaction with a GTID of another server than the source
@@ -229,6 +230,9 @@ func (e *engine) prepare(ctx context.Context, b *event.Batch, it *item) error {
 		return fault.New(fault.PipelineInternal, "the MySQL sink was not started")
 	}
 	if err := e.copying(ctx, b); err != nil {
+		return err
+	}
+	if err := e.piece(ctx, b); err != nil {
 		return err
 	}
 	used := false

@@ -19,7 +19,7 @@ import (
 func (e *engine) strip(b *event.Batch, i int, it *item) {
 	t := &b.Txns[i]
 	if t.Begin {
-		if e.looping = e.books.has(t); e.looping {
+		if e.looping = e.books.has(t) || e.books.hasPiece(b); e.looping {
 			e.count(func(s *Status) { s.Present++ })
 		}
 	}
@@ -127,7 +127,7 @@ const (
 )
 
 func ours(name string) bool {
-	return name == guardsTable || name == streamsTable || name == appliedTable || name == statementsTable
+	return name == guardsTable || name == streamsTable || name == appliedTable || name == statementsTable || name == piecesTable
 }
 
 // number gives the value of a column, 0 where there is none.

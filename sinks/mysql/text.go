@@ -21,6 +21,11 @@ func (w *worker) begin() {
 	w.text = b.begin(w.text[:0], &w.txn, w.came)
 	w.w.Reset()
 	w.began, w.names = true, w.names[:0]
+	defer func() {
+		var n int
+		w.text, n = w.wholes(w.text)
+		w.head = prefix + n
+	}()
 	if b.gtid {
 		return
 	}
@@ -88,7 +93,7 @@ func (w *worker) counts() bool {
 func (w *worker) send(ctx context.Context, commit bool) error {
 	head := 0
 	if len(w.text) > 0 {
-		head = prefix
+		head = w.head
 	}
 	list := w.w.Statements()
 	if len(list) > 0 {

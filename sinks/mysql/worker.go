@@ -23,6 +23,7 @@ type worker struct {
 	c      *session.Session // nil before the first transaction, and after it broke
 	w      statement.Writer
 	text   []byte
+	head   int       // statements of text that begin the transaction
 	most   int       // bytes of text from which on it is sent
 	keys   checks    // foreign_key_checks of the session
 	began  bool      // a transaction may be open in the session
@@ -265,6 +266,9 @@ var errAgain = errors.New("the target has a part of it")
 // had other ones together, may have been cut off at a COMMIT that came through later. Those are taken out.
 func (w *worker) settled(ctx context.Context) (bool, error) {
 	b := w.e.books
+	if b.gtid && w.txn.Chunk {
+		return w.whole(ctx)
+	}
 	if b.gtid {
 		return b.executed(ctx, w.c, &w.txn)
 	}
@@ -351,7 +355,7 @@ func (w *worker) fast(ctx context.Context, parts []schedule.Part) error {
 	for k := range parts {
 		b, t := parts[k].Batch, &parts[k].Batch.Txns[parts[k].Txn]
 		for i := t.First; i < t.Last; i++ {
-			if err := w.change(b, int(i), b.Copying || b.Changes[i].Op == event.Read); err != nil {
+			if err := w.change(b, int(i), over(b, int(i))); err != nil {
 				w.at = *t
 				return err
 			}
@@ -411,7 +415,7 @@ func (w *worker) stream(ctx context.Context, from int) error {
 func (w *worker) piece(ctx context.Context, b *event.Batch, first, most int32) (last int32, err error) {
 	w.w.Plain("SAVEPOINT cdc")
 	for last = first; last < most && len(w.w.Text()) < w.most; last++ {
-		if err := w.change(b, int(last), b.Copying || b.Changes[last].Op == event.Read); err != nil {
+		if err := w.change(b, int(last), over(b, int(last))); err != nil {
 			return last, err
 		}
 	}
