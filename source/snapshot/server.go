@@ -80,6 +80,12 @@ func (v *server) check() error {
 	if v.opt.Flavor == gtid.MySQL && v.vars["gtid_mode"] != "ON" {
 		return fault.New(fault.SnapshotWatermark, "gtid_mode is %s: file and position of the binlog do not say which transactions a query sees", v.vars["gtid_mode"]).At(where)
 	}
+	return v.images()
+}
+
+// images refuses servers that log less than whole rows.
+func (v *server) images() error {
+	where := fault.Where{Server: v.s.Address}
 	if image := v.vars["binlog_row_image"]; image != "" && image != "FULL" {
 		return fault.New(fault.SnapshotRowImage, "binlog_row_image is %s", image).At(where)
 	}
@@ -97,21 +103,28 @@ func (v *server) folds() bool {
 
 // list gives the tables to copy.
 func (v *server) list(ctx context.Context, chosen func(schemas.Name) bool) ([]listedTable, error) {
+	tables, err := v.all(ctx, chosen)
+	for i := range tables {
+		if t := &tables[i]; !t.transactional() {
+			return nil, fault.New(fault.SnapshotEngine, "its engine is %s", t.engine).At(fault.Where{Table: t.name.String(), Server: v.s.Address})
+		}
+	}
+	return tables, err
+}
+
+// all gives the tables that are selected and chosen, of any engine.
+func (v *server) all(ctx context.Context, chosen func(schemas.Name) bool) (out []listedTable, err error) {
 	sel := v.opt.Select
 	if v.folds() {
 		sel = sel.Folded()
 	}
-	var out []listedTable
-	err := v.s.Stream(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_ROWS FROM information_schema.TABLES "+
+	err = v.s.Stream(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_ROWS FROM information_schema.TABLES "+
 		"WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_SCHEMA, TABLE_NAME", func(row [][]byte) error {
 		t := listedTable{name: schemas.Name{Database: string(row[0]), Table: string(row[1])}, engine: string(row[2])}
 		if !chosen(t.name) || !sel.Match(t.name.Database, t.name.Table) {
 			return nil
 		}
 		t.rows, _ = strconv.ParseUint(string(row[3]), 10, 64)
-		if !strings.EqualFold(t.engine, "InnoDB") {
-			return fault.New(fault.SnapshotEngine, "its engine is %s", t.engine).At(fault.Where{Table: t.name.String(), Server: v.s.Address})
-		}
 		out = append(out, t)
 		return nil
 	})
@@ -205,21 +218,9 @@ func (v *server) consistent(ctx context.Context, c *chunk, tries int) error {
 	if id != strconv.FormatUint(uint64(c.server.ID), 10) {
 		return v.elsewhere(id, strconv.FormatUint(uint64(c.server.ID), 10))
 	}
-	rows, err := v.s.Query(ctx, "SHOW STATUS LIKE 'binlog_snapshot_%'")
+	at, err := v.stands(ctx)
 	if err != nil {
 		return err
-	}
-	var at place
-	for _, r := range rows {
-		switch strings.ToLower(string(r[0])) {
-		case "binlog_snapshot_file":
-			at.file = string(r[1])
-		case "binlog_snapshot_position":
-			at.offset, _ = strconv.ParseUint(string(r[1]), 10, 64)
-		}
-	}
-	if at.file == "" || at.offset == 0 {
-		return fault.New(fault.SnapshotWatermark, "the server does not say where in its binlog a consistent snapshot stands").At(fault.Where{Server: v.s.Address})
 	}
 	if at.before(c.need.at) && (tries < 8 || !v.sees(ctx, c, at)) {
 		if err := v.s.Exec(ctx, "ROLLBACK"); err != nil {

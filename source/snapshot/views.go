@@ -1,0 +1,466 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"cdc/event"
+	"cdc/fault"
+	"cdc/gtid"
+	"cdc/internal/settings"
+	"cdc/schemas"
+	"cdc/session"
+)
+
+// Lock says what a classic snapshot may do to writers of the source.
+type Lock struct {
+	Wait   time.Duration `yaml:"wait" jsonschema_description:"How long a classic snapshot waits for the lock under which it begins; writers wait behind it meanwhile. Default 5s."`
+	Tables bool          `yaml:"tables" jsonschema_description:"Whether a classic snapshot may lock tables of engines without transactions (MyISAM, Aria, MEMORY, ARCHIVE, CSV) against writers while it copies them. Otherwise such tables are refused."`
+}
+
+// defaultLockWait is how long the lock is waited for where nothing is said.
+const defaultLockWait = 5 * time.Second
+
+// Validate lists what cannot work, with paths that begin at prefix.
+func (l *Lock) Validate(prefix string) (out []settings.Problem) {
+	if l.Wait < 0 || l.Wait != 0 && l.Wait < time.Second || l.Wait > time.Hour {
+		out = append(out, settings.Problem{Path: prefix + ".wait", Text: l.Wait.String() + " is not between 1s and 1h"})
+	}
+	return out
+}
+
+// Views are transactions side by side that see the rows of one moment, whose place in the binlog is known.
+//
+// MySQL says of no consistent read where in the binlog it stands. So commits are held up while the transactions begin and the place is read, by FLUSH TABLES WITH
+// READ LOCK, which waits until every commit under way is both in the binlog and in the engine; or, where the account may not do that, by LOCK TABLES .. READ of
+// the selected tables: no commit that is under way then has changes of them. The statements and their order are those of mysqldump --single-transaction.
+//
+//	locks     FLUSH TABLES ── FLUSH TABLES WITH READ LOCK ─────────────────────────────── UNLOCK TABLES
+//	view 1                                         START TRANSACTION WITH CONSISTENT SNAPSHOT ──────── reads, for hours
+//	view 2                                         START TRANSACTION WITH CONSISTENT SNAPSHOT ──────── reads
+//	tables without transactions                    LOCK TABLES .. READ ─────────────────────────────── reads, then UNLOCK TABLES
+//	place                                                                 SHOW MASTER STATUS
+//
+// The FLUSH TABLES before it waits for statements that run long, and holds up only who comes to their tables: the one with the lock would hold up everybody.
+//
+// MariaDB says where a consistent read stands (binlog_snapshot_file and binlog_snapshot_position), and its views are begun again, without a lock, until they stand at one place.
+type Views struct {
+	Place event.Position // with the server; GTIDs are nil where the server has none
+	Held  time.Duration  // how long commits could be waiting; 0 without a lock
+	Way   string         // how it was done, for a log
+
+	list   []*view
+	tables []listedTable
+}
+
+// view is one of them, or what reads tables without transactions while guard has them locked. It is used by one goroutine at a time.
+type view struct {
+	server
+	guard *view
+}
+
+func (v *view) close() {
+	if v == nil {
+		return
+	}
+	v.server.close()
+	v.guard.close()
+}
+
+// savepoint of a view's transaction: going back to it gives up the metadata lock of a table that was read, and the transaction keeps its moment.
+const savepoint = "cdc"
+
+// opening is the work of making Views.
+type opening struct {
+	opt   *Options
+	lock  Lock
+	want  func(schemas.Name) bool
+	need  place     // MariaDB: the views must not lie before this place, up to where the stream has handed over,
+	known *gtid.Set // and which transactions that is
+
+	control *view // asks
+	holder  *view // has the lock; the same as control, or one that has LOCK TABLES
+	views   []*view
+	engines []listedTable // of tables without transactions
+	at      Views
+}
+
+// OpenViews opens the views for a stream that is to begin at their place. Of the options it needs Open, Flavor, Select, Limits and Log, and Lock. Its errors are faults.
+func OpenViews(ctx context.Context, opt *ClassicOptions) (*Views, error) {
+	opt.fill()
+	return openViews(ctx, &opening{opt: &opt.Options, lock: opt.Lock, want: func(schemas.Name) bool { return true }})
+}
+
+// listTries is how often views are opened anew since tables came or went meanwhile.
+const listTries = 5
+
+func openViews(ctx context.Context, o *opening) (*Views, error) {
+	if o.lock.Wait == 0 {
+		o.lock.Wait = defaultLockWait
+	}
+	for range listTries {
+		x := *o
+		same, err := x.open(ctx)
+		if err == nil && same {
+			x.control.close()
+			x.at.list = x.views
+			return &x.at, nil
+		}
+		x.close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, fault.New(fault.SnapshotDefinition, "tables came or went each of %d times that the views were opened", listTries)
+}
+
+// Close ends the views.
+func (v *Views) Close() {
+	if v == nil {
+		return
+	}
+	for _, x := range v.list {
+		x.close()
+	}
+}
+
+func (o *opening) close() {
+	for _, x := range append(slices.Clone(o.views), o.control, o.holder) {
+		x.close()
+	}
+}
+
+// another logs in once more.
+func (o *opening) another(ctx context.Context) (*view, error) {
+	v := &view{server: server{opt: o.opt}}
+	if err := v.connect(ctx); err != nil {
+		return nil, err
+	}
+	limits := "wait_timeout=31536000, net_write_timeout=31536000, lock_wait_timeout=" + strconv.Itoa(int(o.lock.Wait/time.Second))
+	if o.opt.Flavor == gtid.MariaDB {
+		limits += ", idle_transaction_timeout=0, idle_readonly_transaction_timeout=0"
+	}
+	// A sink that stands still must not cost the view.
+	if err := v.s.Exec(ctx, "SET SESSION "+limits); err != nil {
+		v.close()
+		return nil, err
+	}
+	v.s.SetPatience(o.lock.Wait + time.Minute)
+	if c := o.control; c != nil && (c.vars["server_uuid"] != v.vars["server_uuid"] || c.vars["server_id"] != v.vars["server_id"]) {
+		defer v.close()
+		return nil, v.elsewhere(v.vars["server_id"], c.vars["server_id"])
+	}
+	return v, nil
+}
+
+// open does it once. same is false where the tables are not those that were there before the views.
+func (o *opening) open(ctx context.Context) (same bool, err error) {
+	if o.control, err = o.another(ctx); err != nil {
+		return false, err
+	}
+	for range o.opt.Limits.Connections {
+		v, err := o.another(ctx)
+		if err != nil {
+			return false, err
+		}
+		o.views = append(o.views, v)
+	}
+	if err := o.control.images(); err != nil {
+		return false, err
+	}
+	before, err := o.listed(ctx)
+	if err != nil {
+		return false, o.control.sortFirst(err)
+	}
+	if o.opt.Flavor == gtid.MariaDB && len(o.engines) == 0 && (o.need.file == "" || !o.known.Empty()) {
+		err = o.together(ctx)
+	} else {
+		err = o.underLock(ctx, before)
+	}
+	if err != nil {
+		return false, o.control.sortFirst(err)
+	}
+	for _, v := range o.views {
+		if v.guard != nil {
+			continue
+		}
+		if err := v.s.Exec(ctx, "SAVEPOINT "+savepoint); err != nil {
+			return false, v.sortFirst(err)
+		}
+	}
+	if err := o.control.gtids(ctx, &o.at.Place); err != nil {
+		return false, o.control.sortFirst(err)
+	}
+	o.at.Place.Server = o.control.who()
+	o.engines = nil
+	if o.at.tables, err = o.listed(ctx); err != nil {
+		return false, o.control.sortFirst(err)
+	}
+	return slices.EqualFunc(before, o.at.tables, func(a, b listedTable) bool { return a.name == b.name && a.engine == b.engine }), nil
+}
+
+// listed gives the tables that are wanted, and notes those that need a lock.
+func (o *opening) listed(ctx context.Context) ([]listedTable, error) {
+	tables, err := o.control.all(ctx, o.want)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		if t.transactional() {
+			continue
+		}
+		if err := t.lockable(o.lock, o.control.s.Address); err != nil {
+			return nil, err
+		}
+		o.engines = append(o.engines, t)
+	}
+	return tables, nil
+}
+
+// transactional reports a table with consistent reads.
+func (t *listedTable) transactional() bool { return strings.EqualFold(t.engine, "InnoDB") }
+
+// lockable says why a table without transactions cannot be copied under a lock.
+func (t *listedTable) lockable(l Lock, address string) error {
+	where := fault.Where{Table: t.name.String(), Server: address}
+	switch strings.ToLower(t.engine) {
+	case "myisam", "aria", "memory", "archive", "csv":
+	default:
+		return fault.New(fault.SnapshotEngine, "its engine is %s", t.engine).At(where)
+	}
+	if !l.Tables {
+		return fault.New(fault.SnapshotEngine, "its engine is %s", t.engine).At(where).
+			Hint("ALTER TABLE .. ENGINE=InnoDB; or set snapshot_lock: {tables: true}, with which writers of the table wait while it is copied; or leave it out of source.tables")
+	}
+	return nil
+}
+
+// underLock begins the views while nothing is committed.
+func (o *opening) underLock(ctx context.Context, tables []listedTable) (err error) {
+	var engines *view
+	if len(o.engines) > 0 {
+		if engines, err = o.another(ctx); err != nil {
+			return err
+		}
+		o.views = append(o.views, engines)
+		if engines.guard, err = o.another(ctx); err != nil {
+			return err
+		}
+	}
+	o.holder, o.at.Way = o.control, "FLUSH TABLES WITH READ LOCK"
+	err = o.control.s.Exec(ctx, "FLUSH NO_WRITE_TO_BINLOG TABLES")
+	began := time.Now()
+	if err == nil {
+		err = o.control.s.Exec(ctx, "FLUSH TABLES WITH READ LOCK")
+	}
+	if denied(err) {
+		o.at.Way = "LOCK TABLES"
+		if o.holder, err = o.another(ctx); err != nil {
+			return err
+		}
+		began = time.Now()
+		err = o.holder.lockAll(ctx, tables, (*listedTable).transactional)
+	}
+	if err != nil {
+		return o.refused(err)
+	}
+	if err := o.each(func(v *view) error {
+		if v.guard != nil {
+			return v.guard.lockAll(ctx, tables, func(t *listedTable) bool { return !t.transactional() })
+		}
+		return v.s.Exec(ctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+	}); err != nil {
+		return o.refused(err)
+	}
+	at, err := o.control.head(ctx)
+	if err != nil {
+		return err
+	}
+	o.at.Place.File, o.at.Place.Offset = at.file, at.offset
+	if err := o.control.gtids(ctx, &o.at.Place); err != nil {
+		return err
+	}
+	if err := o.holder.s.Exec(ctx, "UNLOCK TABLES"); err != nil {
+		return err
+	}
+	o.at.Held = time.Since(began)
+	if o.holder != o.control {
+		o.holder.close()
+	}
+	return nil
+}
+
+// each does something in all views at once.
+func (o *opening) each(do func(*view) error) error {
+	errs := make([]error, len(o.views))
+	var wg sync.WaitGroup
+	for i, v := range o.views {
+		wg.Go(func() { errs[i] = do(v) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// lockAll locks tables against writers.
+func (v *view) lockAll(ctx context.Context, tables []listedTable, which func(*listedTable) bool) error {
+	var list []string
+	for i := range tables {
+		if n := tables[i].name; which(&tables[i]) {
+			list = append(list, identifier(n.Database)+"."+identifier(n.Table)+" READ")
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return v.s.Exec(ctx, "LOCK TABLES "+strings.Join(list, ", "))
+}
+
+// denied reports that the account lacks a right.
+func denied(err error) bool {
+	switch session.Number(err) {
+	case session.ErSpecificAccessDenied, session.ErAccessDenied, session.ErDBAccessDenied, session.ErTableAccessDenied:
+		return true
+	}
+	return false
+}
+
+// refused says why there is no lock.
+func (o *opening) refused(err error) error {
+	where := fault.Where{Server: o.control.s.Address}
+	switch {
+	case denied(err):
+		return fault.New(fault.SourceGrantMissing, "a classic snapshot begins under a lock: %w", err).At(where).
+			Hint("GRANT RELOAD ON *.* TO %[1]s; or GRANT LOCK TABLES on the selected databases TO %[1]s", o.control.s.Account)
+	case session.Number(err) == session.ErLockWait:
+		return fault.New(fault.SnapshotLock, "something held it off for %s: %w", o.lock.Wait, err).At(where)
+	}
+	return err
+}
+
+// togetherTries is how often the views of MariaDB are begun again to stand at one place.
+const togetherTries = 100
+
+// together begins views of MariaDB until they stand at one place. On a server where commits never leave the time for that, those are kept that do.
+func (o *opening) together(ctx context.Context) error {
+	o.at.Way = "consistent reads at one place"
+	pause := time.Millisecond
+	for tries := 1; ; tries++ {
+		places := make([]place, len(o.views))
+		if err := o.each(func(v *view) error { return v.s.Exec(ctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT") }); err != nil {
+			return err
+		}
+		for i, v := range o.views {
+			at, err := v.stands(ctx)
+			if err != nil {
+				return err
+			}
+			places[i] = at
+		}
+		best, most := place{}, 0
+		for _, p := range places {
+			n := 0
+			for _, q := range places {
+				if p == q {
+					n++
+				}
+			}
+			if n > most {
+				best, most = p, n
+			}
+		}
+		behind := best.before(o.need) && (tries < 8 || !o.control.knows(ctx, best, o.known))
+		if !behind && (most == len(o.views) || tries >= togetherTries) {
+			kept := o.views[:0:0]
+			for i, v := range o.views {
+				if places[i] == best {
+					kept = append(kept, v)
+				} else {
+					v.close()
+				}
+			}
+			if len(kept) < len(o.views) {
+				o.opt.Log.Warn("commits leave no time for all views to begin at one place: fewer connections read", "connections", len(kept), "wanted", len(o.views))
+			}
+			o.views = kept
+			o.at.Place.File, o.at.Place.Offset = best.file, best.offset
+			return nil
+		}
+		if err := o.each(func(v *view) error { return v.s.Exec(ctx, "ROLLBACK") }); err != nil {
+			return err
+		}
+		if behind {
+			if err := wait(ctx, pause); err != nil {
+				return err
+			}
+			pause = min(2*pause, 200*time.Millisecond)
+		}
+	}
+}
+
+// stands asks MariaDB where the consistent read of this session stands.
+func (v *server) stands(ctx context.Context) (at place, err error) {
+	rows, err := v.s.Query(ctx, "SHOW STATUS LIKE 'binlog_snapshot_%'")
+	if err != nil {
+		return at, err
+	}
+	for _, r := range rows {
+		switch strings.ToLower(string(r[0])) {
+		case "binlog_snapshot_file":
+			at.file = string(r[1])
+		case "binlog_snapshot_position":
+			at.offset, _ = strconv.ParseUint(string(r[1]), 10, 64)
+		}
+	}
+	if at.file == "" || at.offset == 0 {
+		return at, fault.New(fault.SnapshotWatermark, "the server does not say where in its binlog a consistent snapshot stands").At(fault.Where{Server: v.s.Address})
+	}
+	return at, nil
+}
+
+// knows reports whether a place of MariaDB's binlog lies behind transactions, by its GTID position.
+func (v *server) knows(ctx context.Context, at place, known *gtid.Set) bool {
+	p := event.Position{File: at.file, Offset: at.offset}
+	return v.gtids(ctx, &p) == nil && p.GTIDs.ContainsSet(known)
+}
+
+// gtids adds to a place the GTIDs of what was committed there: for MariaDB at any time, for MySQL while nothing is committed.
+func (v *server) gtids(ctx context.Context, p *event.Position) error {
+	statement := "SELECT @@GLOBAL.gtid_executed"
+	switch {
+	case p.GTIDs != nil || v.opt.Flavor == gtid.MySQL && v.vars["gtid_mode"] != "ON":
+		return nil
+	case v.opt.Flavor == gtid.MariaDB:
+		statement = fmt.Sprintf("SELECT BINLOG_GTID_POS('%s', %d)", p.File, p.Offset)
+	}
+	text, err := v.s.One(ctx, statement)
+	if err != nil {
+		return err
+	}
+	if p.GTIDs, err = gtid.Parse(v.opt.Flavor, text); err != nil {
+		return fault.New(fault.SourceProtocol, "%s: %w", statement, err).At(fault.Where{Server: v.s.Address})
+	}
+	return nil
+}
+
+// who names the server.
+func (v *server) who() *event.Server {
+	s := &event.Server{Flavor: v.opt.Flavor, Version: v.vars["version"], Address: v.s.Address}
+	s.UUID, _ = gtid.ParseUUID(v.vars["server_uuid"])
+	id, _ := strconv.ParseUint(v.vars["server_id"], 10, 32)
+	s.ID = uint32(id)
+	return s
+}
+
+// sortFirst gives an error of a statement before there is a table to blame its class.
+func (v *server) sortFirst(err error) error {
+	if v.s == nil {
+		return err
+	}
+	return v.s.Fault(err, "SELECT", "*.*")
+}
