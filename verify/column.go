@@ -32,6 +32,8 @@ type column struct {
 	fsp      uint8 // of temporal, the larger of both
 	big      bool  // hashed by itself, since a text of all columns would be too long
 	loose    bool  // documents that may be written in different ways: equal as JSON is equal
+	made     bool  // by the stream: src is what its transforms make, and its values are worked out here
+	out      int   // of made: where src is in the table that the transforms make
 }
 
 // newColumn decides how two columns are compared.
@@ -205,6 +207,9 @@ func (c *column) items(target bool) []string {
 func rowText(columns []column, target bool) string {
 	var b strings.Builder
 	b.WriteString("CONCAT_WS(_binary'#' COLLATE `binary`")
+	if len(columns) == 0 {
+		b.WriteString(",''")
+	}
 	var bits []string
 	nulls := func() {
 		if len(bits) > 0 {
@@ -238,6 +243,9 @@ func shorten(columns []column, packet int64) {
 	var sum int64
 	for i := range columns {
 		c := &columns[i]
+		if c.made {
+			continue
+		}
 		if c.sized() && most(c) > 1<<20 {
 			c.big = true
 			sum += hashed
@@ -248,7 +256,7 @@ func shorten(columns []column, packet int64) {
 	for sum > packet/2 {
 		worst := -1
 		for i := range columns {
-			if c := &columns[i]; c.sized() && !c.big && most(c) > hashed && (worst < 0 || most(c) > most(&columns[worst])) {
+			if c := &columns[i]; c.sized() && !c.big && !c.made && most(c) > hashed && (worst < 0 || most(c) > most(&columns[worst])) {
 				worst = i
 			}
 		}

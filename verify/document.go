@@ -119,20 +119,6 @@ func number(s string) string {
 // digest is SHA-256 of a row or of a column.
 type digest [sha256.Size]byte
 
-// fold makes one digest of what the server made of a row, and of the documents that it printed.
-func fold(parts [][]byte) digest {
-	if len(parts) == 1 {
-		return parseDigest(parts[0])
-	}
-	h := sha256.New()
-	h.Write(parts[0])
-	for _, d := range parts[1:] {
-		one := documentDigest(d)
-		h.Write(one[:])
-	}
-	return digest(h.Sum(nil))
-}
-
 // parseDigest reads what SHA2 gives. What is none, as NULL, is hashed, so that it is equal to itself only.
 func parseDigest(hex []byte) digest {
 	var d digest

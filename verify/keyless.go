@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -31,6 +32,7 @@ func (v *verifier) keyless(ctx context.Context, p *plan, r *TableReport) error {
 	}
 	r.Chunks = 1
 	v.count(src.rows, r)
+	r.Filtered = src.filtered
 	v.step(false)
 	if src.rows == dst.rows && src.digest == dst.digest {
 		return nil
@@ -71,13 +73,18 @@ func (v *verifier) keyless(ctx context.Context, p *plan, r *TableReport) error {
 		pause *= 2
 	}
 	var found []*Difference
+	filtered := slices.ContainsFunc(p.shards(), func(q *plan) bool { return q.pair.Filtered })
 	for d, n := range left {
+		if n < 0 && filtered {
+			r.Kept -= n // rows that the filter let go look the same
+			continue
+		}
 		one := &Difference{Table: r.Table, Target: r.Target, Kind: Missing, Digest: hex.EncodeToString(d[:]), Copies: n}
 		if n < 0 {
 			one.Kind, one.Copies = Extra, -n
 		}
 		if v.o.Repair {
-			one.Why = "the table has no key"
+			one.Why = "no key tells the rows apart"
 		}
 		found = append(found, one)
 		if len(found) == v.o.Limit {
@@ -101,10 +108,18 @@ func (v *verifier) surplus(ctx context.Context, p *plan) (map[digest]int, error)
 					return err
 				}
 			}
-			return c.Stream(ctx, p.rowsQuery(whole, target), func(row [][]byte) error {
-				n[fold(row)]++
-				return nil
-			})
+			for _, q := range p.side(target) {
+				err := q.read(ctx, c, whole, target, func(_ bound, d digest, passes bool) error {
+					if passes {
+						n[d]++
+					}
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		return n, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
@@ -39,6 +40,14 @@ func (m *Mark) String() string {
 	return m.File
 }
 
+// In reports that a place is at or behind the mark.
+func (m *Mark) In(at event.Position) bool {
+	if m.GTIDs != nil {
+		return at.GTIDs != nil && at.GTIDs.ContainsSet(m.GTIDs)
+	}
+	return at.File != "" && !event.PlaceBefore(at.File, at.Offset, m.File, m.Offset)
+}
+
 // Options of a comparison.
 type Options struct {
 	Source, Target Side
@@ -47,11 +56,17 @@ type Options struct {
 	// Reached reports whether the target holds everything up to a mark. c is a session at the target, outside of any transaction.
 	Reached func(ctx context.Context, c Conn, m *Mark) (bool, error)
 
+	// Reader makes cells of rows of a table of the source, for those that go through transforms.
+	Reader func(*schemas.Table) (RowReader, error)
+
 	Rows  int           // rows of a chunk at most; default 10,000
 	Rate  int           // rows per second at most, over all; 0 is as fast as the servers answer
 	Wait  time.Duration // how long the target may take to reach a mark; default a minute
 	Looks int           // how often a difference must be seen unchanged to count; default 5
 	Limit int           // differing rows of a table after which it is left; default 10,000
+
+	// Sums has only the servers compare, by checksums: what the stream filters, masks or computes is left out then.
+	Sums bool
 
 	Repair  bool // make statements that put the differing rows right
 	Apply   bool // and carry them out
@@ -91,6 +106,7 @@ const (
 	Extra     Kind = "extra"     // at the target
 	Different Kind = "different" // in the columns named
 	Unsettled Kind = "unsettled" // it differed at every look, in values that the target goes on changing
+	Clash     Kind = "clash"     // several tables of the source that come to one have a row of this key
 )
 
 // Difference is a row that differs.
@@ -129,14 +145,18 @@ type Progress struct {
 // TableReport is the outcome of one table.
 type TableReport struct {
 	Table     string   `json:"table"`
+	Others    []string `json:"others,omitempty"` // tables of the source that come to the same one
 	Target    string   `json:"target,omitempty"`
-	Rows      uint64   `json:"rows"`
+	Rows      uint64   `json:"rows"`               // of the source, without those that a filter drops
+	Filtered  uint64   `json:"filtered,omitempty"` // rows of the source that a filter drops
+	Kept      int      `json:"kept,omitempty"`     // rows that only the target has, and that a filter may have left there
 	Chunks    int      `json:"chunks"`
 	Narrowed  int      `json:"narrowed"` // chunks that differed at first sight
 	Missing   int      `json:"missing"`
 	Extra     int      `json:"extra"`
 	Different int      `json:"different"`
 	Unsettled int      `json:"unsettled"`
+	Clash     int      `json:"clash,omitempty"`
 	Fixed     int      `json:"fixed"`
 	LeftOut   []string `json:"left_out,omitempty"` // columns that were not compared, each with the reason
 	Skipped   string   `json:"skipped,omitempty"`  // the whole table was not compared, and why
@@ -146,7 +166,7 @@ type TableReport struct {
 
 // Differing is how many rows differ and were not repaired.
 func (r *TableReport) Differing() int {
-	return r.Missing + r.Extra + r.Different + r.Unsettled - r.Fixed
+	return r.Missing + r.Extra + r.Different + r.Unsettled + r.Clash - r.Fixed
 }
 
 // Report is the outcome of a comparison.
@@ -174,20 +194,4 @@ func (r *Report) Fault() error {
 		return fault.New(fault.VerifyPart, "%d tables could not be compared as a whole", part)
 	}
 	return nil
-}
-
-// Pair is a table of the source and what it is at the target.
-type Pair struct {
-	Source  *schemas.Table
-	Target  schemas.Name
-	Columns []Mapped // of the source that arrive unchanged
-	LeftOut []string // columns that do not, each with the reason
-	Made    []string // columns of the target that the stream computes or masks: a missing row cannot be made without it
-	Skip    string   // why the table cannot be compared
-}
-
-// Mapped is a column of the source and its name at the target.
-type Mapped struct {
-	Source int
-	Name   string
 }

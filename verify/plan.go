@@ -22,6 +22,10 @@ type plan struct {
 	text    [2]string
 	forced  [2]string // FORCE INDEX
 	index   []string  // names of the key's columns at the source, for messages
+
+	through *through // rows travel here; nil where the servers make sums
+	unmade  []string // columns of the target that the stream makes, and that are not compared
+	others  []*plan  // of tables of the source that come to the same one
 }
 
 // facts are what a plan needs to know of a server.
@@ -38,9 +42,12 @@ func (f *facts) series() string { return fmt.Sprintf("%d-%d", f.flavor, f.versio
 func (f *facts) xors() bool { return f.flavor == gtid.MySQL && f.version >= 80000 }
 
 // newPlan plans the comparison of p with dst, the table of the target. why says why there is none.
-func newPlan(p Pair, dst *schemas.Table, at [2]facts) (out *plan, why string) {
+func newPlan(p Pair, dst *schemas.Table, at [2]facts, sums bool, rows func(*schemas.Table) (RowReader, error)) (out *plan, why string) {
 	if p.Skip != "" {
 		return nil, p.Skip
+	}
+	if sums && p.Filtered {
+		return nil, "the stream may drop some of its rows, and the servers cannot say which"
 	}
 	src := p.Source
 	out = &plan{pair: p, leftOut: slices.Clone(p.LeftOut), wide: at[0].xors() && at[1].xors()}
@@ -57,26 +64,33 @@ func newPlan(p Pair, dst *schemas.Table, at [2]facts) (out *plan, why string) {
 		compared[k] = true
 		out.columns = append(out.columns, newColumn(&src.Columns[m.Source], &dst.Columns[k], same))
 	}
+	out.madeColumns(dst, sums, compared)
 	if len(out.columns) == 0 {
 		return nil, "no column of it arrives unchanged"
 	}
-	out.whole = true
+	if rows != nil {
+		r, err := rows(src)
+		if err != nil {
+			return nil, err.Error()
+		}
+		out.through = &through{rows: r, table: src, steps: p.steps, ops: p.ops()}
+	}
+	out.whole = len(out.unmade) == 0
 	for k := range dst.Columns {
 		c := &dst.Columns[k]
 		if compared[k] || c.Hidden {
 			continue
 		}
 		out.whole = out.whole && c.Generated != schemas.NotGenerated
-		if !slices.ContainsFunc(p.Made, func(s string) bool { return strings.EqualFold(s, c.Name) }) {
-			out.leftOut = append(out.leftOut, c.Name+" (only the target has it)")
-		}
+		out.leftOut = append(out.leftOut, c.Name+" (only the target has it)")
 	}
 	shorten(out.columns, min(at[0].packet, at[1].packet))
 	ordinals, index := rowKey(src)
 	for _, o := range ordinals {
 		i, ok := place[o]
-		if !ok {
-			return nil, fmt.Sprintf("column %s of its key does not arrive unchanged, so that rows cannot be told apart at the target", src.Columns[o].Name)
+		if !ok { // it does not arrive unchanged: rows are counted by what they hold
+			ordinals, index, out.key, out.index = nil, "", nil, nil
+			break
 		}
 		if c := &out.columns[i]; c.big || c.form == document || c.form == text && (c.src.Type == schemas.Enum || c.src.Type == schemas.Set ||
 			c.dst.Type == schemas.Enum || c.dst.Type == schemas.Set) {
@@ -87,7 +101,10 @@ func newPlan(p Pair, dst *schemas.Table, at [2]facts) (out *plan, why string) {
 	}
 	for side, n := range []schemas.Name{{Database: src.Database, Table: src.Name}, {Database: dst.Database, Table: dst.Name}} {
 		out.from[side] = tableName(n)
-		out.text[side] = rowText(out.columns, side == 1)
+		out.text[side] = rowText(out.served(), side == 1)
+	}
+	if rows != nil {
+		out.from[0] += " AS " + alias
 	}
 	if index != "" {
 		out.forced[0] = " FORCE INDEX (" + sqltext.Name(index) + ")"
@@ -159,6 +176,7 @@ type bound [][]byte
 type chunk struct {
 	after, to bound
 	rows      uint64
+	filtered  uint64 // rows of the source that the stream would not carry
 	digest    string
 }
 
@@ -212,15 +230,51 @@ func (p *plan) keyList(target bool) string {
 	return strings.Join(out, ",")
 }
 
-// boundQuery asks for the key of the n-th row behind after, at the source.
+// boundQuery asks for the key of the n-th row behind after, at the source. Of several tables that come to one it is the first of their n-th rows, so that a
+// range has n rows of each at most.
 func (p *plan) boundQuery(after bound, n int) string {
-	var order []string
+	var names, orders []string
 	for _, k := range p.key {
-		order = append(order, sqltext.Name(p.columns[k].src.Name))
+		names = append(names, sqltext.Name(p.columns[k].src.Name))
 	}
-	return "SELECT " + p.keyList(false) + " FROM " + p.from[0] + p.forced[0] + p.where(&chunk{after: after}, false) +
-		" ORDER BY " + strings.Join(order, ",") + fmt.Sprintf(" LIMIT 1 OFFSET %d", n-1)
+	order := " ORDER BY " + strings.Join(names, ",")
+	nth := func(q *plan, list string) string {
+		return "SELECT " + list + " FROM " + q.from[0] + q.forced[0] + q.where(&chunk{after: after}, false) + order + fmt.Sprintf(" LIMIT 1 OFFSET %d", n-1)
+	}
+	if len(p.others) == 0 {
+		return nth(p, p.keyList(false))
+	}
+	for _, q := range p.shards() {
+		orders = append(orders, "("+nth(q, strings.Join(names, ","))+")")
+	}
+	return "SELECT " + p.keyList(false) + " FROM (" + strings.Join(orders, " UNION ALL ") + ") AS b" + order + " LIMIT 1"
 }
+
+// add adds another table of the source that comes to the same one. What the target says of a row must mean the same for all of them.
+func (p *plan) add(q *plan) (why string) {
+	same := len(p.key) == len(q.key) && p.rowsQuery(&chunk{}, true) == q.rowsQuery(&chunk{}, true)
+	for i := range min(len(p.key), len(q.key)) {
+		a, b := &p.columns[p.key[i]], &q.columns[q.key[i]]
+		same = same && a.form == b.form && a.src.Name == b.src.Name
+		if a.form == ordinal {
+			return "column " + a.src.Name + " of the key has no common order in the tables that come to one"
+		}
+	}
+	if !same {
+		return p.pair.Source.FullName() + " and " + q.pair.Source.FullName() + " come to one table, and have other columns or keys"
+	}
+	p.others = append(p.others, q)
+	p.whole = p.whole && q.whole
+	return ""
+}
+
+// changes reports that a row which only the target has may have been left there by a filter.
+func (p *plan) changes() bool {
+	return slices.ContainsFunc(p.shards(), func(q *plan) bool { return q.pair.Changes })
+}
+
+// shards are the tables of the source that come to the one of the target.
+func (p *plan) shards() []*plan { return append([]*plan{p}, p.others...) }
 
 // sumQuery asks for the number of rows of a chunk, and for their digest: the XOR of 256 bits of SHA-256 of each row's text, or of 60 bits where
 // one of the servers knows BIT_XOR of numbers only. Rows without a key may be equal to each other, and two of them would be as none: there the
@@ -252,7 +306,7 @@ func (p *plan) rowsQuery(c *chunk, target bool) string {
 	if len(p.key) > 0 {
 		list = p.keyList(target) + ","
 	}
-	return "SELECT " + list + p.rowDigest(target) + " FROM " + p.from[side] + p.forced[side] + p.where(c, target)
+	return "SELECT " + list + p.rowDigest(target) + p.madeList(target) + " FROM " + p.from[side] + p.forced[side] + p.where(c, target)
 }
 
 // rowDigest is the digest of the columns that the servers print alike, then the documents that they do not.
@@ -261,6 +315,9 @@ func (p *plan) rowDigest(target bool) string {
 	docs := ""
 	for i := range p.columns {
 		c := &p.columns[i]
+		if c.made {
+			continue
+		}
 		if c.loose {
 			docs += ",CONVERT(" + sqltext.Name(c.side(target).Name) + " USING utf8mb4)"
 		} else {
@@ -279,13 +336,16 @@ func (p *plan) looksQuery(keys []bound, target bool) string {
 	var list []string
 	for i := range p.columns {
 		c := &p.columns[i]
+		if c.made {
+			continue
+		}
 		if v := c.value(target); c.loose {
 			list = append(list, "CONVERT("+v+" USING utf8mb4)")
 		} else {
 			list = append(list, "SHA2("+v+",256)")
 		}
 	}
-	return "SELECT " + p.keyList(target) + "," + strings.Join(list, ",") + " FROM " + p.from[side] + " WHERE " + p.in(keys, target)
+	return "SELECT " + p.keyList(target) + "," + strings.Join(list, ",") + p.madeList(target) + " FROM " + p.from[side] + " WHERE " + p.in(keys, target)
 }
 
 // in is the condition that the key is one of some.

@@ -39,8 +39,10 @@ func (v *verifier) repair(ctx context.Context, p *plan, found []*Difference, key
 		switch {
 		case d.Kind == Unsettled:
 			d.Why = "somebody else goes on changing the row at the target"
-		case d.Kind == Missing && len(p.pair.Made) > 0:
-			d.Why = "the stream makes column " + strings.Join(p.pair.Made, ", ") + ", which only a new snapshot of the table can do"
+		case d.Kind == Clash:
+			d.Why = "several tables of the source have a row of this key: " + p.label()
+		case d.Kind == Missing && len(p.unmade) > 0:
+			d.Why = "the stream makes column " + strings.Join(p.unmade, ", ") + ", which only a new snapshot of the table can do"
 		default:
 			todo = append(todo, d)
 		}
@@ -228,29 +230,62 @@ func (v *verifier) present(ctx context.Context, p *plan, some []*Difference, key
 	return rows, err
 }
 
-// values reads rows at the source, by the id of their keys: the text of each column.
+// label names the tables of the source.
+func (p *plan) label() string {
+	var out []string
+	for _, q := range p.shards() {
+		out = append(out, q.pair.Source.FullName())
+	}
+	return strings.Join(out, ", ")
+}
+
+// values reads rows at the source, by the id of their keys: the text of each column. Rows that the stream would not carry are left out.
 func (p *plan) values(ctx context.Context, c Conn, keys []bound) (map[string]bound, error) {
 	out := map[string]bound{}
+	for _, q := range p.shards() {
+		if err := q.valuesOf(ctx, c, keys, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (p *plan) valuesOf(ctx context.Context, c Conn, keys []bound, out map[string]bound) error {
 	n := len(p.key)
-	var list []string
+	list := ""
+	served := 0
 	for i := range p.columns {
+		if p.columns[i].made {
+			continue
+		}
 		v := p.columns[i].value(false)
 		if p.columns[i].form == document {
 			v = "CONVERT(" + v + " USING utf8mb4)"
 		}
-		list = append(list, "CONCAT("+v+")")
+		list += ",CONCAT(" + v + ")"
+		served++
 	}
-	err := c.Stream(ctx, "SELECT "+p.keyList(false)+","+strings.Join(list, ",")+" FROM "+p.from[0]+" WHERE "+p.in(keys, false), func(row [][]byte) error {
+	q := "SELECT " + p.keyList(false) + list + p.madeList(false) + " FROM " + p.from[0] + " WHERE " + p.in(keys, false)
+	return c.Stream(ctx, q, func(row [][]byte) error {
+		values, passes, err := p.making(row[n+served:], false)
+		if err != nil || !passes {
+			return err
+		}
 		kept := make(bound, len(p.columns))
-		for i, v := range row[n:] {
-			if v != nil {
-				kept[i] = append([]byte{}, v...)
+		from := row[n:]
+		for i := range p.columns {
+			if p.columns[i].made {
+				kept[i], values = values[0], values[1:]
+				continue
 			}
+			if from[0] != nil {
+				kept[i] = append([]byte{}, from[0]...)
+			}
+			from = from[1:]
 		}
 		out[bound(row[:n]).id()] = kept
 		return nil
 	})
-	return out, err
 }
 
 // fix gives the statement that makes a row what it is at the source, row; nil where it is not there.

@@ -16,6 +16,8 @@ type suspect struct {
 	lastSrc, lastDst []digest // at the look before
 	streak           []int    // for how many looks in a row each column spoke against the row, with the same values; the first is of the row's being there
 	kinds            map[Kind]bool
+	from             *plan // the table of the source where it was seen
+	clash            bool  // several of them have it
 }
 
 // id makes a key that a map can have.
@@ -38,14 +40,13 @@ func cloneBound(row [][]byte) bound {
 
 // narrow finds the rows of some chunks that differ, at a place of its own. They are matched by key, not by order, which two servers may see
 // differently; known are keys that need not be found again.
-func (v *verifier) narrow(ctx context.Context, p *plan, chunks []chunk, known map[string]bool) ([]*suspect, error) {
+func (v *verifier) narrow(ctx context.Context, p *plan, chunks []chunk, known map[string]bool, r *TableReport) ([]*suspect, error) {
 	type entry struct {
-		key   bound
-		d     digest
-		equal bool
+		key                  bound
+		d                    digest
+		equal, hidden, clash bool
 	}
 	rows := map[string]*entry{}
-	n := len(p.key)
 	var m *Mark
 	err := v.back.snapshot(ctx, func(c Conn) (err error) {
 		clear(rows)
@@ -53,13 +54,22 @@ func (v *verifier) narrow(ctx context.Context, p *plan, chunks []chunk, known ma
 			return err
 		}
 		for i := range chunks {
-			err := c.Stream(ctx, p.rowsQuery(&chunks[i], false), func(row [][]byte) error {
-				k := cloneBound(row[:n])
-				rows[k.id()] = &entry{key: k, d: fold(row[n:])}
-				return nil
-			})
-			if err != nil {
-				return err
+			for _, q := range p.shards() {
+				err := q.read(ctx, c, &chunks[i], false, func(key bound, d digest, passes bool) error {
+					k := cloneBound(key)
+					id := k.id()
+					e := rows[id]
+					switch {
+					case e == nil || e.hidden:
+						rows[id] = &entry{key: k, d: d, hidden: !passes}
+					case passes:
+						e.clash = true
+					}
+					return nil
+				})
+				if err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -77,12 +87,11 @@ func (v *verifier) narrow(ctx context.Context, p *plan, chunks []chunk, known ma
 			e.equal = false
 		}
 		for i := range chunks {
-			err := c.Stream(ctx, p.rowsQuery(&chunks[i], true), func(row [][]byte) error {
-				k := bound(row[:n])
+			err := p.read(ctx, c, &chunks[i], true, func(k bound, d digest, _ bool) error {
 				id := k.id()
 				if e := rows[id]; e == nil {
 					extra[id] = cloneBound(k)
-				} else if e.d == fold(row[n:]) {
+				} else if e.d == d || e.hidden {
 					e.equal = true
 				}
 				return nil
@@ -104,11 +113,18 @@ func (v *verifier) narrow(ctx context.Context, p *plan, chunks []chunk, known ma
 		}
 	}
 	for id, e := range rows {
-		if !e.equal {
+		switch {
+		case e.hidden && e.equal:
+			r.Kept++
+		case e.clash || !e.equal && !e.hidden:
 			add(id, e.key)
 		}
 	}
 	for id, k := range extra {
+		if p.changes() {
+			r.Kept++
+			continue
+		}
 		add(id, k)
 	}
 	return out, nil
@@ -158,6 +174,10 @@ func (v *verifier) settle(ctx context.Context, p *plan, suspects []*suspect, kno
 			}
 			if look > 0 {
 				if d := s.verdict(p, v.o.Looks, look == manyLooks*v.o.Looks); d != nil {
+					if d.Kind == Extra && p.changes() {
+						r.Kept++
+						continue
+					}
 					keys[d] = s
 					found = append(found, d)
 					continue
@@ -188,7 +208,16 @@ func (v *verifier) settle(ctx context.Context, p *plan, suspects []*suspect, kno
 		pause = min(pause*3/2, time.Second)
 	}
 	for _, d := range found {
-		d.Table, d.Key = p.pair.Source.FullName(), p.keyValues(keys[d].key)
+		s := keys[d]
+		d.Table, d.Key = p.pair.Source.FullName(), p.keyValues(s.key)
+		if s.from != nil {
+			d.Table = s.from.pair.Source.FullName()
+		} else if len(p.others) > 0 {
+			d.Table = p.pair.Target.String()
+		}
+		if s.clash {
+			d.Kind, d.Columns = Clash, nil
+		}
 		if to := p.pair.Target.String(); to != d.Table {
 			d.Target = to
 		}
@@ -211,6 +240,8 @@ func (v *verifier) tell(found []*Difference, r *TableReport) error {
 			r.Extra++
 		case Different:
 			r.Different++
+		case Clash:
+			r.Clash++
 		default:
 			r.Unsettled++
 		}
@@ -230,38 +261,11 @@ func wait(ctx context.Context, d time.Duration) error {
 	return rest(ctx, d/2+rand.N(d))
 }
 
-// look reads the rows of suspects: of each column a digest.
-func (p *plan) look(ctx context.Context, c Conn, suspects []*suspect, target bool) (map[string][]digest, error) {
-	out := map[string][]digest{}
-	n := len(p.key)
-	for len(suspects) > 0 {
-		k := min(len(suspects), looksAtOnce)
-		keys := make([]bound, k)
-		for i, s := range suspects[:k] {
-			keys[i] = s.key
-		}
-		suspects = suspects[k:]
-		err := c.Stream(ctx, p.looksQuery(keys, target), func(row [][]byte) error {
-			ds := make([]digest, len(p.columns))
-			for i, v := range row[n:] {
-				if p.columns[i].loose {
-					ds[i] = documentDigest(v)
-				} else {
-					ds[i] = parseDigest(v)
-				}
-			}
-			out[bound(row[:n]).id()] = ds
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
 // judge takes what the source has after the target was looked at; true means that nothing speaks against the row.
 func (s *suspect) judge(next []digest) bool {
+	if isHidden(s.src) || isHidden(next) {
+		return true
+	}
 	if n := 1 + max(len(s.src), len(s.dst)); len(s.streak) < n {
 		s.streak = append(s.streak, make([]int, n-len(s.streak))...)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -47,11 +46,9 @@ func (v *verifier) run(ctx context.Context, out *Report, pairs []Pair, estimates
 		}
 	}
 	wanted := map[string]bool{}
-	into := map[schemas.Name]int{}
 	for i := range pairs {
 		if p := &pairs[i]; p.Skip == "" {
 			wanted[strings.ToLower(p.Target.Database)] = true
-			into[p.Target]++
 		}
 		v.p.AllEstimate += estimates[nameOf(pairs[i].Source)]
 	}
@@ -63,16 +60,23 @@ func (v *verifier) run(ctx context.Context, out *Report, pairs []Pair, estimates
 	if err != nil {
 		return err
 	}
-	v.p.Tables, v.p.Since = len(pairs), v.began
-	for i := range pairs {
-		p := &pairs[i]
+	groups := together(pairs)
+	v.p.Tables, v.p.Since = len(groups), v.began
+	for _, g := range groups {
+		p := &g[0]
 		r := TableReport{Table: p.Source.FullName(), LeftOut: p.LeftOut}
 		if to := p.Target.String(); p.Skip == "" && to != r.Table {
 			r.Target = to
 		}
 		began := time.Now()
-		v.p.Table, v.p.Rows, v.p.Estimate = r.Table, 0, estimates[nameOf(p.Source)]
-		err := v.one(ctx, p, tables, into[p.Target], &r)
+		v.p.Table, v.p.Rows, v.p.Estimate = r.Table, 0, 0
+		for i := range g {
+			v.p.Estimate += estimates[nameOf(g[i].Source)]
+			if i > 0 {
+				r.Others = append(r.Others, g[i].Source.FullName())
+			}
+		}
+		err := v.one(ctx, g, tables, &r)
 		r.Seconds = time.Since(began).Seconds()
 		if err != nil {
 			if _, ok := fault.As(err); ok || ctx.Err() != nil {
@@ -89,38 +93,87 @@ func (v *verifier) run(ctx context.Context, out *Report, pairs []Pair, estimates
 	return nil
 }
 
+// together puts tables of the source that come to one of the target into one group.
+func together(pairs []Pair) [][]Pair {
+	var out [][]Pair
+	at := map[schemas.Name]int{}
+	for _, p := range pairs {
+		i, ok := at[p.Target]
+		if p.Skip != "" || !ok {
+			if p.Skip == "" {
+				at[p.Target] = len(out)
+			}
+			out = append(out, []Pair{p})
+			continue
+		}
+		out[i] = append(out[i], p)
+	}
+	return out
+}
+
 func nameOf(t *schemas.Table) schemas.Name {
 	return schemas.Name{Database: t.Database, Table: t.Name}
 }
 
-// one compares one table.
-func (v *verifier) one(ctx context.Context, p *Pair, tables *Tables, sources int, r *TableReport) error {
-	if p.Skip == "" && sources > 1 {
-		p.Skip = "several tables of the source come to " + p.Target.String() + ", which is compared with none of them"
-	}
-	if p.Skip != "" {
-		r.Skipped = p.Skip
+// one compares one table of the target with those of the source that come to it.
+func (v *verifier) one(ctx context.Context, g []Pair, tables *Tables, r *TableReport) error {
+	if r.Skipped = g[0].Skip; r.Skipped != "" {
 		return nil
 	}
-	dst, err := tables.Find(p.Target)
+	to := g[0].Target
+	dst, err := tables.Find(to)
 	if err != nil {
 		r.Skipped = "the table of the target is not understood: " + err.Error()
 		return nil //nolint:nilerr // it is in the report
 	}
 	if dst == nil {
-		r.Skipped = "the target has no table " + p.Target.String()
+		r.Skipped = "the target has no table " + to.String()
 		return nil
 	}
-	plan, why := newPlan(*p, dst, [2]facts{v.source.facts, v.target.facts})
+	plan, why := v.planOf(g, dst)
 	if why != "" {
 		r.Skipped = why
 		return nil
 	}
 	r.LeftOut = plan.leftOut
 	if len(plan.key) == 0 {
-		return v.keyless(ctx, plan, r)
+		err = v.keyless(ctx, plan, r)
+	} else {
+		err = v.chunks(ctx, plan, r)
 	}
-	return v.chunks(ctx, plan, r)
+	for _, q := range plan.shards() {
+		if q.own() && q.through.failed != nil && r.Stopped == "" {
+			r.Stopped = fmt.Sprintf("a step fails at some rows of %s, which are not compared: %s", q.pair.Source.FullName(), q.through.failed)
+		}
+	}
+	return err
+}
+
+// planOf plans the comparison of a group.
+func (v *verifier) planOf(g []Pair, dst *schemas.Table) (out *plan, why string) {
+	var rows func(*schemas.Table) (RowReader, error)
+	for i := range g {
+		if !v.o.Sums && g[i].own() {
+			rows = v.o.Reader
+		}
+	}
+	for i := range g {
+		p, why := newPlan(g[i], dst, [2]facts{v.source.facts, v.target.facts}, v.o.Sums || v.o.Reader == nil, rows)
+		if why != "" {
+			if len(g) > 1 {
+				why = g[i].Source.FullName() + ": " + why
+			}
+			return nil, why
+		}
+		if out == nil {
+			out = p
+			continue
+		}
+		if why := out.add(p); why != "" {
+			return nil, why
+		}
+	}
+	return out, ""
 }
 
 // group is some chunks as one snapshot of the source shows them.
@@ -230,22 +283,6 @@ func (v *verifier) produce(ctx context.Context, p *plan, out chan<- group) error
 	}
 }
 
-// sum asks for rows and digest of a chunk.
-func (p *plan) sum(ctx context.Context, c Conn, ch *chunk, target bool) error {
-	row, err := one(ctx, c, p.sumQuery(ch, target))
-	if err != nil {
-		return err
-	}
-	if ch.rows, err = strconv.ParseUint(string(row[0]), 10, 64); err != nil {
-		return fault.New(fault.VerifyServer, "count of rows: %w", err)
-	}
-	ch.digest = string(row[1])
-	if ch.rows == 0 {
-		ch.digest = "" // of no rows the servers say different things
-	}
-	return nil
-}
-
 // compare asks the target for the chunks of a group, and looks closely at those that differ.
 func (v *verifier) compare(ctx context.Context, p *plan, g *group, known map[string]bool, r *TableReport) error {
 	if err := v.reach(ctx, g.mark); err != nil {
@@ -269,7 +306,7 @@ func (v *verifier) compare(ctx context.Context, p *plan, g *group, known map[str
 		return err
 	}
 	for _, some := range slices.Collect(slices.Chunk(bad, narrowAtOnce)) {
-		suspects, err := v.narrow(ctx, p, some, known)
+		suspects, err := v.narrow(ctx, p, some, known, r)
 		if err != nil {
 			return err
 		}
@@ -285,6 +322,7 @@ func (v *verifier) compare(ctx context.Context, p *plan, g *group, known map[str
 	r.Chunks += len(g.chunks)
 	for i := range g.chunks {
 		v.count(g.chunks[i].rows, r)
+		r.Filtered += g.chunks[i].filtered
 	}
 	v.step(false)
 	return v.pace(ctx)

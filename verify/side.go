@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
 )
@@ -68,7 +69,7 @@ func (e *end) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.facts = facts{flavor: e.Flavor, version: versionNumber(string(row[0]))}
+	e.facts = facts{flavor: e.Flavor, version: event.Server{Version: string(row[0])}.Number()}
 	e.facts.packet, err = strconv.ParseInt(string(row[1]), 10, 64)
 	return err
 }

@@ -59,7 +59,7 @@ func BenchmarkSum(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p, why := newPlan(pair, t, [2]facts{e.facts, e.facts})
+		p, why := newPlan(pair, t, [2]facts{e.facts, e.facts}, false, nil)
 		if why != "" {
 			b.Fatal(why)
 		}
@@ -121,7 +121,7 @@ func TestSwap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, why := newPlan(pair, table, [2]facts{e.facts, e.facts})
+		p, why := newPlan(pair, table, [2]facts{e.facts, e.facts}, false, nil)
 		if why != "" {
 			t.Fatal(why)
 		}

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -89,7 +88,7 @@ func plainPair(t *schemas.Table) Pair {
 func TestPlan(t *testing.T) {
 	src, dst := shop(), shop()
 	dst.Database = "copy"
-	p, why := newPlan(plainPair(src), dst, [2]facts{mysql9, mysql9})
+	p, why := newPlan(plainPair(src), dst, [2]facts{mysql9, mysql9}, false, nil)
 	if why != "" {
 		t.Fatal(why)
 	}
@@ -108,7 +107,7 @@ func TestPlan(t *testing.T) {
 	dst.Columns[1].Charset = "utf8mb4"
 	old := mysql9
 	old.version = 50722
-	if p, why = newPlan(plainPair(src), dst, [2]facts{mysql9, old}); why != "" {
+	if p, why = newPlan(plainPair(src), dst, [2]facts{mysql9, old}, false, nil); why != "" {
 		t.Fatal(why)
 	}
 	if q := p.sumQuery(&chunk{}, false); !strings.Contains(q, "CONVERT(`code` USING utf8mb4)") || !strings.Contains(q, "BIT_XOR(CONV(LEFT(") {
@@ -119,11 +118,11 @@ func TestPlan(t *testing.T) {
 	}
 
 	dst.Columns = dst.Columns[:4]
-	if p, _ = newPlan(plainPair(src), dst, [2]facts{mysql9, mysql9}); p == nil || len(p.leftOut) != 1 || !strings.HasPrefix(p.leftOut[0], "photo ") {
+	if p, _ = newPlan(plainPair(src), dst, [2]facts{mysql9, mysql9}, false, nil); p == nil || len(p.leftOut) != 1 || !strings.HasPrefix(p.leftOut[0], "photo ") {
 		t.Errorf("a column that the target lacks: %+v", p)
 	}
 	dst.Columns = dst.Columns[1:]
-	if _, why = newPlan(plainPair(src), dst, [2]facts{mysql9, mysql9}); !strings.Contains(why, "column id of its key") {
+	if p, why = newPlan(plainPair(src), dst, [2]facts{mysql9, mysql9}, false, nil); why != "" || len(p.key) != 0 || p.forced[0] != "" {
 		t.Errorf("a key that the target lacks: %q", why)
 	}
 }
@@ -168,25 +167,38 @@ func TestMap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Target.String() != "eu.orders_all" || p.Skip != "" || !slices.Equal(p.Made, []string{"note`s", "twice"}) {
+	if p.Target.String() != "eu.orders_all" || p.Skip != "" || len(p.Made) != 2 || p.Made[0].Name != "note`s" || p.Made[1].Name != "twice" || !p.own() || p.Filtered {
 		t.Errorf("%+v", p)
 	}
 	if got := fmt.Sprint(p.Columns); got != "[{0 id} {1 code} {3 body}]" {
 		t.Errorf("columns %s", got)
 	}
-	if len(p.LeftOut) != 2 || !strings.Contains(p.LeftOut[0], "mask") || !strings.Contains(p.LeftOut[1], "photo (transforms[3]") {
+	if len(p.LeftOut) != 1 || !strings.Contains(p.LeftOut[0], "photo (transforms[3]") {
 		t.Errorf("left out: %q", p.LeftOut)
 	}
 	for _, c := range []struct {
-		config transform.Config
-		says   string
+		where, skip       string
+		filtered, changes bool
 	}{
-		{transform.Config{Exclude: []string{"shop.%"}}, "drops it"},
-		{transform.Config{Filter: &transform.FilterConfig{Where: "row.id > 5"}}, "may drop some of its rows"},
+		{"row.id > 5", "", true, false},
+		{`op != "delete" && row.id > 5`, "", true, true},
+		{"commit == commit", "transactions", false, false},
 	} {
-		if p, err := Map(shop(), open(c.config)); err != nil || !strings.Contains(p.Skip, c.says) {
-			t.Errorf("%q, %v", p.Skip, err)
+		p, err := Map(shop(), open(transform.Config{Filter: &transform.FilterConfig{Where: c.where}}))
+		if err != nil || !strings.Contains(p.Skip, c.skip) || (p.Skip == "") != (c.skip == "") || p.Filtered != c.filtered || p.Changes != c.changes {
+			t.Errorf("%s: %+v, %v", c.where, p, err)
 		}
+	}
+	if p, err := Map(shop(), open(transform.Config{Exclude: []string{"shop.%"}})); err != nil || !p.Dropped {
+		t.Errorf("%+v, %v", p, err)
+	}
+	// What is made of a column that a row does not tell is not told by a row either.
+	p, err = Map(shop(), open(
+		transform.Config{Compute: &transform.ComputeConfig{Column: "way", Type: "varchar(10)", Value: "op"}},
+		transform.Config{Compute: &transform.ComputeConfig{Column: "again", Type: "varchar(10)", Value: "row.way"}},
+	))
+	if err != nil || len(p.Made) != 2 || p.Made[0].Why == "" || p.Made[1].Why == "" || p.own() {
+		t.Errorf("%+v, %v", p.Made, err)
 	}
 }
 

@@ -22,6 +22,16 @@ type Stream struct {
 	Paused      bool
 	Skipped     int // transactions that an operator left out
 	Apply       *Apply
+	Verify      *Verify
+}
+
+// Verify is the last comparison of the target with the source that came to its end.
+type Verify struct {
+	Ended     time.Time
+	Equal     bool
+	Rows      uint64
+	Differing int
+	Tables    int // that could not be compared as a whole
 }
 
 // Apply is of a sink that applies transactions to another server.
@@ -87,6 +97,15 @@ func applied(f func(a *Apply) float64) func(*Stream, Limits, func(float64, ...st
 	}
 }
 
+// compared is of streams whose target was compared with the source.
+func compared(f func(v *Verify) float64) func(*Stream, Limits, func(float64, ...string)) {
+	return func(s *Stream, _ Limits, yield func(float64, ...string)) {
+		if s.Verify != nil {
+			yield(f(s.Verify))
+		}
+	}
+}
+
 // States of a stream, as `cdc status` names them.
 var states = [...]string{"starting", "running", "stopping", "stopped", "paused", "failed"}
 
@@ -141,6 +160,19 @@ func All() []Metric {
 			"cdc_apply_conflicts_total", counter, "Changes that on_conflict of a mysql sink left out or carried out otherwise, in this run of the stream.", nil,
 			applied(func(a *Apply) float64 { return float64(a.Conflicts) }),
 		},
+		{
+			"cdc_verify_equal", gauge, "1 where the last whole comparison by cdc verify found source and target equal, else 0.", nil,
+			compared(func(v *Verify) float64 {
+				if v.Equal {
+					return 1
+				}
+				return 0
+			}),
+		},
+		{"cdc_verify_differing_rows", gauge, "Rows that differed at the last whole comparison, and were not repaired.", nil, compared(func(v *Verify) float64 { return float64(v.Differing) })},
+		{"cdc_verify_rows", gauge, "Rows of the source that the last whole comparison looked at.", nil, compared(func(v *Verify) float64 { return float64(v.Rows) })},
+		{"cdc_verify_tables_not_compared", gauge, "Tables that the last comparison could not compare as a whole.", nil, compared(func(v *Verify) float64 { return float64(v.Tables) })},
+		{"cdc_verify_ended_timestamp_seconds", gauge, "When the last whole comparison ended, in seconds since 1970.", nil, compared(func(v *Verify) float64 { return float64(v.Ended.UnixMilli()) / 1000 })},
 		{
 			"cdc_table_rows_total", counter, "Changes read in this run of the stream by table and operation. The busiest tables by name, the rest as table=\"other\".",
 			[]string{"table", "op"},

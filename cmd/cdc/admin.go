@@ -78,6 +78,9 @@ func (a *app) metrics() []metrics.Stream {
 		if a := st.Applier; a != nil {
 			m.Apply = &metrics.Apply{Active: a.Active, Retries: a.Retries, Conflicts: a.Conflicts}
 		}
+		if v := st.Verify; v != nil && v.Last != nil {
+			m.Verify = &metrics.Verify{Ended: v.Last.Ended, Equal: v.Last.Equal, Rows: v.Last.Rows, Differing: v.Last.Differing, Tables: v.Last.Part}
+		}
 		for i := range st.Skips {
 			if st.Skips[i].Done != nil {
 				m.Skipped++

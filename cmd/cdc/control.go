@@ -40,6 +40,7 @@ type streamStatus struct {
 
 	Snapshot *snapshotStatus `json:"snapshot,omitempty"`
 	Applier  *applierStatus  `json:"applier,omitempty"`
+	Verify   *verifyStatus   `json:"verify,omitempty"` // of `cdc verify`
 
 	Paused *pauseOrder `json:"paused,omitempty"`
 	Skips  []skipOrder `json:"skipped_transactions,omitempty"`
@@ -82,6 +83,7 @@ func (s *stream) status() streamStatus {
 		}
 	}
 	if s.cfg.Sink.MySQL != nil {
+		out.Verify = readVerify(s.app.cfg.path(s.app.cfg.Checkpoint.Dir), s.cfg.Name, time.Now())
 	}
 	o := s.app.orders.of(s.cfg.Name)
 	out.Paused, out.Skips = o.Paused, o.Skips

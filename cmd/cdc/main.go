@@ -90,6 +90,10 @@ func report(w io.Writer, err error) int {
 		}
 		return exitUsage
 	}
+	if own, ok := errors.AsType[*exitError](err); ok {
+		report(w, own.error)
+		return own.code
+	}
 	f, ok := fault.As(err)
 	if !ok {
 		fmt.Fprintln(w, "cdc:", err)

@@ -130,9 +130,10 @@ func manPage(c *cobra.Command) string {
 // exitMeanings says what each exit code means.
 func exitMeanings() []string {
 	return []string{
-		exitOK:    "done, or stopped by a signal",
-		exitFault: "something went wrong: stderr has the code, the cause and the next step",
-		exitUsage: "the command line or the configuration is wrong; nothing was done",
+		exitOK:      "done, or stopped by a signal",
+		exitFault:   "something went wrong: stderr has the code, the cause and the next step",
+		exitUsage:   "the command line or the configuration is wrong; nothing was done",
+		exitUnknown: "of `cdc verify`: it is not known whether all is equal, since something could not be compared",
 	}
 }
 

@@ -97,6 +97,7 @@ func (c *Config) status(cmd *cobra.Command) (statusReport, error) {
 		if f, ok := faults[name]; ok {
 			st.State, st.ErrorCode, st.Error, st.Hint = "failed", f.Code, f.Text, f.Next
 		}
+		st.Verify = readVerify(dir, name, time.Now())
 		o := all.of(name)
 		st.Paused, st.Skips = o.Paused, o.Skips
 		st.Asked = describeAsked(o.Snapshot, &rec.Snapshot, "")
@@ -189,6 +190,9 @@ func printStatus(w io.Writer, s *streamStatus) {
 		line("Target", "%s", a.Target)
 		line("Applier", "%s", a)
 		line("Transactions_Applied", "%d, %d were there already, %d tried again, %d changes in conflict", a.Applied, a.Present, a.Retries, a.Conflicts)
+	}
+	if s.Verify != nil {
+		line("Verify", "%s", s.Verify)
 	}
 	line("Rows_Acknowledged", "%d in %d transactions since the stream began", s.AckedRows, s.AckedTxns)
 	if s.MemoryLimit > 0 {

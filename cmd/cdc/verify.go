@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -16,62 +15,69 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"cdc/event"
 	"cdc/fault"
 	"cdc/schemas"
 	"cdc/session"
+	"cdc/source/snapshot"
 	"cdc/transform"
 	"cdc/verify"
 )
 
 type verifyOptions struct {
-	stream, report string
-	tables         []string
-	rows, rate     int
-	wait, pause    time.Duration
-	looks, limit   int
+	report       string
+	tables       []string
+	rows, rate   int
+	wait, pause  time.Duration
+	looks, limit int
 
-	repair, apply, noLog, continuous, asJSON, quiet bool
+	repair, apply, noLog, sums, continuous, asJSON, quiet bool
 }
 
 func verifyCommand() *cobra.Command {
 	var o verifyOptions
 	c := &cobra.Command{
-		Use:   "verify FILE.yaml",
+		Use:   "verify FILE.yaml [STREAM]",
 		Short: "Compare the tables of a target with the source while both are written to, and repair them",
 		Long: `Verify compares the tables of a stream whose sink is mysql: the servers make checksums of ranges of keys, the target when it has reached the place at
 which the source was read. What differs is narrowed to rows, and each of them is looked at again and again as the target goes on, so that changes
 under way are not taken for differences. The stream must run, or the source must be quiet.
 
-Columns that transforms of the stream mask, drop or compute are left out and named, and so are tables of which a filter drops rows.
+Tables of which the stream filters, masks or computes something are compared row by row: the rows of the source go through the stream's own transforms first.
+--sums leaves that out. Tables that come to one at the target are compared as one.
 
 Each differing row is a line of JSON in the report. With --repair it also has the statements that put it right, which --apply carries out: in small
 transactions that lock the rows, read the source anew and wait for the stream, so that neither undoes the other.
 
-The exit code is 0 where everything is equal, 1 where rows differ, or a table could not be compared.`,
+The exit code is 0 where everything is equal, 1 where rows differ, 2 where the command or the configuration is wrong, and 3 where it is not known: a table
+could not be compared, the target did not catch up, a server did not answer. With --continuous it is 0 when it is interrupted; ` + "`cdc status`" + ` and the
+metrics have the outcome of each sweep.`,
 		Example: `  cdc verify pipeline.yaml
-  cdc verify pipeline.yaml --tables 'shop.%' --tables '!shop.log'
+  cdc verify pipeline.yaml orders --tables 'shop.%' --tables '!shop.log'
   cdc verify pipeline.yaml --repair              # print the statements that would put it right
   cdc verify pipeline.yaml --repair --apply
   cdc verify pipeline.yaml --continuous --rate 5000`,
-		Args: oneFile,
+		Args: fileAnd(0, 1, "[STREAM]"),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := loadConfig(args[0])
 			if err != nil {
 				return err
 			}
-			return o.run(c, cfg)
+			stream := ""
+			if len(args) > 1 {
+				stream = args[1]
+			}
+			return verdict(o.run(c, cfg, stream))
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.stream, "stream", "", "which stream, where several have a mysql sink")
 	f.StringArrayVar(&o.tables, "tables", nil, "tables of the source, as a pattern database.table; a leading ! takes away; may be repeated (default: those of the stream)")
 	f.StringVar(&o.report, "report", "", "file for the report (default: verify-STREAM.jsonl in the checkpoint folder)")
 	f.BoolVar(&o.repair, "repair", false, "print the statements that put differing rows right")
 	f.BoolVar(&o.apply, "apply", false, "with --repair: carry them out")
 	f.BoolVar(&o.noLog, "no-binlog", false, "with --apply: keep the repair out of the target's binlog; its replicas then stay as they are")
+	f.BoolVar(&o.sums, "sums", false, "compare by the servers' checksums alone: what the stream filters, masks or computes is left out")
 	f.BoolVar(&o.continuous, "continuous", false, "begin again when the end is reached, until interrupted")
 	f.DurationVar(&o.pause, "pause", time.Minute, "with --continuous: pause between two sweeps")
 	f.IntVar(&o.rate, "rate", 0, "rows per second at most (default: as fast as the servers answer; 20000 with --continuous)")
@@ -84,7 +90,17 @@ The exit code is 0 where everything is equal, 1 where rows differ, or a table co
 	return c
 }
 
-func (o *verifyOptions) run(c *cobra.Command, cfg *Config) error {
+// verdict gives the errors of a comparison the exit codes that scripts ask for: that rows differ is one thing, and that it is not known another.
+func verdict(err error) error {
+	f, ok := fault.As(err)
+	switch {
+	case err == nil, fault.Has(err, fault.VerifyDiffers), ok && f.Code < 2000:
+		return err
+	}
+	return &exitError{code: exitUnknown, error: err}
+}
+
+func (o *verifyOptions) run(c *cobra.Command, cfg *Config, stream string) error {
 	if (o.apply || o.noLog) && !o.repair {
 		return fault.New(fault.UsageInvalid, "--apply and --no-binlog belong to --repair")
 	}
@@ -94,7 +110,7 @@ func (o *verifyOptions) run(c *cobra.Command, cfg *Config) error {
 	if o.continuous && o.rate == 0 {
 		o.rate = 20_000
 	}
-	s, err := cfg.mysqlStream(o.stream)
+	s, err := cfg.mysqlStream(stream)
 	if err != nil {
 		return err
 	}
@@ -106,7 +122,12 @@ func (o *verifyOptions) run(c *cobra.Command, cfg *Config) error {
 	defer stop()
 	for sweep := 1; ; sweep++ {
 		err := o.sweep(ctx, c, cfg, s, sweep)
-		if !o.continuous || ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil && o.continuous:
+			return nil
+		case ctx.Err() != nil:
+			return fault.New(fault.VerifyPart, "interrupted before all tables were compared")
+		case !o.continuous:
 			return err
 		}
 		if f, ok := fault.As(err); err != nil && (!ok || f.Code < fault.VerifyDiffers && f.Class() != fault.Retry) {
@@ -115,9 +136,11 @@ func (o *verifyOptions) run(c *cobra.Command, cfg *Config) error {
 		if err != nil {
 			fmt.Fprintln(c.ErrOrStderr(), err)
 		}
+		t := time.NewTimer(o.pause)
 		select {
-		case <-time.After(o.pause):
+		case <-t.C:
 		case <-ctx.Done():
+			t.Stop()
 			return nil
 		}
 	}
@@ -135,7 +158,7 @@ func (c *Config) mysqlStream(name string) (*StreamConfig, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return nil, fault.New(fault.UsageInvalid, "several streams have a mysql sink").Hint("choose one by --stream")
+		return nil, fault.New(fault.UsageInvalid, "several streams have a mysql sink").Hint("name one behind the file")
 	case name != "":
 		return nil, fault.New(fault.UsageInvalid, "there is no stream %q with a mysql sink", name)
 	}
@@ -145,12 +168,13 @@ func (c *Config) mysqlStream(name string) (*StreamConfig, error) {
 // sweep compares all tables once.
 func (o *verifyOptions) sweep(ctx context.Context, c *cobra.Command, cfg *Config, s *StreamConfig, number int) error {
 	opt := verify.Options{
-		Rows: o.rows, Rate: o.rate, Wait: o.wait, Looks: o.looks, Limit: o.limit, Repair: o.repair, Apply: o.apply, NoLog: o.noLog,
+		Rows: o.rows, Rate: o.rate, Wait: o.wait, Looks: o.looks, Limit: o.limit, Repair: o.repair, Apply: o.apply, NoLog: o.noLog, Sums: o.sums,
 		Source: verify.Side{Flavor: cfg.Source.flavor(), Open: opener(cfg.sourceSession(), session.SourceCodes())},
 	}
+	opt.Reader = func(t *schemas.Table) (verify.RowReader, error) { return snapshot.NewRows(t) }
 	target := cfg.mysqlOptions(s)
 	opt.Target.Open = opener(target.Config.Config, session.TargetCodes())
-	p := &placeOf{cfg: cfg, stream: s.Name, flavor: cfg.Source.flavor(), database: s.books()[0].Database}
+	p := &placeOf{cfg: cfg, stream: s}
 	opt.Reached = p.reached
 
 	src, err := opt.Source.Open(ctx)
@@ -165,9 +189,10 @@ func (o *verifyOptions) sweep(ctx context.Context, c *cobra.Command, cfg *Config
 	if opt.NoGTIDs, err = cfg.noGTIDs(ctx, src); err != nil {
 		return err
 	}
-	if opt.Target.Flavor, err = p.open(ctx, opt.Target.Open); err != nil {
+	if err := p.open(ctx, opt.Target.Open); err != nil {
 		return err
 	}
+	opt.Target.Flavor = p.sink.Target
 
 	out, err := o.openReport(cfg, s)
 	if err != nil {
@@ -177,7 +202,11 @@ func (o *verifyOptions) sweep(ctx context.Context, c *cobra.Command, cfg *Config
 	lines := json.NewEncoder(out)
 	lines.SetEscapeHTML(false)
 	tell := newVerifyProgress(c.ErrOrStderr(), o.quiet)
-	opt.Step = tell.step
+	notes := newVerifyNotes(cfg, s, number)
+	opt.Step = func(p *verify.Progress) {
+		tell.step(p)
+		notes.step(p)
+	}
 	opt.Changed = func(d *verify.Difference) error {
 		tell.clear()
 		if !o.asJSON {
@@ -207,6 +236,9 @@ func (o *verifyOptions) sweep(ctx context.Context, c *cobra.Command, cfg *Config
 	}
 	if err == nil {
 		err = report.Fault()
+	}
+	if ctx.Err() == nil {
+		notes.end(report, err, o.continuous)
 	}
 	return err
 }
@@ -257,7 +289,7 @@ func (o *verifyOptions) pairs(ctx context.Context, cfg *Config, s *StreamConfig,
 	if err != nil {
 		return nil, nil, fault.New(fault.UsageInvalid, "--tables: %w", err)
 	}
-	tables, err := verify.ReadTables(ctx, src, cfg.Source.flavor(), func(db string) bool { return sel.MatchDatabase(db) && only.MatchDatabase(db) })
+	tables, err := verify.ReadTables(ctx, src, cfg.Source.flavor(), sel.MatchDatabase)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -266,22 +298,30 @@ func (o *verifyOptions) pairs(ctx context.Context, cfg *Config, s *StreamConfig,
 		return nil, nil, err
 	}
 	ours := s.books()
-	wanted := func(n schemas.Name) bool {
-		return sel.Match(n.Database, n.Table) && only.Match(n.Database, n.Table) && !slices.Contains(ours, n)
-	}
+	carried := func(n schemas.Name) bool { return sel.Match(n.Database, n.Table) && !slices.Contains(ours, n) }
 	var out []verify.Pair
+	chosen := map[schemas.Name]bool{} // of the target: of tables that come to one, all are compared or none
 	for n, t := range tables.Known {
-		if !wanted(n) {
+		if !carried(n) {
 			continue
 		}
 		p, err := verify.Map(t, steps)
 		if err != nil {
 			return nil, nil, err
 		}
+		switch {
+		case p.Dropped:
+			continue
+		case only.Match(n.Database, n.Table):
+			chosen[p.Target] = true
+		case p.Skip != "":
+			continue
+		}
 		out = append(out, p)
 	}
+	out = slices.DeleteFunc(out, func(p verify.Pair) bool { return p.Skip == "" && !chosen[p.Target] })
 	for n, err := range tables.Strange {
-		if wanted(n) {
+		if carried(n) && only.Match(n.Database, n.Table) {
 			out = append(out, verify.Pair{Source: &schemas.Table{Database: n.Database, Name: n.Table}, Skip: "the table of the source is not understood: " + err.Error()})
 		}
 	}
@@ -329,6 +369,9 @@ func printVerify(w io.Writer, r *verify.Report, path string) {
 	for i := range r.Tables {
 		t := &r.Tables[i]
 		name := t.Table
+		if len(t.Others) > 0 {
+			name += fmt.Sprintf(" and %d more", len(t.Others))
+		}
 		if t.Target != "" {
 			name += " -> " + t.Target
 		}
@@ -336,7 +379,7 @@ func printVerify(w io.Writer, r *verify.Report, path string) {
 			fmt.Fprintf(tw, "%s\tnot compared\t\t\t\t\t\t\t\n", name)
 			continue
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, thousands(t.Rows), t.Chunks, t.Missing, t.Extra, t.Different, t.Unsettled, t.Fixed)
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, thousands(t.Rows), t.Chunks, t.Missing, t.Extra, t.Different, t.Unsettled+t.Clash, t.Fixed)
 	}
 	_ = tw.Flush()
 	for i := range r.Tables {
@@ -347,48 +390,18 @@ func printVerify(w io.Writer, r *verify.Report, path string) {
 		if t.Stopped != "" {
 			fmt.Fprintf(w, "%s was compared in part: %s\n", t.Table, t.Stopped)
 		}
+		if t.Filtered > 0 || t.Kept > 0 {
+			fmt.Fprintf(w, "%s: the stream's filter drops %s rows of the source; %s rows that only the target has may come from before they were dropped, and are not compared\n",
+				t.Table, thousands(t.Filtered), thousands(uint64(t.Kept)))
+		}
+		if t.Clash > 0 {
+			fmt.Fprintf(w, "%s: %d keys are in several of the tables that come to %s\n", t.Table, t.Clash, t.Target)
+		}
 		if len(t.LeftOut) > 0 {
 			fmt.Fprintf(w, "%s: columns left out: %s\n", t.Table, strings.Join(t.LeftOut, ", "))
 		}
 	}
 	fmt.Fprintf(w, "report: %s\n", path)
-}
-
-// verifyProgress is one line on a terminal.
-type verifyProgress struct {
-	w     io.Writer
-	shown bool
-	tty   bool
-}
-
-func newVerifyProgress(w io.Writer, quiet bool) *verifyProgress {
-	return &verifyProgress{w: w, tty: !quiet && term.IsTerminal(int(os.Stderr.Fd()))}
-}
-
-func (p *verifyProgress) step(at *verify.Progress) {
-	if !p.tty {
-		return
-	}
-	took := time.Since(at.Since).Seconds()
-	rate := float64(at.AllRows) / max(took, 0.001)
-	left := "?"
-	if at.AllEstimate > at.AllRows && rate > 0 {
-		left = (time.Duration(math.Round(float64(at.AllEstimate-at.AllRows)/rate)) * time.Second).String()
-	}
-	state := ""
-	if at.Waiting {
-		state = ", waiting for the target"
-	}
-	fmt.Fprintf(p.w, "\r\x1b[K%d of %d tables, %s: %s rows, %s rows/s, about %s left, %d differ%s", at.Done, at.Tables, at.Table, thousands(at.AllRows),
-		thousands(uint64(rate)), left, at.Differing, state)
-	p.shown = true
-}
-
-func (p *verifyProgress) clear() {
-	if p.shown {
-		fmt.Fprint(p.w, "\r\x1b[K")
-		p.shown = false
-	}
 }
 
 // snapshotRuns reports that rows are still being copied.

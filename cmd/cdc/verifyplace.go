@@ -3,79 +3,52 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"cdc/checkpoint"
 	"cdc/checkpoint/badger"
-	"cdc/event/sqltext"
+	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
-	"cdc/session"
+	"cdc/sinks/mysql"
 	"cdc/verify"
 )
 
-// placeOf knows how far a stream has come at its target. Three know it, and whatever one of them says is there: the target's gtid_executed where the
-// stream applies under the source's GTIDs, the sink's tables there, and the pipeline, or the checkpoint of one that does not run, which also knows of
-// transactions that changed nothing of the stream.
+// placeOf knows how far a stream has come at its target. Two know it, and whatever one of them says is there: the sink at the target, and the pipeline, or
+// the checkpoint of one that does not run, which also knows of transactions that changed nothing of the stream.
 type placeOf struct {
-	cfg      *Config
-	stream   string
-	flavor   gtid.Flavor // of the source
-	database string      // of the sink's tables
+	cfg    *Config
+	stream *StreamConfig
+	sink   *mysql.Follower
 
-	base  *gtid.Set // where the stream began with gtid_next; nil without
-	exact bool      // gtid_executed counts
 	rec   *checkpoint.Record
 	asked time.Time
-	last  pipelinePlace
+	last  event.Position // that the pipeline acknowledged
 }
 
-// pipelinePlace is what the pipeline acknowledged.
-type pipelinePlace struct {
-	gtids  *gtid.Set
-	file   string
-	offset uint64
-}
-
-// open finds out in which way the place is kept, and the flavor of the target.
-func (p *placeOf) open(ctx context.Context, open func(context.Context) (verify.Conn, error)) (gtid.Flavor, error) {
-	flavor := gtid.MySQL
+// open finds out in which way the place is kept.
+func (p *placeOf) open(ctx context.Context, open func(context.Context) (verify.Conn, error)) error {
 	c, err := open(ctx)
 	if err != nil {
-		return flavor, err
+		return err
 	}
 	defer c.Close()
-	rows, err := c.Query(ctx, "SELECT CONCAT(@@version)")
-	if err != nil {
-		return flavor, err
-	}
-	if strings.Contains(string(rows[0][0]), "MariaDB") {
-		flavor = gtid.MariaDB
-	}
-	if p.flavor == gtid.MySQL && flavor == gtid.MySQL {
-		rows, err = c.Query(ctx, "SELECT base FROM "+p.table("guards")+" WHERE stream = "+session.Quote(p.stream))
-		if err == nil && len(rows) == 1 {
-			if p.base, err = gtid.Parse(gtid.MySQL, string(rows[0][0])); err != nil {
-				return flavor, fault.New(fault.SinkIntent, "the table %s of the target: %w", p.table("guards"), err)
-			}
-			p.exact = true
-		}
+	if p.sink, err = mysql.Follow(ctx, c, p.stream.books()[0].Database, p.stream.Name, p.cfg.Source.flavor()); err != nil {
+		return err
 	}
 	running, ok, err := askStatus(ctx, p.dir())
 	if err != nil {
-		return flavor, err
+		return err
 	}
 	if !ok {
-		return flavor, p.stored(ctx)
+		return p.stored(ctx)
 	}
 	for i := range running.Streams {
-		if s := &running.Streams[i]; s.Stream == p.stream && snapshotRuns(s) {
-			return flavor, snapshotFault(p.stream)
+		if s := &running.Streams[i]; s.Stream == p.stream.Name && snapshotRuns(s) {
+			return snapshotFault(p.stream.Name)
 		}
 	}
-	return flavor, nil
+	return nil
 }
 
 func snapshotFault(stream string) error {
@@ -83,10 +56,6 @@ func snapshotFault(stream string) error {
 }
 
 func (p *placeOf) dir() string { return p.cfg.path(p.cfg.Checkpoint.Dir) }
-
-func (p *placeOf) table(name string) string {
-	return sqltext.Name(p.database) + "." + name
-}
 
 // stored reads the checkpoint of a stream that does not run.
 func (p *placeOf) stored(ctx context.Context) error {
@@ -98,71 +67,42 @@ func (p *placeOf) stored(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
-	rec, err := store.Load(ctx, p.stream)
+	rec, err := store.Load(ctx, p.stream.Name)
 	if errors.Is(err, checkpoint.ErrNone) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	s := streamStatus{Status: recordStatus(p.stream, &rec)}
+	s := streamStatus{Status: recordStatus(p.stream.Name, &rec)}
 	if rec.Snapshot.State != 0 {
 		s.Snapshot = &snapshotStatus{State: rec.Snapshot.State.String()}
 	}
 	if snapshotRuns(&s) {
-		return snapshotFault(p.stream)
+		return snapshotFault(p.stream.Name)
 	}
 	p.rec = &rec
-	p.last = pipelinePlace{gtids: rec.GTIDs, file: rec.File, offset: rec.Offset}
+	p.last = event.Position{GTIDs: rec.GTIDs, File: rec.File, Offset: rec.Offset}
 	return nil
 }
 
 // reached is that of verify.Options.
 func (p *placeOf) reached(ctx context.Context, c verify.Conn, m *verify.Mark) (bool, error) {
-	have := &gtid.Set{}
-	if m.GTIDs != nil && p.exact {
-		rows, err := c.Query(ctx, "SELECT @@GLOBAL.gtid_executed")
-		if err != nil {
-			return false, err
-		}
-		set, err := gtid.Parse(gtid.MySQL, strings.ReplaceAll(string(rows[0][0]), "\n", ""))
-		if err != nil {
-			return false, fault.New(fault.VerifyServer, "the target's GTIDs: %w", err)
-		}
-		if have = gtid.Union(set, p.base); have.ContainsSet(m.GTIDs) {
-			return true, nil
-		}
-	}
-	if !p.exact {
-		rows, err := c.Query(ctx, "SELECT gtids, file, CONCAT(position) FROM "+p.table("streams")+" WHERE stream = "+session.Quote(p.stream))
-		if err != nil && session.Number(err) != session.ErNoSuchTable && session.Number(err) != 1049 {
-			return false, err
-		}
-		if err == nil && len(rows) == 1 {
-			r := rows[0]
-			offset, _ := strconv.ParseUint(string(r[2]), 10, 64)
-			at := pipelinePlace{file: string(r[1]), offset: offset}
-			if r[0] != nil {
-				if at.gtids, err = gtid.Parse(p.flavor, string(r[0])); err != nil {
-					return false, fault.New(fault.VerifyServer, "the table %s of the target: %w", p.table("streams"), err)
-				}
-				have = at.gtids
-			}
-			if at.covers(m) {
-				return true, nil
-			}
-		}
+	at, err := p.sink.Place(ctx, c)
+	if err != nil || m.In(at) {
+		return err == nil, err
 	}
 	if err := p.ask(ctx); err != nil {
 		return false, err
 	}
-	if p.last.covers(m) {
+	if m.In(p.last) {
 		return true, nil
 	}
-	if m.GTIDs == nil || p.last.gtids == nil {
+	if m.GTIDs == nil || p.last.GTIDs == nil || at.GTIDs == nil {
 		return false, nil
 	}
-	return gtid.Union(have, p.last.gtids).ContainsSet(m.GTIDs), nil
+	at.GTIDs = gtid.Union(at.GTIDs, p.last.GTIDs)
+	return m.In(at), nil
 }
 
 // ask asks the running pipeline, a few times a second at most.
@@ -177,34 +117,15 @@ func (p *placeOf) ask(ctx context.Context) error {
 	}
 	for i := range r.Streams {
 		s := &r.Streams[i]
-		if s.Stream != p.stream {
+		if s.Stream != p.stream.Name {
 			continue
 		}
-		p.last = pipelinePlace{file: s.AckFile, offset: s.AckOffset}
+		p.last = event.Position{File: s.AckFile, Offset: s.AckOffset}
 		if s.ExecutedGTIDs != "" {
-			p.last.gtids, err = gtid.Parse(p.flavor, s.ExecutedGTIDs)
+			p.last.GTIDs, err = gtid.Parse(p.cfg.Source.flavor(), s.ExecutedGTIDs)
 		}
 	}
 	return err
-}
-
-// covers reports that a place is at or behind a mark.
-func (p *pipelinePlace) covers(m *verify.Mark) bool {
-	if m.GTIDs != nil {
-		return p.gtids != nil && p.gtids.ContainsSet(m.GTIDs)
-	}
-	if p.file == m.File {
-		return p.offset >= m.Offset
-	}
-	a, aok := binlogNumber(p.file)
-	b, bok := binlogNumber(m.File)
-	return aok && bok && a > b
-}
-
-// binlogNumber gives the number at the end of a binlog's name.
-func binlogNumber(file string) (uint64, bool) {
-	n, err := strconv.ParseUint(file[strings.LastIndexByte(file, '.')+1:], 10, 64)
-	return n, err == nil
 }
 
 // noGTIDs reports that places of the source are files and offsets.

@@ -88,8 +88,18 @@ func expression(c *schemas.Column) string {
 
 // append appends a row to a batch as a Read. The batch has its transaction and its group.
 func (r *reader) append(b *event.Batch, table uint16, number uint32, row [][]byte) error {
+	at, err := r.image(b, row)
+	if err != nil {
+		return err
+	}
+	b.AddChange(event.Read, table, number, 0, at)
+	return nil
+}
+
+// image appends the cells of a row to a batch, and says where they are.
+func (r *reader) image(b *event.Batch, row [][]byte) (uint32, error) {
 	if len(row) != len(r.columns) {
-		return fault.New(fault.SnapshotValue, "a row of %d values for %d columns", len(row), len(r.columns)).At(r.where())
+		return 0, fault.New(fault.SnapshotValue, "a row of %d values for %d columns", len(row), len(r.columns)).At(r.where())
 	}
 	cells, arena := b.Slabs()
 	at := len(cells)
@@ -104,13 +114,12 @@ func (r *reader) append(b *event.Batch, table uint16, number uint32, row [][]byt
 			c = event.NullCell()
 		} else if c, arena, err = x.cell(row[i], arena); err != nil {
 			b.PutSlabs(cells[:at], arena)
-			return fault.New(fault.SnapshotValue, "column %s (%s): %w", x.column.Name, x.column.ColumnType(), err).At(r.where())
+			return 0, fault.New(fault.SnapshotValue, "column %s (%s): %w", x.column.Name, x.column.ColumnType(), err).At(r.where())
 		}
 		cells[at+x.ordinal] = c
 	}
 	b.PutSlabs(cells, arena)
-	b.AddChange(event.Read, table, number, 0, uint32(at))
-	return nil
+	return uint32(at), nil
 }
 
 func (r *reader) where() fault.Where { return fault.Where{Table: r.table.FullName()} }
