@@ -108,10 +108,15 @@ func direction(t *testing.T, from, to *testbed.Server, mode string) *pipe {
 	if err := to.Exec(t.Context(), append([]string{"SET sql_log_bin = 0"}, rights...)...); err != nil {
 		t.Fatal(err)
 	}
-	return newPipe(t, from, settings{
+	return newPipe(t, from, towards(to, mode, ""))
+}
+
+// towards are the settings of such a pipeline. parallel are the keys of that section.
+func towards(to *testbed.Server, mode, parallel string) settings {
+	return settings{
 		start: "start", tables: `"ring.%"`, memory: "64MiB",
-		sink: fmt.Sprintf("mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}, exactly_once: %s, lock_wait: 1s}", to.Addr(), applier, mode),
-	})
+		sink: fmt.Sprintf("mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}, exactly_once: %s, lock_wait: 1s, parallel: {%s}}", to.Addr(), applier, mode, parallel),
+	}
 }
 
 // writeSide writes rows that only this session writes, until the context ends.
@@ -146,71 +151,4 @@ func writeSide(t *testing.T, ctx context.Context, s *testbed.Server, side, sessi
 		}
 		pause(ctx, 5*time.Millisecond)
 	}
-}
-
-// Three servers in a ring: what any of them commits goes round once and ends where it began.
-func TestMySQLRing(t *testing.T) {
-	t.Parallel()
-	list := []*testbed.Server{
-		testbed.Start(t, testbed.MySQL97, testbed.Options{}), testbed.Start(t, testbed.MariaDB118, testbed.Options{}), testbed.Start(t, testbed.MySQL57, testbed.Options{}),
-	}
-	for i, s := range list { // the versions have other defaults
-		if err := s.Exec(t.Context(), "SET sql_log_bin = 0", "CREATE DATABASE ring CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"); err != nil {
-			t.Fatal(i, err)
-		}
-	}
-	var runs []*process
-	for i, s := range list {
-		runs = append(runs, direction(t, s, list[(i+1)%len(list)], "table").run(t))
-	}
-	testbed.MustExec(t, list[0], "CREATE TABLE ring.t (id BIGINT PRIMARY KEY, v INT NOT NULL)")
-	text := func(s *testbed.Server) string {
-		rows, err := s.Query(t.Context(), "SELECT * FROM ring.t ORDER BY id")
-		if err != nil {
-			return err.Error()
-		}
-		var out strings.Builder
-		for _, r := range rows {
-			for _, v := range r {
-				out.WriteString(v.String + " ")
-			}
-			out.WriteByte('\n')
-		}
-		return out.String()
-	}
-	all := func(want string) {
-		t.Helper()
-		poll(t, "all to hold "+want, func() bool {
-			for i, r := range runs {
-				if !r.running() {
-					t.Fatalf("pipeline %d ended by itself; stderr:\n%s", i, tailOf(r.err.String(), 30))
-				}
-			}
-			return !slices.ContainsFunc(list, func(s *testbed.Server) bool { return text(s) != want })
-		})
-	}
-	all("")
-	for i, s := range list {
-		testbed.MustExec(t, s, fmt.Sprintf("INSERT INTO ring.t VALUES (%d, 1)", i))
-	}
-	all("0 1 \n1 1 \n2 1 \n")
-	for i, s := range list {
-		testbed.MustExec(t, s, fmt.Sprintf("UPDATE ring.t SET v = v + 1 WHERE id = %d", (i+1)%len(list)))
-		all(after(i + 1))
-	}
-	testbed.MustExec(t, list[2], "ALTER TABLE ring.t ADD COLUMN m INT NOT NULL DEFAULT 5")
-	testbed.MustExec(t, list[2], "DELETE FROM ring.t WHERE id > 0")
-	all("0 2 5 \n")
-	for _, r := range runs {
-		r.stop(t)
-	}
-}
-
-// after is what the table of the ring holds when n servers have updated the row of the next one.
-func after(n int) string {
-	v := []int{1, 1, 1}
-	for i := range n {
-		v[(i+1)%3]++
-	}
-	return fmt.Sprintf("0 %d \n1 %d \n2 %d \n", v[0], v[1], v[2])
 }

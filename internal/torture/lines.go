@@ -63,6 +63,9 @@ func lines() []line {
 		{"mysql-kill-servers", "SIGKILL and restart of the target, and of the source, while cdc applies; tables compared", 20, 2, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestMySQLServersKill$", env("CDC_SERVER_KILLS", n))
 		}},
+		{"mysql-ring", "SIGKILL of one of the pipelines of a ring of three servers, all of them written to and altered, in both ways of exactly once; tables compared", 60, 2, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestMySQLRing$", env("CDC_RING_KILLS", n))
+		}},
 		{"simulation", "seeds of the simulated pipeline with a kill at any step", 200_000, 1, func(n int, _ uint64) []command {
 			return test("./pipeline", "^TestSimulation$", "", "", "-sim.seeds", strconv.Itoa(n))
 		}},
