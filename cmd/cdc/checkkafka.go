@@ -30,7 +30,7 @@ func (c *Config) checkKafka(ctx context.Context, s *StreamConfig, tables []*sche
 		return []fault.Finding{findingOf("brokers", err)}
 	}
 	f := s.Sink.Kafka.format()
-	o.Tombstones, o.State = f.tombstones(), state
+	o.Tombstones, o.State, o.TransactionalID = f.tombstones(), state, s.Sink.Kafka.transactional(c, s.Name)
 	return kafka.Check(ctx, o, tables)
 }
 
@@ -65,6 +65,7 @@ func (c *Config) kafkaGrants(s *StreamConfig) []string {
 		}
 	}
 	o := kafka.Options{Config: s.Sink.Kafka.Config}
+	o.TransactionalID = s.Sink.Kafka.transactional(c, s.Name)
 	if o.TLS.Cert != "" {
 		o.TLS.Cert = c.path(o.TLS.Cert) // its name is that of the account
 	}

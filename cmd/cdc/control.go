@@ -42,6 +42,8 @@ type streamStatus struct {
 	Applier  *applierStatus  `json:"applier,omitempty"`
 	Verify   *verifyStatus   `json:"verify,omitempty"` // of `cdc verify`
 
+	ExactlyOnce string `json:"exactly_once,omitempty"` // of the Kafka sink: verified, off, or degraded with the reason
+
 	Paused *pauseOrder `json:"paused,omitempty"`
 	Skips  []skipOrder `json:"skipped_transactions,omitempty"`
 
@@ -72,6 +74,7 @@ func (s *stream) status() streamStatus {
 		out.Restarts = s.runs - 1
 		out.Snapshot = describeSnapshot(s.snap, time.Now())
 		out.Applier = describeApplier(s.cfg, s.sink)
+		out.ExactlyOnce = exactlyOnce(s.sink)
 		if out.Error == "" && r.LastError != nil && out.ReaderState != "streaming" {
 			out.setError(r.LastError)
 		}

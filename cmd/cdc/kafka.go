@@ -2,10 +2,15 @@ package main
 
 import (
 	"cmp"
+	"fmt"
+	"hash/fnv"
+	"strings"
 
+	"cdc/checkpoint"
 	"cdc/event"
 	"cdc/gtid"
 	"cdc/internal/settings"
+	"cdc/sinks"
 	"cdc/sinks/kafka"
 )
 
@@ -48,12 +53,37 @@ func (k *KafkaConfig) options(c *Config, flavor gtid.Flavor, budget *event.Budge
 	return o, nil
 }
 
-// openKafka opens the sink of a stream. state is what it has kept in the checkpoint.
-func openKafka(c *Config, k *KafkaConfig, budget *event.Budget, state []byte, waits func(error)) (*kafka.Sink, error) {
-	o, err := k.options(c, c.Source.flavor(), budget)
+// transactional gives the transactional id of a stream. Streams of one name that read elsewhere, or write elsewhere, are others.
+func (k *KafkaConfig) transactional(c *Config, stream string) string {
+	if k.TransactionalID != "" {
+		return k.TransactionalID
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(c.Source.server().Address + "\x00" + k.Topic))
+	return fmt.Sprintf("cdc-%s-%08x", stream, h.Sum32())
+}
+
+// openKafka opens the sink of a stream, whose checkpoint is rec.
+func openKafka(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Record, waits func(error)) (*kafka.Sink, error) {
+	k := s.Sink.Kafka
+	o, err := k.options(a.cfg, a.cfg.Source.flavor(), budget)
 	if err != nil {
 		return nil, err
 	}
-	o.Stalled, o.State = waits, state
+	o.Stalled, o.State, o.Fresh = waits, rec.SinkState, rec.Saved == 0 && !rec.ByHand
+	o.TransactionalID = k.transactional(a.cfg, s.Name)
+	o.Guarded = func(state string) {
+		if strings.HasPrefix(state, "degraded") {
+			a.log.Warn("records may be written twice", "stream", s.Name, "exactly_once", state)
+		}
+	}
 	return kafka.Open(o)
+}
+
+// exactlyOnce says of a sink for Kafka whether restarts write nothing twice.
+func exactlyOnce(s sinks.Sink) string {
+	if k, ok := s.(*kafka.Sink); ok {
+		return k.ExactlyOnce()
+	}
+	return ""
 }

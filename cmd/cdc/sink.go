@@ -28,7 +28,7 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 			AcceptGap: rec.ByHand, Stalled: waits,
 		})
 	case cfg.Sink.Kafka != nil:
-		return openKafka(a.cfg, cfg.Sink.Kafka, budget, rec.SinkState, waits)
+		return openKafka(a, cfg, budget, rec, waits)
 	case cfg.Sink.MySQL != nil:
 		return openMySQL(a, cfg, budget, rec, waits)
 	case cfg.Sink.Stdout != nil:

@@ -194,6 +194,7 @@ func printStatus(w io.Writer, s *streamStatus) {
 	if s.Verify != nil {
 		line("Verify", "%s", s.Verify)
 	}
+	line("Exactly_Once", "%s", s.ExactlyOnce)
 	line("Rows_Acknowledged", "%d in %d transactions since the stream began", s.AckedRows, s.AckedTxns)
 	if s.MemoryLimit > 0 {
 		line("Memory", "%.1f of %.0f MiB, at most %.1f", float64(s.MemoryUsed)/(1<<20), float64(s.MemoryLimit)/(1<<20), float64(s.MemoryPeak)/(1<<20))

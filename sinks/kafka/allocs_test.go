@@ -31,7 +31,7 @@ func TestAllocations(t *testing.T) {
 		for _, codec := range []string{"none", "lz4"} {
 			t.Run(name+" "+codec, func(t *testing.T) {
 				h := &hole{partitions: 8}
-				s, err := Open(Options{Config: Config{Brokers: []string{"hole"}, Compression: codec}, Dial: h.dial, Encoder: enc})
+				s, err := Open(Options{Config: Config{Brokers: []string{"hole"}, Compression: codec, ExactlyOnce: "off"}, Dial: h.dial, Encoder: enc})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -178,7 +178,7 @@ func BenchmarkRows(b *testing.B) {
 	for _, codec := range []string{"none", "lz4", "zstd"} {
 		b.Run(codec, func(b *testing.B) {
 			h := &hole{partitions: 8}
-			s, err := Open(Options{Config: Config{Brokers: []string{"hole"}, Compression: codec}, Dial: h.dial, Encoder: func() format.Encoder {
+			s, err := Open(Options{Config: Config{Brokers: []string{"hole"}, Compression: codec, ExactlyOnce: "off"}, Dial: h.dial, Encoder: func() format.Encoder {
 				e, err := debezium.New(debezium.Options{Keys: true})
 				if err != nil {
 					b.Fatal(err)

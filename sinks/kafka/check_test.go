@@ -337,7 +337,7 @@ func TestCheckAccess(t *testing.T) {
 		if kind != testbed.Kafka43 { // the commands are the same, and take a while
 			grants = nil
 			for _, prefix := range []string{"shop.", "routed", "letters"} {
-				if err := k.Grant(ctx, prefix, kafkago.ACLOperationTypeWrite, kafkago.ACLOperationTypeDescribeConfigs, kafkago.ACLOperationTypeCreate); err != nil {
+				if err := k.Grant(ctx, prefix, kafkago.ACLOperationTypeWrite, kafkago.ACLOperationTypeDescribeConfigs, kafkago.ACLOperationTypeCreate, kafkago.ACLOperationTypeRead); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -374,7 +374,7 @@ func TestCheckAccess(t *testing.T) {
 			t.Fatal(err)
 		}
 		to := func(topic string) func(c *kafka.Config) {
-			return func(c *kafka.Config) { c.Topic, c.DeadLetter.Topic = topic, "" }
+			return func(c *kafka.Config) { c.Topic, c.DeadLetter.Topic, c.ExactlyOnce = topic, "", "off" }
 		}
 		for _, c := range []struct {
 			name   string
@@ -382,6 +382,10 @@ func TestCheckAccess(t *testing.T) {
 			wants  []string
 		}{
 			{"may not write", to("readonly"), []string{"fail topic readonly CDC5104: may not write to it & --operation Write & --topic readonly"}},
+			{"may not read", func(c *kafka.Config) {
+				to("blind")(c)
+				c.ExactlyOnce, c.MaxRecord = "required", 1<<20
+			}, []string{"warn topic blind: --operation DescribeConfigs --topic blind", "fail exactly once CDC5104: may not read topic blind & --operation Read --topic blind"}},
 			{"may not see the settings", to("blind"), []string{"warn topic blind: --operation DescribeConfigs --topic blind"}},
 			{"may not create", to("see"), []string{"fail topic see CDC5105: may not create it & kafka-topics & --operation Create"}},
 			{"may not see", to("secret"), []string{"fail topic secret CDC5104: may not see it"}},

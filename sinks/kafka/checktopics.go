@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/segmentio/kafka-go/protocol/createtopics"
 	"github.com/segmentio/kafka-go/protocol/describeacls"
@@ -20,6 +21,7 @@ type operation int8
 
 const (
 	opAll             operation = 2
+	opRead            operation = 3
 	opWrite           operation = 4
 	opDescribe        operation = 8
 	opClusterAction   operation = 9
@@ -51,7 +53,8 @@ func (c *checker) topics(ctx context.Context, wants []*want) {
 			there[l.topics[i].Name] = &l.topics[i]
 		}
 	}
-	held, err := parseState(c.opt.State)
+	kept, err := parseState(c.opt.State)
+	held := kept.Topics
 	if err != nil {
 		c.fault("topics", err)
 		return
@@ -101,6 +104,7 @@ func (c *checker) topics(ctx context.Context, wants []*want) {
 	}
 	fit := c.creatable(ctx, missing)
 	c.collisions(wants, there)
+	c.once(ctx, wants, there)
 	c.more()
 	switch {
 	case len(wants) == 0:
@@ -119,6 +123,9 @@ func (c *checker) grant(w *want) string {
 	ops := []string{"Write", "DescribeConfigs"}
 	if on(c.opt.Create) {
 		ops = append(ops, "Create")
+	}
+	if c.opt.guards() {
+		ops = append(ops, "Read")
 	}
 	return c.cluster.allow(w.name, ops...)
 }
@@ -445,4 +452,56 @@ func permits(acls []acl, principal, topic string) bool {
 		yes = yes || !a.deny
 	}
 	return yes
+}
+
+// once looks at what exactly_once takes. It does not ask for a producer of the transactional id, which would shut out a process that runs.
+func (c *checker) once(ctx context.Context, wants []*want, there map[string]*metadata.ResponseTopic) {
+	const check = "exactly once"
+	if !c.opt.guards() {
+		return
+	}
+	miss := func(code fault.Code, cure, what string, args ...any) {
+		what = fmt.Sprintf(what, args...)
+		if c.opt.ExactlyOnce == onceRequired {
+			c.Fail(code, check, cure, "%s", what)
+			return
+		}
+		c.Warn(check, cure, "%s: after a crash records may be written twice", what)
+	}
+	good := true
+	for _, w := range wants {
+		r := there[w.name]
+		if r == nil || r.ErrorCode != 0 {
+			continue
+		}
+		if yes, known := allowed(r.TopicAuthorizedOperations, opRead); known && !yes {
+			miss(fault.SinkGrantMissing, c.cluster.allow(w.name, "Read"), "the account may not read topic %s, to see what an earlier run has written", w.name)
+			good = false
+			break // one stands for all
+		}
+	}
+	if c.opt.TransactionalID == "" {
+		return
+	}
+	k := &coordinator{s: &sender{opt: c.opt, cluster: c.cluster}, id: c.opt.TransactionalID}
+	_, err := k.find(ctx)
+	for n := 1; n < 8 && fault.Has(err, fault.SinkUnreachable); n++ { // the first question makes the topic that keeps the answers
+		select {
+		case <-time.After(backoff(n)):
+			_, err = k.find(ctx)
+		case <-ctx.Done():
+			n = 8
+		}
+	}
+	switch f, _ := fault.As(err); {
+	case err == nil && good:
+		c.Pass(check, "under the transactional id %s", k.id)
+	case err == nil:
+	case f == nil:
+		c.fault(check, err)
+	case f.Code == fault.SinkGrantMissing:
+		miss(f.Code, f.Next, "%s", short(err))
+	default:
+		miss(f.Code, "look at transaction.state.log.replication.factor of the brokers, which must not be more than there are", "%s", short(err))
+	}
 }

@@ -26,10 +26,12 @@ type conn struct {
 	addr    string
 	produce int16 // version of produce requests
 	newest  int16 // version of produce requests that the broker knows
+	fetches int16 // version of fetch requests, 0 where there is none
 	stop    func() bool
 	seq     int32
 	head    []byte      // of the request under way
 	parts   net.Buffers // of the request under way
+	answer  []byte      // to the last fetch request
 }
 
 // dial connects and logs in. The connection ends with ctx.
@@ -98,6 +100,9 @@ func (c *conn) choose(res *apiversions.Response) error {
 	for _, r := range res.ApiKeys {
 		key := protocol.ApiKey(r.ApiKey)
 		versions[key] = key.SelectVersion(r.MinVersion, r.MaxVersion)
+		if key == protocol.Fetch && r.MinVersion <= maxFetch && r.MaxVersion >= minFetch {
+			c.fetches = min(r.MaxVersion, maxFetch)
+		}
 		if key == protocol.Produce {
 			if r.MaxVersion < minProduce || r.MinVersion > maxProduce {
 				return fault.New(fault.SinkVersion, "the broker takes produce requests of versions %d to %d, and not %d to %d", r.MinVersion, r.MaxVersion, minProduce, maxProduce).At(where)

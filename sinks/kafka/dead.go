@@ -58,6 +58,15 @@ func (e *encoder) post(ctx context.Context, l *letter) error {
 	if err != nil {
 		return err
 	}
+	if g := e.s.guard; g.names != nil {
+		name := l.GTID
+		if name == "" {
+			name = l.Position
+		}
+		if past := g.names.txns[name]; past != nil && past.take(t.name, l.Row, l.Sub) {
+			return nil
+		}
+	}
 	value, err := json.Marshal(l)
 	if err != nil {
 		return fault.New(fault.PipelineInternal, "write a dead letter: %w", err)

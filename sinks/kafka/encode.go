@@ -44,6 +44,11 @@ type encoder struct {
 	nfixed  int
 	headers []byte
 	txnHash uint32
+
+	class uint64 // of the present batch
+	name  []byte // of the transaction, empty where it has none
+	past  *past  // what an earlier run has written of the transaction; nil for nothing
+	found int    // guard.reading when past was looked for; -1 for never
 }
 
 // route is where the records of a table go.
@@ -103,10 +108,23 @@ func (e *encoder) batch(ctx context.Context, b *event.Batch) error {
 			return err
 		}
 	}
+	if e.s.guard.names != nil {
+		e.ended(b)
+	}
 	if cap(e.out.Buf) > keepOut {
 		e.out = format.Out{}
 	}
 	return nil
+}
+
+// ended tells the guard which transactions have come whole. Letters for records that turn out too large may still come.
+func (e *encoder) ended(b *event.Batch) {
+	for i := range b.Txns {
+		if b.Txns[i].End && e.s.guard.names != nil {
+			e.begin(b, i)
+			e.s.guard.ended(e.name, e.opt.DeadLetter.Topic, e.class)
+		}
+	}
 }
 
 // keepOut is the largest encoded change whose memory is kept for the next one.
@@ -139,11 +157,30 @@ func (e *encoder) side(ctx context.Context, name string, first int) error {
 			e.headers = appendNumber(append(e.headers[:0], e.fixed...), headerSub, uint64(first+i))
 			rec.headers, rec.number = e.headers, e.nfixed+1
 		}
+		if r.Role != format.Heartbeat && e.written(t, uint32(first+i), noRow) {
+			continue
+		}
 		if err := e.add(ctx, t.partitions[0], &rec, nil); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// written reports that an earlier run has written a record of the present transaction.
+func (e *encoder) written(t *topic, row uint32, sub uint16) bool {
+	g := e.s.guard
+	if g.names == nil || len(e.name) == 0 {
+		return false
+	}
+	if e.found != g.reading { // another topic may have been read back in the midst of the transaction
+		e.past, e.found = g.names.txns[string(e.name)], g.reading
+	}
+	if e.past == nil || !e.past.take(t.name, row, sub) {
+		return false
+	}
+	g.quiet = 0
+	return true
 }
 
 // begin prepares the headers of a transaction.
@@ -154,9 +191,10 @@ func (e *encoder) begin(b *event.Batch, i int) {
 	e.txn = i
 	x := &b.Txns[i]
 	e.fixed, e.nfixed = e.fixed[:0], 0
-	e.headers = e.headers[:0]
+	e.headers, e.name, e.found = e.headers[:0], e.name[:0], -1
 	if !x.GTID.IsZero() {
 		e.headers = x.GTID.Append(e.headers)
+		e.name = append(e.name, e.headers...)
 		e.fixed = appendHeader(e.fixed, headerGTID, e.headers)
 		e.nfixed++
 		e.txnHash = murmur2(e.headers)
@@ -168,6 +206,7 @@ func (e *encoder) begin(b *event.Batch, i int) {
 		e.nfixed++
 		if x.GTID.IsZero() {
 			e.txnHash = murmur2(e.headers)
+			e.name = append(e.name, e.headers...)
 		}
 	}
 }
@@ -224,6 +263,9 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 			hash = to.table
 		default:
 			hash = murmur2(rec.key)
+		}
+		if e.s.guard.names != nil && e.written(to.topic, c.Row, sub) {
+			continue
 		}
 		p := to.topic.partitions[spread(hash, int32(len(to.topic.partitions)))]
 		var name *identity

@@ -33,6 +33,9 @@ func Grants(o Options, tables, topics []string) []string {
 	if on(o.Create) {
 		operations = append(operations, "Create")
 	}
+	if o.guards() {
+		operations = append(operations, "Read")
+	}
 	var out []string
 	for i, r := range list {
 		covered := false
@@ -50,6 +53,9 @@ func Grants(o Options, tables, topics []string) []string {
 		}
 	}
 	slices.Sort(out)
+	if o.guards() && o.TransactionalID != "" {
+		out = append(out, (&coordinator{s: &sender{opt: &o, cluster: k}, id: o.TransactionalID}).allow())
+	}
 	return append(out, fmt.Sprintf("# brokers older than Kafka 2.8 need this too: kafka-acls --bootstrap-server %s --add --allow-principal %s --operation IdempotentWrite --cluster",
 		o.Brokers[0], quoted("User:"+k.principal())))
 }

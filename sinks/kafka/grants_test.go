@@ -72,8 +72,8 @@ func TestGrants(t *testing.T) {
 		want           []string // what follows --topic
 		operations     string
 	}{
-		{"a database", Config{}, []string{"shop.%"}, nil, []string{"shop. --resource-pattern-type prefixed"}, "Write DescribeConfigs Create"},
-		{"a table", Config{Create: &no}, []string{"shop.orders", "!shop.%"}, nil, []string{"shop.orders"}, "Write DescribeConfigs"},
+		{"a database", Config{}, []string{"shop.%"}, nil, []string{"shop. --resource-pattern-type prefixed"}, "Write DescribeConfigs Create Read"},
+		{"a table", Config{Create: &no}, []string{"shop.orders", "!shop.%"}, nil, []string{"shop.orders"}, "Write DescribeConfigs Read"},
 		{"an underscore is a wildcard", Config{}, []string{"shop.order_lines", `shop.a\_b`}, nil, []string{"shop.a_b", "shop.order --resource-pattern-type prefixed"}, ""},
 		{"everything", Config{}, []string{"%.%", "shop.orders"}, nil, []string{"'*'"}, ""},
 		{"a prefix", Config{Topic: "cdc.{database}.{table}"}, []string{"%.%"}, nil, []string{"cdc. --resource-pattern-type prefixed"}, ""},

@@ -16,6 +16,7 @@ const (
 	errUnknownServer          kerror = -1
 	errNone                   kerror = 0
 	errCorruptMessage         kerror = 2
+	errOffsetOutOfRange       kerror = 1
 	errUnknownTopic           kerror = 3
 	errLeaderNotAvailable     kerror = 5
 	errNotLeader              kerror = 6
@@ -41,12 +42,19 @@ const (
 	errOutOfOrderSequence     kerror = 45
 	errDuplicateSequence      kerror = 46
 	errInvalidProducerEpoch   kerror = 47
+	errTransactionState       kerror = 48
+	errTransactionTimeout     kerror = 50
+	errConcurrentTransactions kerror = 51
+	errTransactionalID        kerror = 53
+	errNotAttempted           kerror = 55
 	errStorage                kerror = 56
 	errSASLFailed             kerror = 58
 	errUnknownProducerID      kerror = 59
 	errFencedLeaderEpoch      kerror = 74
 	errUnknownLeaderEpoch     kerror = 75
+	errOffsetNotAvailable     kerror = 78
 	errThrottled              kerror = 89
+	errProducerFenced         kerror = 90
 	errInconsistentTopicID    kerror = 103
 )
 
@@ -75,7 +83,8 @@ func judge(k kerror) verdict {
 		return verdictDone
 	case errUnknownTopic, errLeaderNotAvailable, errNotLeader, errRequestTimedOut, errBrokerNotAvailable, errReplicaNotAvailable, errNetwork,
 		errNotEnoughReplicas, errNotEnoughAfterAppend, errStorage, errFencedLeaderEpoch, errUnknownLeaderEpoch, errThrottled,
-		errCoordinatorLoading, errCoordinatorUnavailable, errNotCoordinator, errInconsistentTopicID:
+		errCoordinatorLoading, errCoordinatorUnavailable, errNotCoordinator, errInconsistentTopicID,
+		errTransactionState: // a marker is under way to a partition of the same producer
 		return verdictRetry
 	case errUnknownServer, errCorruptMessage:
 		return verdictRetryFew
@@ -83,7 +92,7 @@ func judge(k kerror) verdict {
 		return verdictTooLarge
 	case errUnknownProducerID:
 		return verdictRenew
-	case errOutOfOrderSequence, errInvalidProducerEpoch:
+	case errOutOfOrderSequence, errInvalidProducerEpoch, errProducerFenced:
 		return verdictMisplaced
 	}
 	return verdictFatal
@@ -114,7 +123,7 @@ func refused(k kerror, what, message string) *fault.Error {
 		message = ": " + message
 	}
 	switch k {
-	case errTopicAuthorization, errClusterAuthorization:
+	case errTopicAuthorization, errClusterAuthorization, errTransactionalID:
 		return fault.New(fault.SinkGrantMissing, "the account may not %s%s: %w", what, message, k)
 	case errInvalidTopic:
 		return fault.New(fault.SinkTopicName, "%s%s: %w", what, message, k)

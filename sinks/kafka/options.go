@@ -24,6 +24,9 @@ type Config struct {
 	PartitionBy string `yaml:"partition_by" jsonschema:"enum=key,enum=table,enum=database,enum=transaction" jsonschema_description:"What stays in order in one partition: the changes of a key (a row), of a table, of a database, or of a transaction. Default key; records without a key go by their table."`
 	Headers     *bool  `yaml:"headers" jsonschema_description:"Headers gtid, row, sub and position on each record. Default true."`
 
+	ExactlyOnce     string `yaml:"exactly_once" jsonschema:"enum=auto,enum=required,enum=off" jsonschema_description:"Each record once over restarts too: auto does it where the brokers let it and says in the status where they do not, required stops there, off writes again what an end without a stop left in doubt. Default auto."`
+	TransactionalID string `yaml:"transactional_id" jsonschema_description:"Name by which the brokers know this stream over restarts, so that a process that still runs is shut out when another one starts. Default: cdc, the stream's name, and a hash of its source and topic."`
+
 	Compression string        `yaml:"compression" jsonschema:"enum=none,enum=lz4,enum=zstd,enum=gzip,enum=snappy" jsonschema_description:"Compression of record batches. Default lz4."`
 	Batch       settings.Size `yaml:"batch" jsonschema_description:"Size at which a record batch is sent also while an earlier one of its partition is under way, before compression; at most the topic's max.message.bytes. Default 512KiB."`
 	MaxRecord   settings.Size `yaml:"max_record" jsonschema_description:"Largest record batch of a single record, as it is sent. Default: the topic's max.message.bytes."`
@@ -116,6 +119,10 @@ func (c *Config) Validate(prefix string) []settings.Problem {
 		}
 	}
 	oneOf("partition_by", c.PartitionBy, "key", "table", "database", "transaction")
+	oneOf("exactly_once", c.ExactlyOnce, onceAuto, onceRequired, onceOff)
+	if c.ExactlyOnce == onceRequired && !on(c.Headers) {
+		problem("exactly_once", "is required, and headers is false: records are told by their headers")
+	}
 	oneOf("compression", c.Compression, "none", "lz4", "zstd", "gzip", "snappy")
 	oneOf("oversize", c.Oversize, "fail", "dead_letter")
 	if c.Oversize == "dead_letter" && c.DeadLetter.Topic == "" {
@@ -185,6 +192,9 @@ type Options struct {
 	// they are.
 	State []byte
 
+	// Fresh says that the stream begins for the first time: no earlier run has written anything.
+	Fresh bool
+
 	// Tombstones says that the encoder writes one behind the record of a delete. Only Check asks.
 	Tombstones bool
 
@@ -192,8 +202,15 @@ type Options struct {
 	Stalled func(error)
 	// Dial, if set, makes the connections instead of net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Guarded, if set, is called once with what ExactlyOnce then gives.
+	Guarded func(state string)
+
 	// Gone is how long a topic that was there may be unknown to the brokers before it counts as deleted; 10 s where 0.
 	Gone time.Duration
+	// Patience is how long brokers that answer may have no coordinator of transactions before exactly_once: auto goes on without; 30 s where 0.
+	Patience time.Duration
+	// Remind is how often the brokers are reminded of the transactional id, which they forget after a week by default; a day where 0.
+	Remind time.Duration
 }
 
 // withDefaults fills in what was left out.
@@ -207,9 +224,15 @@ func (o Options) withDefaults() Options {
 	def(&o.HeartbeatEvery, 10*time.Second)
 	def(&o.ConnectTimeout, 10*time.Second)
 	def(&o.RequestTimeout, 30*time.Second)
+	def(&o.ExactlyOnce, onceAuto)
 	def(&o.Gone, 10*time.Second)
+	def(&o.Patience, 30*time.Second)
+	def(&o.Remind, 24*time.Hour)
 	def(&o.Partitions, -1)
 	def(&o.ReplicationFactor, -1)
+	if o.Guarded == nil {
+		o.Guarded = func(string) {}
+	}
 	if o.Stalled == nil {
 		o.Stalled = func(error) {}
 	}
@@ -225,5 +248,8 @@ func def[T comparable](v *T, d T) {
 		*v = d
 	}
 }
+
+// guards reports that what an earlier run has written is looked at.
+func (o *Options) guards() bool { return o.ExactlyOnce != onceOff && on(o.Headers) }
 
 func on(b *bool) bool { return b == nil || *b }

@@ -198,19 +198,28 @@ func (s *sender) find(ctx context.Context, want newTopic) (*topic, error) {
 	}
 	t := &topic{name: want.name, limit: limit, batch: min(int(s.opt.Batch), limit)}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.brokers(l)
 	held := s.held[want.name]
+	s.mu.Unlock()
 	if far := held.beyond(len(r.Partitions)); far >= 0 {
 		return nil, fault.New(fault.SinkTopicGone, "topic %s was made anew: records were written to partition %d, and it has %d partition(s)", want.name, far, len(r.Partitions))
 	}
+	if err := s.guard.ready(ctx, r); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.guard.covered[want.name]
 	for i := range r.Partitions {
 		p := &partition{topic: t, id: int32(i), producer: producer{id: -1}}
-		if i < len(held) {
-			p.acked = held[i]
+		if i < len(held.Acked) {
+			p.acked = held.Acked[i]
+		}
+		if i < len(seen.ends) {
+			p.from, p.end = seen.from[i], seen.ends[i]
 		}
 		t.partitions = append(t.partitions, p)
 	}
-	s.brokers(l)
 	s.topics[t.name] = t
 	for _, p := range r.Partitions {
 		if int(p.PartitionIndex) >= len(t.partitions) || p.PartitionIndex < 0 {

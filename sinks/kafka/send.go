@@ -43,6 +43,9 @@ type partition struct {
 	failures int       // in a row
 	timer    *time.Timer
 	acked    int64 // the offset behind what was acknowledged, in earlier runs too; 0 where nothing was
+	from     int64 // the offset from which on it was read back
+	end      int64 // the one up to which it was
+	floors   floors
 
 	// Of the link that sends, while sending is set; head too.
 	producer producer
@@ -98,13 +101,15 @@ type sender struct {
 	kick     chan struct{} // asks for new metadata
 	codec    codec
 	parcels  sync.Pool
+	guard    *guard
 
 	mu     sync.Mutex
 	links  map[int32]*link
 	addrs  map[int32]string
 	topics map[string]*topic
-	held   map[string]offsets // of the checkpoint; see State
-	idle   producer           // for partitions that have none
+	held   map[string]standing // of the checkpoint; see State
+	idle   producer            // for partitions that have none
+	ours   []int64             // ids of producers of this stream, the last one last
 	closed bool
 
 	missing map[string]time.Time // of lost: since when the brokers do not know a topic that they had
@@ -329,6 +334,7 @@ func (s *sender) producer(ctx context.Context) (producer, error) {
 	}
 	s.mu.Lock()
 	s.idle = id
+	s.note(id.id)
 	s.mu.Unlock()
 	return id, nil
 }
@@ -388,6 +394,9 @@ func (s *sender) answered(p *partition, a answer) {
 			return
 		}
 		p.seq = nextSequence(p.seq, b.count)
+		s.mu.Lock()
+		p.floors.add(b.items[len(b.items)-1].class, max(a.offset, before)) // brokers that only say that they have it do not say where
+		s.mu.Unlock()
 		s.delivered(p, b)
 	case verdictRetryFew:
 		if b.refused++; b.refused > 8 {
@@ -405,12 +414,22 @@ func (s *sender) answered(p *partition, a answer) {
 			s.fail(fault.New(fault.SinkOrder, "%s: a batch was sent again, and the broker has forgotten what it took in before: whether the batch is there cannot be told: %w", p.key(), a.code))
 			return
 		}
+		b.frozen = false
+		if s.guard.fenced { // another producer would not be shut out by the next process; a partition that knows nothing of this one takes any number
+			if b.refused++; b.refused > 8 {
+				s.fail(refused(a.code, fmt.Sprintf("write to topic %s", p.topic.name), a.message))
+				return
+			}
+			p.seq = 0
+			s.again(p)
+			return
+		}
 		s.mu.Lock()
 		if s.idle == p.producer {
 			s.idle.id = -1
 		}
 		s.mu.Unlock()
-		p.producer.id, b.frozen = -1, false
+		p.producer.id = -1
 		s.again(p)
 	case verdictTooLarge:
 		if b.lone == nil {
@@ -421,6 +440,10 @@ func (s *sender) answered(p *partition, a answer) {
 		b.lone.size = len(b.buf.b)
 		s.drop(p, b, true)
 	case verdictMisplaced:
+		if s.guard.fenced && a.code != errOutOfOrderSequence {
+			s.fail(fenced(s.guard.co.id, a.code).At(fault.Where{Server: p.key()}))
+			return
+		}
 		s.fail(fault.New(fault.SinkOrder, "topic %s, partition %d: %w", p.topic.name, p.id, a.code))
 	default:
 		f := refused(a.code, fmt.Sprintf("write to topic %s", p.topic.name), a.message)

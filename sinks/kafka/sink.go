@@ -23,6 +23,9 @@ type item struct {
 	pos  event.Position
 	refs atomic.Int32 // record batches with records of it, and one while it is encoded
 	done bool         // guarded by Sink.mu
+
+	class uint64 // see floors
+	taken int64  // when it was taken up, milliseconds since 1970
 }
 
 // Sink is a sinks.Sink.
@@ -39,6 +42,7 @@ type Sink struct {
 	wake   chan struct{} // something left the queues, or a letter came
 	once   sync.Once
 	writes sync.RWMutex // held for reading by Write, so that Close knows when nobody sends any more
+	inside bool         // the last batch ended inside of a transaction
 	gap    bool         // a Write was given up: what follows would leave a hole
 
 	mu      sync.Mutex
@@ -49,6 +53,7 @@ type Sink struct {
 	err     error         // why the sink ended
 	pos     event.Position
 	letters []late
+	classes classing
 }
 
 // late is a record that turned out too large after it was encoded.
@@ -85,7 +90,11 @@ func Open(opt Options) (*Sink, error) {
 		opt: &s.opt, cluster: cl, bufs: &s.bufs, ctx: s.ctx, fail: s.fail, done: s.release, oversize: s.late, progress: s.signal, wg: &s.wg,
 		jobs: make(chan job, 2*workers()), stalls: stalls{tell: opt.Stalled}, kick: make(chan struct{}, 1), codec: codecs[opt.Compression],
 		links: map[int32]*link{}, addrs: map[int32]string{}, topics: map[string]*topic{}, idle: producer{id: -1},
-		held: held, missing: map[string]time.Time{},
+		held: held.Topics, ours: held.Producers, missing: map[string]time.Time{},
+	}
+	s.send.guard = &guard{
+		s: s.send, mode: opt.ExactlyOnce, co: coordinator{s: s.send, id: opt.TransactionalID}, fresh: opt.Fresh, state: held.clone(), none: len(opt.State) == 0,
+		begun: make(chan struct{}), covered: map[string]covered{}, own: producer{id: -1},
 	}
 	s.enc = &encoder{
 		opt: &s.opt, s: s.send, enc: opt.Encoder(), namer: newNamer(tmpl), tables: map[*schemas.Table]*route{}, by: opt.PartitionBy,
@@ -117,6 +126,11 @@ func (s *Sink) Start(_ context.Context, base sinks.Place) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pos = event.Position{GTIDs: base.GTIDs.Clone(), File: base.File, Offset: base.Offset, Server: base.Server}
+	gtids := base.GTIDs.Clone()
+	if base.ByFile {
+		gtids = nil
+	}
+	s.send.guard.start(gtids)
 	return nil
 }
 
@@ -128,6 +142,7 @@ func (s *Sink) Write(ctx context.Context, b *event.Batch, ack func(error)) error
 		b.Release()
 		return err
 	}
+	s.send.guard.start(nil)
 	it := &item{b: b, ack: ack, pos: b.Pos}
 	it.refs.Store(1)
 	select {
@@ -287,6 +302,17 @@ func (s *Sink) refuse() {
 }
 
 func (s *Sink) loop() error {
+	select {
+	case <-s.send.guard.begun:
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+	defer s.send.guard.close()
+	if err := s.send.guard.open(s.ctx); err != nil {
+		return err
+	}
+	remind := time.NewTicker(s.opt.Remind)
+	defer remind.Stop()
 	var tick <-chan time.Time
 	if s.heart != nil {
 		t := time.NewTicker(s.opt.HeartbeatEvery)
@@ -301,6 +327,8 @@ func (s *Sink) loop() error {
 		case <-s.wake:
 		case <-tick:
 			err = s.beat()
+		case <-remind.C:
+			err = s.send.guard.remind(s.ctx)
 		case <-s.ctx.Done():
 			err = s.ctx.Err()
 		}
@@ -316,10 +344,17 @@ func (s *Sink) loop() error {
 
 // take encodes a batch and releases it.
 func (s *Sink) take(it *item) error {
+	completes, inside := !it.b.Pos.IsZero(), s.inside
+	if n := len(it.b.Txns); n > 0 {
+		inside = !it.b.Txns[n-1].End
+	}
+	s.inside = inside
+	it.taken = time.Now().UnixMilli()
 	s.mu.Lock()
+	it.class = s.classes.take(it.b.Seq, completes, inside)
 	s.items = append(s.items, it)
 	s.mu.Unlock()
-	s.enc.item = it
+	s.enc.item, s.enc.class = it, it.class
 	err := s.enc.batch(s.ctx, it.b)
 	it.b.Release()
 	it.b = nil
@@ -349,7 +384,7 @@ func (s *Sink) beat() error {
 	pos := s.pos
 	pos.GTIDs = pos.GTIDs.Clone()
 	s.mu.Unlock()
-	s.enc.item = &item{}
+	s.enc.item = &item{class: s.enc.class}
 	s.enc.item.refs.Store(1 << 30) // is never acked
 	return s.enc.heartbeat(s.ctx, s.heart, pos)
 }

@@ -104,14 +104,16 @@ func TestStateKeeps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s struct{ Topics map[string][]int64 }
+	var s struct {
+		Topics map[string]struct{ Acked []int64 }
+	}
 	if err := json.Unmarshal(b, &s); err != nil {
 		t.Fatal(err)
 	}
-	if rows := s.Topics["rows"]; len(s.Topics["other"]) != 3 || s.Topics["other"][2] != 7 || len(rows) != 2 || rows[0]+rows[1] != 50 {
+	if rows, other := s.Topics["rows"].Acked, s.Topics["other"].Acked; len(other) != 3 || other[2] != 7 || len(rows) != 2 || rows[0]+rows[1] != 50 {
 		t.Errorf("the state is %s", b)
 	}
-	for text, want := range map[string]fault.Code{`{"version":2}`: fault.CheckpointVersion, "x": fault.CheckpointCorrupt} {
+	for text, want := range map[string]fault.Code{`{"version":3}`: fault.CheckpointVersion, "x": fault.CheckpointCorrupt} {
 		o.State = []byte(text)
 		if _, err := kafka.Open(o); !fault.Has(err, want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
