@@ -51,6 +51,8 @@ func recipeOf(k Kind) (recipe, error) {
 			SHA256:   "cccdf44cfb8137dcd47bf4c1663e080a3e5a0d929549092e48c60634af614174",
 			Tarball:  "mysql-Linux-amd64.tar.gz", Mysqld: "bin/mysqld",
 		}, nil
+	case copyTools:
+		return recipe{Suite: "sid", Packages: []string{"mydumper", "mysql-client-core"}, Mysqld: "usr/bin/mydumper"}, nil
 	}
 	return recipe{}, fmt.Errorf("unknown server kind %q", k)
 }
