@@ -18,6 +18,7 @@ type Config struct {
 	ExactlyOnce string   `yaml:"exactly_once" jsonschema:"enum=auto,enum=gtid_next,enum=table" jsonschema_description:"How each transaction is applied once. gtid_next: under its own GTID, so that the target's gtid_executed is the place; source and target are MySQL with gtid_mode=ON. table: as a row of a table of ours in the same transaction. auto: gtid_next where it can be, else table. Default auto."`
 	Parallel    Parallel `yaml:"parallel" jsonschema_description:"What is applied side by side."`
 	OnConflict  string   `yaml:"on_conflict" jsonschema:"enum=stop,enum=overwrite,enum=skip,enum=log" jsonschema_description:"What becomes of a change whose row at the target is not what it expects: an insert of a key that is there, an update or delete of a row that is not. stop ends the stream. overwrite makes the target's row what the change says. skip leaves the change out and counts it, log also writes it to the log. Default stop."`
+	Compact     bool     `yaml:"compact" jsonschema_description:"Merge the changes of each row within what is committed together, and write them by few statements of many rows, for tables whose rows have nothing in common but one unique key: no other unique key, no foreign key. Readers of the target see the same states; its binlog has one change for each row. Default false."`
 	DDL         string   `yaml:"ddl" jsonschema:"enum=apply,enum=ignore,enum=stop" jsonschema_description:"What becomes of DDL statements of the stream's tables: apply carries them out at the target, ignore leaves them out, stop ends the stream. Default apply."`
 	Triggers    string   `yaml:"triggers" jsonschema:"enum=refuse,enum=accept" jsonschema_description:"refuse stops at a table of the target that has triggers, which would carry out again what the source's triggers did. Default refuse."`
 	Database    string   `yaml:"database" jsonschema_description:"Database of the target for the sink's own tables, which is made where it is missing. Default cdc."`
@@ -32,7 +33,7 @@ type Parallel struct {
 	By      string `yaml:"by" jsonschema:"enum=writeset,enum=writeset_session,enum=logical_clock,enum=database,enum=serial" jsonschema_description:"Which transactions may be applied side by side. writeset: those that share no key of the target. writeset_session: and are not of one session of the source. logical_clock: those that the source committed together. database: those of other databases. serial: none. Default writeset."`
 	// PreserveCommitOrder is a pointer since false is the weaker promise, which the zero value must not be.
 	PreserveCommitOrder *bool `yaml:"preserve_commit_order" jsonschema_description:"Commit in the order of the source, so that a reader of the target never sees a transaction without those before it. Default true."`
-	Group               int   `yaml:"group" jsonschema_description:"With exactly_once: table, how many transactions that follow one another may be committed together, so that they cost one commit. A reader of the target sees all of them at once, and never a state that the source did not have. 1 commits each by itself. Default 50."`
+	Group               int   `yaml:"group" jsonschema_description:"With exactly_once: table, how many transactions that follow one another may be committed together, so that they cost one commit. A reader of the target sees all of them at once, and never a state that the source did not have. 1 commits each by itself. Default 50, with compact 200."`
 	History             int   `yaml:"history" jsonschema_description:"Keys that writeset remembers. When there are more the next transaction waits for all before it. Default 25000."`
 }
 
@@ -144,6 +145,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Parallel.Group == 0 {
 		c.Parallel.Group = 50
+		if c.Compact {
+			c.Parallel.Group = 200
+		}
 	}
 	if c.Parallel.History == 0 {
 		c.Parallel.History = 25_000

@@ -149,7 +149,7 @@ func (w *worker) name() schemas.Name {
 // alone sends one change.
 func (w *worker) alone(ctx context.Context, b *event.Batch, i int, over bool) error {
 	w.w.Reset()
-	if err := w.change(b, i, over); err != nil {
+	if err := w.change(b, i, over, false); err != nil {
 		return err
 	}
 	err := w.send(ctx, false)

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"cdc/event"
 	"cdc/fault"
@@ -20,6 +21,7 @@ func (w *worker) begin() {
 	b := w.e.books
 	w.text = b.begin(w.text[:0], &w.txn, w.came)
 	w.w.Reset()
+	w.merge.Reset()
 	w.began, w.names = true, w.names[:0]
 	defer func() {
 		var n int
@@ -42,11 +44,26 @@ func (w *worker) begin() {
 	}
 }
 
-// change adds one change to the text.
-func (w *worker) change(b *event.Batch, i int, over bool) error {
+// change adds one change to the text. With merge it may be held back, to be merged with others of its row: what is held back is written by merge.Write.
+func (w *worker) change(b *event.Batch, i int, over, merge bool) error {
 	c := &b.Changes[i]
 	if t := b.Tables[c.Table]; t != w.table {
 		w.table, w.plan = t, w.e.plan(t)
+	}
+	if merge {
+		var ok bool
+		var err error
+		if over {
+			err = w.merge.Part(&w.w, w.plan.Statement)
+		} else {
+			ok, err = w.merge.Add(&w.w, w.plan.Statement, c.Op, b.Before(i), b.After(i))
+		}
+		if err == nil && w.merge.Bytes() > w.most/4 { // of which escapes may make twice as much, and hexadecimal digits too
+			err = w.merge.Write(&w.w)
+		}
+		if ok || err != nil {
+			return unmerged(err)
+		}
 	}
 	keys := strict
 	// Where the source logs what its foreign keys do, that is all they did: REPLACE of a parent, for one, is a delete that takes no child with it.
@@ -78,15 +95,17 @@ func (w *worker) change(b *event.Batch, i int, over bool) error {
 	return nil
 }
 
-// counts reports that a statement of the text must find rows that it may not find. An INSERT that misses a row is an error of the server.
-func (w *worker) counts() bool {
-	text := w.w.Text()
-	for _, s := range w.w.Statements() {
-		if s.Rows > 0 && text[s.From] != 'I' {
-			return true
-		}
+// unmerged has the changes carried out one by one, where the statements of what was merged cannot be written: that says which one it is.
+func unmerged(err error) error {
+	if err == nil {
+		return nil
 	}
-	return false
+	return &conflict{err: err}
+}
+
+// counts reports that a number of rows must be looked at, of which the server itself does not complain.
+func (w *worker) counts() bool {
+	return slices.ContainsFunc(w.w.Statements(), func(s statement.Statement) bool { return s.Counted && s.Rows >= 0 })
 }
 
 // send carries out the text so far, with COMMIT at its end where that is asked for.

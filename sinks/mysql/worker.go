@@ -22,6 +22,7 @@ type worker struct {
 	e      *engine
 	c      *session.Session // nil before the first transaction, and after it broke
 	w      statement.Writer
+	merge  statement.Merger
 	text   []byte
 	head   int       // statements of text that begin the transaction
 	most   int       // bytes of text from which on it is sent
@@ -355,7 +356,7 @@ func (w *worker) fast(ctx context.Context, parts []schedule.Part) error {
 	for k := range parts {
 		b, t := parts[k].Batch, &parts[k].Batch.Txns[parts[k].Txn]
 		for i := t.First; i < t.Last; i++ {
-			if err := w.change(b, int(i), over(b, int(i))); err != nil {
+			if err := w.change(b, int(i), over(b, int(i)), w.e.opt.Compact); err != nil {
 				w.at = *t
 				return err
 			}
@@ -365,6 +366,9 @@ func (w *worker) fast(ctx context.Context, parts []schedule.Part) error {
 				}
 			}
 		}
+	}
+	if err := unmerged(w.merge.Write(&w.w)); err != nil {
+		return err
 	}
 	if !w.counts() && w.e.turnOf(w.u) {
 		return w.send(ctx, true)
@@ -415,7 +419,7 @@ func (w *worker) stream(ctx context.Context, from int) error {
 func (w *worker) piece(ctx context.Context, b *event.Batch, first, most int32) (last int32, err error) {
 	w.w.Plain("SAVEPOINT cdc")
 	for last = first; last < most && len(w.w.Text()) < w.most; last++ {
-		if err := w.change(b, int(last), over(b, int(last))); err != nil {
+		if err := w.change(b, int(last), over(b, int(last)), false); err != nil {
 			return last, err
 		}
 	}

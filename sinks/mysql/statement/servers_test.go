@@ -207,6 +207,16 @@ func roundTrip(t *testing.T, s *testbed.Server, conn *client.Conn, k testbed.Kin
 	if err != nil {
 		t.Fatal(err)
 	}
+	merging := tab.PrimaryKey != nil
+	if merging { // that writes the same, and more of it
+		at := Target{Columns: make([]TargetColumn, len(tab.Columns)), Key: tab.PrimaryKey, Merge: true, Alias: k == testbed.MySQL97}
+		for i := range at.Columns {
+			at.Columns[i] = TargetColumn{Write: true, JSON: plan.cols[i].json}
+		}
+		if plan, err = NewTargetTable(tab, flavor(k), at); err != nil {
+			t.Fatal(err)
+		}
+	}
 	in := batchtest.NewWriter(nil).Begin(batchtest.Txn(1))
 	n := len(values)
 	for i, v := range values {
@@ -220,7 +230,8 @@ func roundTrip(t *testing.T, s *testbed.Server, conn *client.Conn, k testbed.Kin
 	}
 	b := in.End().Batch()
 	var w Writer
-	write := func(from, to int) {
+	var m Merger
+	write := func(from, to int, merge bool) {
 		t.Helper()
 		w.Reset()
 		for i := from; i < to; i++ {
@@ -231,9 +242,18 @@ func roundTrip(t *testing.T, s *testbed.Server, conn *client.Conn, k testbed.Kin
 			if op := b.Changes[i].Op; op != event.Delete {
 				after = b.After(i)
 			}
+			if merge {
+				if ok, err := m.Add(&w, plan, b.Changes[i].Op, before, after); !ok || err != nil {
+					t.Fatalf("%t, %v", ok, err)
+				}
+				continue
+			}
 			if err := w.Change(plan, b.Changes[i].Op, before, after); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := m.Write(&w); err != nil {
+			t.Fatal(err)
 		}
 		if err := apply(t, conn, &w); err != nil {
 			t.Fatal(err)
@@ -253,11 +273,19 @@ func roundTrip(t *testing.T, s *testbed.Server, conn *client.Conn, k testbed.Kin
 			}
 		}
 	}
-	write(0, n)
+	write(0, n, false)
 	check(0)
-	write(n, 2*n)
+	write(n, 2*n, false)
 	check(1)
-	write(2*n, 3*n)
+	write(2*n, 3*n, false)
+	if merging {
+		write(0, n, true)
+		check(0)
+		write(n, 2*n, true)
+		check(1)
+		write(2*n, 3*n, true)
+		write(0, 3*n, true) // of which nothing is left
+	}
 	if rows := testbed.MustQuery(t, s, fmt.Sprintf("SELECT count(*) FROM %s.%s", tab.Database, tab.Name)); rows[0][0].String != "0" {
 		t.Errorf("%s rows are left", rows[0][0].String)
 	}

@@ -2,6 +2,7 @@ package statement
 
 import (
 	"fmt"
+	"strings"
 
 	"cdc/event/sqltext"
 	"cdc/schemas"
@@ -35,6 +36,9 @@ type Table struct {
 	key  []int // ordinals of the columns that find a row; nil where there is none
 	json bool  // the server has the type JSON
 
+	merge   bool   // see Target.Merge
+	updates []byte // how an INSERT ends that updates rows by their key
+
 	prefix []int // for each of key, how much of it the target's key sees; nil where that is all of each
 	loose  bool  // rows are found by as much
 }
@@ -56,6 +60,10 @@ type Target struct {
 	// Prefix is, for each of Key, how many characters (bytes of a binary type) the target's unique key of these columns sees, 0 for all; nil for all of
 	// each.
 	Prefix []int
+	// Merge says that the table has one unique key, Key, of which the server sees all, and nothing else by which a change of one of its rows could reach, or
+	// be in the way of, another one: no foreign keys, no triggers. Its rows may be merged then: see Merger.
+	Merge bool
+	Alias bool // the rows of an INSERT may have a name: MySQL 8.0.19 and later
 }
 
 // TargetColumn is one column as the target has it.
@@ -91,6 +99,18 @@ func NewTargetTable(t *schemas.Table, f Flavor, at Target) (*Table, error) {
 		c, is := &t.Columns[i], at.Columns[i]
 		p.cols[i] = column{Column: c, name: sqltext.AppendName(nil, c.Name), write: is.Write, touch: is.Write && is.Touch, json: p.json && is.JSON}
 		writable = writable || is.Write
+	}
+	if p.merge = at.Merge && p.key != nil && p.prefix == nil; p.merge {
+		others := false
+		for i := range p.cols {
+			others = others || p.cols[i].write && !p.isKey(i)
+		}
+		for _, i := range p.key {
+			others = others && p.cols[i].write
+		}
+		if p.merge = others; p.merge {
+			p.updates = p.onDuplicate(at.Alias && !strings.EqualFold(t.Name, newRows))
+		}
 	}
 	if !writable {
 		return nil, fmt.Errorf("table %s has no column that a statement may write", t.FullName())

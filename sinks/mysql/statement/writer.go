@@ -23,7 +23,9 @@ const (
 type Statement struct {
 	From, To    int // it is Text()[From:To], without a semicolon
 	First, Last int // it carries out the changes First to Last-1, counted since Reset
-	Rows        int // how many rows it must find or insert; -1 where that is not known beforehand
+	Rows        int // how many rows the server must say that it found or inserted; -1 where that is not known beforehand
+	// Counted says that the server takes another number of rows for no error: that must be looked at before COMMIT.
+	Counted bool
 }
 
 // Writer writes the changes of a transaction. The zero value is ready for use; Reset keeps its memory.
@@ -73,8 +75,10 @@ func (w *Writer) Change(t *Table, op event.Op, before, after event.Row) error {
 	case event.Insert, event.Read:
 		err = w.insert(t, after)
 	case event.Update:
+		s.Counted = true
 		err = w.update(t, before, after)
 	case event.Delete:
+		s.Counted = true
 		err = w.delete(t, before)
 	case event.Truncate:
 		w.buf = append(append(w.buf, "TRUNCATE TABLE "...), t.name...)

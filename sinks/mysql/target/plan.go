@@ -52,6 +52,8 @@ func (p *planner) plan() (*Plan, error) {
 	if p.server.Flavor == gtid.MariaDB {
 		flavor = statement.MariaDB
 	}
+	at.Merge = p.apart(at.Key)
+	at.Alias = flavor == statement.MySQL && p.server.Version >= 80019
 	st, err := statement.NewTargetTable(p.version, flavor, at)
 	if err != nil {
 		return nil, fault.New(fault.TargetColumn, "%w", err).At(where)
@@ -59,6 +61,30 @@ func (p *planner) plan() (*Plan, error) {
 	p.compare(at.Key)
 	plan := &Plan{Table: p.version, Target: p.at, Statement: st, Schedule: p.schedule(), Triggers: p.at.Triggers, Warnings: p.warnings}
 	return plan, nil
+}
+
+// apart reports that rows of the table have nothing to do with each other but for the one unique key: statement.Target.Merge.
+func (p *planner) apart(key []int) bool {
+	if len(key) == 0 || p.at.Kind != "BASE TABLE" || p.at.Overlaps || len(p.at.Triggers) > 0 || !transactional(p.at.Engine) {
+		return false
+	}
+	n := 0
+	for i := range p.at.Keys {
+		k := &p.at.Keys[i]
+		if !k.Unique {
+			continue
+		}
+		if n++; n > 1 || len(k.Parts) != len(key) {
+			return false
+		}
+		for _, part := range k.Parts {
+			if part.Column < 0 || part.Prefix > 0 || !slices.Contains(key, p.from[part.Column]) {
+				return false
+			}
+		}
+	}
+	self := p.name()
+	return n == 1 && !slices.ContainsFunc(p.keys, func(f *ForeignKey) bool { return f.Child == self || f.Parent == self })
 }
 
 // match pairs the columns.
