@@ -3,7 +3,7 @@ package fault
 import "sort"
 
 // Codes by group: 1xxx configuration and command line, 2xxx source, 3xxx schemas, 4xxx binlog decoding, 5xxx sinks, 6xxx checkpoint,
-// 7xxx pipeline, 8xxx transforms and formats, 9xxx comparisons. Numbers are for ever: add, never renumber.
+// 7xxx pipeline, 8xxx transforms and formats, 9xxx comparisons and recovery. Numbers are for ever: add, never renumber.
 const (
 	ConfigSyntax   Code = 1001
 	ConfigInvalid  Code = 1002
@@ -142,6 +142,14 @@ const (
 	VerifyBehind  Code = 9003
 	VerifyServer  Code = 9004
 	VerifyReport  Code = 9005
+
+	RecoveryDDL      Code = 9101
+	RecoveryImage    Code = 9102
+	RecoveryTable    Code = 9103
+	RecoverySpace    Code = 9104
+	RecoveryConflict Code = 9105
+	RecoveryApply    Code = 9106
+	RecoveryEmpty    Code = 9107
 )
 
 // Description is a line of the error reference.
@@ -299,4 +307,12 @@ var descriptions = [...]Description{
 	{VerifyBehind, Fatal, "the target did not reach the source's place in time", "start the stream, or wait until it has caught up: `cdc status` shows how far behind it is"},
 	{VerifyServer, Fatal, "a server gave an answer that a comparison cannot go on with", "see the message; is it MySQL 5.7 or later, or MariaDB 10.11 or later?"},
 	{VerifyReport, Fatal, "the report could not be written", "free space, or choose another file by --report"},
+
+	{RecoveryDDL, Fatal, "a table was changed by a statement between the changes that should be undone", "choose a range without the statement, or undo it by hand first and then use --across-ddl; rows that DROP or TRUNCATE took away come only from a backup"},
+	{RecoveryImage, Fatal, "a change cannot be undone from what was logged of it", "leave it out by a filter, or take the rows from a backup; binlog_row_image=FULL logs what is needed, from then on"},
+	{RecoveryTable, Fatal, "changes of this kind of table cannot be undone", "leave the table out by --tables"},
+	{RecoverySpace, Fatal, "what has to be kept for the way back could not be written or read", "free space, or choose another folder by --temp"},
+	{RecoveryConflict, Fatal, "a row is not any more what the change that should be undone has left", "see who changed it since: `cdc history`; then --on-conflict skip or report leaves such rows as they are"},
+	{RecoveryApply, Fatal, "the server refused a statement that undoes a change", "see its error; nothing was committed since the place that the message names"},
+	{RecoveryEmpty, Fatal, "no change was chosen", "widen the range or the filters; `cdc analyze` with the same range shows what is there"},
 }

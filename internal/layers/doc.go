@@ -10,7 +10,7 @@
 //   - the packages below format, source, sinks and checkpoint are
 //     implementations: only cmd/cdc picks one, everything else speaks to the
 //     interface in the parent. source/binlog implements none, it is the decoder,
-//     and whatever stands above source may use it;
+//     and sinks/mysql/statement writes rows as SQL: whatever stands above may use them;
 //   - internal/settings reads configuration and may be used by every layer above fault;
 //   - internal/batchtest, internal/testbed and sinks/sinktest serve tests, and the programs
 //     below internal, which measure and torture the whole and may import anything;

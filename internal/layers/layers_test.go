@@ -106,7 +106,7 @@ func objection(from, to string, test bool) string {
 	case level(from) < level(to):
 		return "against the direction"
 	}
-	implementation := slices.Contains([]string{"format", "source", "sinks", "checkpoint"}, toTop) && to != toTop && to != "source/binlog"
+	implementation := slices.Contains([]string{"format", "source", "sinks", "checkpoint"}, toTop) && to != toTop && to != "source/binlog" && to != "sinks/mysql/statement"
 	if implementation && !below(from, "cmd") && !test {
 		return "only cmd/cdc picks an implementation"
 	}
