@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench bench-peers bench-apply golden torture fuzz clean
+.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench bench-peers bench-apply bench-copy golden torture fuzz clean
 
 GO ?= go
 # The versions of the tools are pinned in tools/go.mod, away from our own go.mod.
@@ -66,6 +66,10 @@ bench-peers: ## the real Debezium and Maxwell beside ours, into one broker, to b
 bench-apply: ## MySQL's own replica beside ours, from one server to another, to bench/APPLY.md (BENCH_ROWS=300000, BENCH_RUNS=3)
 	@scripts/check-deps.sh go apt
 	$(GO) run ./internal/bench -apply
+
+bench-copy: ## mydumper, mysqldump and a query of checksums beside snapshot and verify, to bench/COPY.md (BENCH_ROWS=1000000, BENCH_RUNS=3)
+	@scripts/check-deps.sh go apt
+	$(GO) run ./internal/bench -copy
 
 golden: ## record the golden files of Debezium, Maxwell and Canal anew, into format/testdata/peers
 	@scripts/check-deps.sh go apt maven

@@ -1,6 +1,7 @@
 // Command bench measures speed and memory beside go-mysql's decoder and the bare dump connection, on one binlog, in one run, and writes
 // bench/RESULTS.md; with -peers it measures Debezium and Maxwell beside this program, all into one broker, and writes bench/PEERS.md; with -apply
-// it measures MySQL's own replica beside the MySQL sink, and writes bench/APPLY.md. Pages are written anew after each line, so that a run which is
+// it measures MySQL's own replica beside the MySQL sink, and writes bench/APPLY.md; with -copy it measures mydumper and mysqldump beside a snapshot and the chunk
+// query of pt-table-checksum beside cdc verify, and writes bench/COPY.md. Pages are written anew after each line, so that a run which is
 // cut leaves a true page; what stands below their last rule is written by hand and kept. Machines differ; the ratios are what can be compared.
 //
 //	go run ./internal/bench -list
@@ -8,8 +9,9 @@
 //	go run ./internal/bench -lines kafka-debezium -runs 1 -profile /tmp/profiles
 //	go run ./internal/bench -peers -rows 200000
 //	go run ./internal/bench -apply -lines replica-4,gtid-4 -runs 1
+//	go run ./internal/bench -copy -rows 10000000
 //
-// With -lines nothing is written unless -out says where. A line is an entry of the table lines, peerLines or applyLines. With -profile each line is run once
+// With -lines nothing is written unless -out says where. A line is an entry of the table lines, peerLines, applyLines or copyLines. With -profile each line is run once
 // more than it is measured, with a CPU profile, and the page says where the time goes.
 package main
 
@@ -48,9 +50,10 @@ func main() {
 	flag.IntVar(&b.giant, "giant", number("BENCH_GIANT", 5_000_000), "rows of the large transaction")
 	flag.BoolVar(&b.peers, "peers", false, "measure Debezium and Maxwell beside this program")
 	flag.BoolVar(&b.applying, "apply", false, "measure MySQL's own replica beside the MySQL sink")
+	flag.BoolVar(&b.copying, "copy", false, "measure mydumper, mysqldump and a query of checksums beside snapshot and verify")
 	flag.StringVar(&b.profile, "profile", os.Getenv("BENCH_PROFILE"), "folder for CPU profiles of each line of ours; empty: none are taken")
 	only := flag.String("lines", os.Getenv("BENCH_ONLY"), "names of the lines to measure, with commas; empty: all")
-	flag.StringVar(&b.out, "out", "", "page to write; empty: bench/RESULTS.md (PEERS.md, APPLY.md) where all lines are measured, else none")
+	flag.StringVar(&b.out, "out", "", "page to write; empty: bench/RESULTS.md (PEERS.md, APPLY.md, COPY.md) where all lines are measured, else none")
 	list := flag.Bool("list", false, "print the names of the lines")
 	flag.Parse()
 	if *list {
@@ -90,6 +93,7 @@ type bencher struct {
 	giant    int // rows of the large transaction
 	peers    bool
 	applying bool // to another MySQL server
+	copying  bool // rows that are there already
 	lines    []line
 	out      string // page, "" for none
 	kept     string // what its author wrote below the figures
@@ -106,9 +110,12 @@ type bencher struct {
 	figures  []figure
 	beside   []besideFigure // of peers
 	applies  []*applyFigure
-	sums     []string // checksums of the source's tables, nil until they were asked for
-	gtids    string   // what the source has executed
-	txns     int      // transactions of the workload
+	copies   []*copyFigure
+	copied   *testbed.Server // a copy to compare; nil until one was made
+	copiedBy string          // configuration of the stream that made it
+	sums     []string        // checksums of the source's tables, nil until they were asked for
+	gtids    string          // what the source has executed
+	txns     int             // transactions of the workload
 	notes    []note
 	profiles []profiled
 }
@@ -120,6 +127,8 @@ func (b *bencher) known() []line {
 		return peerLines
 	case b.applying:
 		return applyLines
+	case b.copying:
+		return copyLines
 	}
 	return lines
 }
@@ -136,6 +145,8 @@ func (b *bencher) choose(only string) error {
 				page = "PEERS.md"
 			case b.applying:
 				page = "APPLY.md"
+			case b.copying:
+				page = "COPY.md"
 			}
 			b.out = filepath.Join("bench", page)
 		}
@@ -153,7 +164,7 @@ func (b *bencher) choose(only string) error {
 
 // rounds are the lines in the order in which they are measured. Those of applying come once in each round: what is compared there is wall time.
 func (b *bencher) rounds() []line {
-	if b.applying {
+	if b.applying || b.copying {
 		return slices.Repeat(b.lines, b.runs)
 	}
 	return b.lines
@@ -183,10 +194,19 @@ func (b *bencher) bench() error {
 	if out, err := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-o", b.bin, "./cmd/cdc").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	if b.server, err = prepare(b.ctx, b.rows); err != nil {
+	fill := prepare
+	if b.copying {
+		fill = prepareCopy
+	}
+	if b.server, err = fill(b.ctx, b.rows); err != nil {
 		return err
 	}
 	defer func() { _ = b.server.Stop() }()
+	defer func() {
+		if b.copied != nil {
+			_ = b.copied.Stop()
+		}
+	}()
 	b.version, b.deleted = b.server.Version, -1
 	if b.files, err = b.server.BinlogFiles(); err != nil {
 		return err

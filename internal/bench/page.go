@@ -59,6 +59,8 @@ func (b *bencher) page() string {
 		b.peersPage(&t)
 	case b.applying:
 		b.applyPage(&t)
+	case b.copying:
+		b.copyPage(&t)
 	default:
 		b.resultsPage(&t)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 )
 
 // copyTools stands for the programs by which others copy a server: no server, but unpacked as one is.
@@ -20,7 +21,9 @@ func Tool(ctx context.Context, program string, args ...string) (*exec.Cmd, error
 	if err != nil {
 		return nil, err
 	}
-	return exec.CommandContext(ctx, argv[0], argv[1:]...), nil
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "MARIADB_PLUGIN_DIR="+filepath.Join(in.root, "usr/lib/x86_64-linux-gnu/libmariadb3/plugin")) // the client's ways to log in
+	return cmd, nil
 }
 
 // ToolVersion is the version of a package of those programs: mydumper or mysql-client-core.
