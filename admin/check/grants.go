@@ -44,7 +44,7 @@ func (l *list) grants(f *source.Facts, w Wishes) {
 			l.Fail(fault.SourceGrantMissing, "grants", fmt.Sprintf("GRANT %s ON *.* TO %s;", p[0], f.Account), "%s is missing", p[0])
 		}
 	}
-	if missing := unread(all, w.Patterns); len(missing) > 0 {
+	if missing := uncovered(all, "SELECT", w.Patterns); len(missing) > 0 {
 		fine = false
 		cure := make([]string, len(missing))
 		for i, on := range missing {
@@ -56,6 +56,13 @@ func (l *list) grants(f *source.Facts, w Wishes) {
 		} else {
 			l.Fail(fault.SourceGrantMissing, "grants", strings.Join(cure, " ")+" Or "+set(f, "binlog_row_metadata", "FULL"),
 				"SELECT is missing on %s: the columns of its tables cannot be read", strings.Join(missing, ", "))
+		}
+	}
+	if w.Locks && !global("RELOAD", "FLUSH_TABLES") {
+		if missing := uncovered(all, "LOCK TABLES", w.Patterns); len(missing) > 0 {
+			fine = false
+			l.Fail(fault.SourceGrantMissing, "grants", fmt.Sprintf("GRANT RELOAD ON *.* TO %[1]s; or GRANT LOCK TABLES on %[2]s to it", f.Account, strings.Join(missing, ", ")),
+				"a classic snapshot begins under a lock: RELOAD is missing, and LOCK TABLES on %s", strings.Join(missing, ", "))
 		}
 	}
 	if fine {
@@ -120,8 +127,8 @@ func grantDatabase(db string) string {
 	return strings.NewReplacer("_", `\_`, "%", `\%`, "`", "``").Replace(unescape(db))
 }
 
-// unread lists the targets that no grant covers.
-func unread(all []session.Grant, patterns []string) []string {
+// uncovered lists the targets on which no grant gives a privilege.
+func uncovered(all []session.Grant, privilege string, patterns []string) []string {
 	var out []string
 	for _, on := range targets(patterns) {
 		db, rest := session.CutName(on)
@@ -130,7 +137,7 @@ func unread(all []session.Grant, patterns []string) []string {
 		covered := false
 		revoked := false
 		for _, g := range all {
-			if !g.Has("SELECT") {
+			if !g.Has(privilege) {
 				continue
 			}
 			switch {
@@ -175,6 +182,7 @@ func (l *list) excess(f *source.Facts, w Wishes, all []session.Grant) {
 			switch {
 			case slices.Contains(modest, p):
 			case p == "SELECT" && (want[0] == "*.*" || !g.Everywhere()):
+			case w.Locks && (p == "RELOAD" || p == "FLUSH_TABLES" || p == "LOCK TABLES"):
 			default:
 				bad = append(bad, p)
 			}
@@ -202,6 +210,7 @@ type GrantFor struct {
 	Host     string // "%" where empty
 	TLS      bool   // the configuration encrypts: the account may then require it
 	Patterns []string
+	Locks    bool // a snapshot of some stream begins under a lock
 }
 
 // Grants gives the statements that create an account which may read what the configuration captures, and no more. They are those of MySQL 5.7 to
@@ -219,6 +228,9 @@ func Grants(a GrantFor) []string {
 	}
 	for _, on := range targets(a.Patterns) {
 		out = append(out, fmt.Sprintf("GRANT SELECT ON %s TO %s;", on, account))
+	}
+	if a.Locks {
+		out = append(out, "-- for snapshot_way: classic; LOCK TABLES on the databases does as well", fmt.Sprintf("GRANT RELOAD ON *.* TO %s;", account))
 	}
 	return out
 }

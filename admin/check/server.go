@@ -19,6 +19,7 @@ type Wishes struct {
 	GTIDOff       bool   // gtid: off
 	Verified      bool   // the TLS mode verifies the server's certificate
 	Patterns      []string
+	Locks         bool              // a snapshot of some stream begins under a lock
 	AcceptCascade *schemas.Selector // child tables whose unlogged cascades are accepted; nil accepts none
 	Now           time.Time         // by the server's clock
 }

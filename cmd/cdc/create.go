@@ -23,38 +23,70 @@ func (s *StreamConfig) makesTables() bool {
 // defineTries is how often the tables of a source are read where others come and go meanwhile.
 const defineTries = 5
 
+// opened is a stream of a source that was opened, with what was read of its place.
+type opened struct {
+	src   *live.Source
+	defs  *snapshot.Definitions // nil where the stream is not to make its tables at the target
+	views *snapshot.Views       // of a classic snapshot that begins; nil otherwise
+}
+
 // openLive opens the stream of a source. Where the stream is to make its tables at the target, it reads how they are made as well, so that the stream's place
-// and what was read are of one moment: what a statement does to a table is either in its definition or comes through the stream.
-func (s *stream) openLive(ctx context.Context, from live.Options, makes bool) (*live.Source, *snapshot.Definitions, error) {
-	if !makes {
-		src, err := live.Open(ctx, from)
-		return src, nil, err
+// and what was read are of one moment: what a statement does to a table is either in its definition or comes through the stream. A classic snapshot that begins
+// opens its views before, and the stream begins at their place.
+func (s *stream) openLive(ctx context.Context, from live.Options, makes, classic bool) (o opened, err error) {
+	if !makes && !classic {
+		o.src, err = live.Open(ctx, from)
+		return o, err
 	}
 	for range defineTries {
-		c, err := s.app.cfg.dialSource(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		defs, err := snapshot.Define(ctx, c, from.Flavor, from.Select)
-		if err != nil {
-			return nil, nil, err
-		}
-		src, err := live.Open(ctx, from)
-		if err != nil {
-			defs.Release()
-			return nil, nil, err
-		}
-		same, err := defs.Same(ctx)
-		defs.Release()
+		same, err := s.openBoth(ctx, &o, from, makes, classic)
 		if err == nil && same {
-			return src, defs, nil
+			return o, nil
 		}
-		src.Close()
-		if err != nil {
-			return nil, nil, err
+		o.views.Close()
+		if o.src != nil {
+			o.src.Close()
+		}
+		o = opened{}
+		if err != nil && !(classic && fault.Has(err, fault.SnapshotDefinition)) {
+			return o, err
 		}
 	}
-	return nil, nil, fault.New(fault.SnapshotDefinition, "tables came or went each of %d times that they were read", defineTries)
+	return o, fault.New(fault.SnapshotDefinition, "tables came, went or changed each of %d times that they were read", defineTries)
+}
+
+// openBoth does it once. same is false where tables came or went meanwhile.
+func (s *stream) openBoth(ctx context.Context, o *opened, from live.Options, makes, classic bool) (same bool, err error) {
+	if makes {
+		c, err := s.app.cfg.dialSource(ctx)
+		if err != nil {
+			return false, err
+		}
+		if o.defs, err = snapshot.Define(ctx, c, from.Flavor, from.Select); err != nil {
+			return false, err
+		}
+		defer o.defs.Release()
+	}
+	if classic {
+		sel, err := schemas.ParseSelector(s.app.cfg.Source.Tables)
+		if err != nil {
+			return false, err
+		}
+		if o.views, err = snapshot.OpenViews(ctx, &snapshot.ClassicOptions{Lock: s.cfg.Lock, Options: snapshot.Options{
+			Flavor: from.Flavor, Select: sel, Limits: s.cfg.Limits, Open: s.app.cfg.openSource, Log: s.log,
+		}}); err != nil {
+			return false, err
+		}
+		p := &o.views.Place
+		from.Start = live.Start{Kind: live.StartView, GTIDs: p.GTIDs, File: p.File, Offset: p.Offset}
+	}
+	if o.src, err = live.Open(ctx, from); err != nil {
+		return false, err
+	}
+	if !makes {
+		return true, nil
+	}
+	return o.defs.Same(ctx)
 }
 
 // dialSource logs in to the source.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"cdc/checkpoint"
@@ -23,12 +24,27 @@ const (
 	snapshotInitial = "initial"
 	snapshotOnly    = "only"
 	snapshotNeeded  = "when_needed"
+
+	wayChunks  = "chunks"
+	wayClassic = "classic"
 )
 
 // SnapshotConfig says whether a stream begins with the rows that are there already.
 type SnapshotConfig struct {
 	Snapshot string          `yaml:"snapshot" jsonschema:"enum=never,enum=initial,enum=only,enum=when_needed" jsonschema_description:"Whether the rows that are in the tables when the stream is new are copied. never: only changes. initial: the rows, and the changes from then on. only: the rows and the changes meanwhile, then the stream ends. when_needed: as initial, and again where the source has purged binlogs that the stream needs. Default never."`
+	Way      string          `yaml:"snapshot_way" jsonschema:"enum=chunks,enum=classic" jsonschema_description:"How the rows are copied. chunks: a piece at a time while the stream goes on, without a lock; needs GTIDs and InnoDB tables. classic: all tables as of one moment, as mysqldump --single-transaction does it, while the stream waits; MySQL gives the moment under a short lock. Default chunks."`
+	Lock     snapshot.Lock   `yaml:"snapshot_lock" jsonschema_description:"What a classic snapshot may do to writers of the source."`
 	Limits   snapshot.Limits `yaml:"snapshot_limits" jsonschema_description:"How fast a snapshot goes."`
+}
+
+// classic reports that the stream's tables are copied as of one moment.
+func (s *SnapshotConfig) classic() bool { return s.Way == wayClassic }
+
+// locks reports that a snapshot of some stream begins under a lock.
+func (c *Config) locks() bool {
+	return slices.ContainsFunc(c.Streams, func(s StreamConfig) bool {
+		return s.classic() && s.Snapshot != "" && s.Snapshot != snapshotNever && (c.Source.flavor() == gtid.MySQL || s.Lock.Tables)
+	})
 }
 
 func (s *SnapshotConfig) validate(at string, src *SourceConfig, problem func(path, format string, args ...any)) {
@@ -43,8 +59,23 @@ func (s *SnapshotConfig) validate(at string, src *SourceConfig, problem func(pat
 	if src.Start != "" && src.Start != "now" {
 		problem(at+".snapshot", "%s begins with the rows that there are now, and source.start is %q", s.Snapshot, src.Start)
 	}
-	if (src.MySQL != nil || src.MariaDB != nil) && src.server().GTID == "off" {
-		problem(at+".snapshot", "%s needs GTIDs, and gtid is off", s.Snapshot)
+	if (src.MySQL != nil || src.MariaDB != nil) && src.server().GTID == "off" && !s.classic() {
+		problem(at+".snapshot", "%s needs GTIDs, and gtid is off; snapshot_way: classic does without", s.Snapshot)
+	}
+	switch l := &s.Limits; s.Way {
+	case "", wayChunks:
+		if s.Lock != (snapshot.Lock{}) {
+			problem(at+".snapshot_lock", "there is no lock without snapshot_way: classic")
+		}
+	case wayClassic:
+		if l.ChunkRows != 0 || l.ThreadsRunning != 0 || l.HistoryList != 0 {
+			problem(at+".snapshot_limits", "chunk_rows, threads_running and history_list are of snapshot_way: chunks: a classic snapshot cannot stop in between")
+		}
+	default:
+		problem(at+".snapshot_way", "%q is neither chunks nor classic", s.Way)
+	}
+	for _, p := range s.Lock.Validate(at + ".snapshot_lock") {
+		problem(p.Path, "%s", p.Text)
 	}
 	for _, p := range s.Limits.Validate(at + ".snapshot_limits") {
 		problem(p.Path, "%s", p.Text)
@@ -71,6 +102,10 @@ func (s *stream) checkSnapshot(rec *checkpoint.Record) error {
 	if rec.Snapshot.State == event.SnapshotRunning && rec.Snapshot.Asked == nil && !wanted {
 		return fault.New(fault.SnapshotUnfinished, "the snapshot of stream %q has copied %d rows and is not finished", s.cfg.Name, rec.Snapshot.Rows)
 	}
+	if rec.Snapshot.State == event.SnapshotRunning && !s.cfg.classic() && snapshot.IsClassic(&rec.Snapshot) {
+		return fault.New(fault.SnapshotUnfinished, "the classic snapshot of stream %q has copied %d rows and is not finished", s.cfg.Name, rec.Snapshot.Rows).
+			Hint("set snapshot_way: classic to finish it, or give the stream another name and a new target")
+	}
 	if s.app.finite && s.cfg.copies(rec) {
 		return fault.New(fault.UsageInvalid, "--until ends a stream, and stream %q has a snapshot to make first", s.cfg.Name).
 			Hint("leave --until out; a stream with snapshot: only ends by itself")
@@ -84,7 +119,7 @@ func (s *stream) anew(rec *checkpoint.Record, err error) bool {
 }
 
 // withSnapshot puts the rows of the tables into a stream, where there are any to copy.
-func (s *stream) withSnapshot(ctx context.Context, src *live.Source, rec *checkpoint.Record, asked *snapshotOrder, held *gtid.Set, again bool, catalog *schemas.Catalog, sel *schemas.Selector, pool *event.Pool, chunk int64) (source.Source, error) {
+func (s *stream) withSnapshot(ctx context.Context, src *live.Source, rec *checkpoint.Record, asked *snapshotOrder, held *gtid.Set, again bool, views *snapshot.Views, catalog *schemas.Catalog, sel *schemas.Selector, pool *event.Pool, chunk int64) (source.Source, error) {
 	s.setSnapshot(nil)
 	only := s.cfg.Snapshot == snapshotOnly
 	if !s.cfg.copies(rec) && !only && !again && asked == nil {
@@ -105,6 +140,14 @@ func (s *stream) withSnapshot(ctx context.Context, src *live.Source, rec *checkp
 		server := rec.Server
 		o.Place = event.Position{GTIDs: rec.GTIDs, File: rec.File, Offset: rec.Offset, Server: &server}
 	}
+	if s.cfg.classic() && asked == nil && rec.Snapshot.Asked == nil {
+		classic, err := snapshot.OpenClassic(ctx, snapshot.ClassicOptions{Options: o, Lock: s.cfg.Lock, Views: views})
+		if err != nil {
+			return nil, err
+		}
+		s.setSnapshot(classic)
+		return classic, nil
+	}
 	snap, err := snapshot.Open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -113,7 +156,10 @@ func (s *stream) withSnapshot(ctx context.Context, src *live.Source, rec *checkp
 	return snap, nil
 }
 
-func (s *stream) setSnapshot(snap *snapshot.Source) {
+// progressing is a snapshot of either way.
+type progressing interface{ Progress() snapshot.Progress }
+
+func (s *stream) setSnapshot(snap progressing) {
 	s.mu.Lock()
 	s.snap = snap
 	s.mu.Unlock()
@@ -139,7 +185,7 @@ type snapshotStatus struct {
 }
 
 // describeSnapshot gives the status of a snapshot; nil where there is none.
-func describeSnapshot(snap *snapshot.Source, now time.Time) *snapshotStatus {
+func describeSnapshot(snap progressing, now time.Time) *snapshotStatus {
 	if snap == nil {
 		return nil
 	}

@@ -19,7 +19,6 @@ import (
 	"cdc/sinks"
 	"cdc/source/binlog"
 	"cdc/source/live"
-	"cdc/source/snapshot"
 )
 
 // app is a running configuration.
@@ -54,7 +53,7 @@ type stream struct {
 	mu   sync.Mutex
 	pipe *pipeline.Pipeline // of the present run; stays after it ended
 	src  *live.Source
-	snap *snapshot.Source // of the present run; nil where it has none
+	snap progressing // of the present run; nil where it has none
 	sink sinks.Sink
 	runs int
 	err  error
@@ -187,14 +186,14 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: pool,
 		MaxRow: int64(cfg.MaxRow), BatchBytes: batch, Log: s.log, Leave: unread,
 	}
-	src, defs, err := s.openLive(opening, from, s.begins(&rec))
+	got, err := s.openLive(opening, from, s.begins(&rec), s.cfg.classic() && rec.Saved == 0 && s.cfg.copies(&rec))
 	if s.anew(&rec, err) {
 		s.log.Warn("the source has purged what the stream needs: it begins anew, with all rows; rows that were deleted meanwhile stay in the target", "error", err)
 		rec.Snapshot = event.Snapshot{State: event.SnapshotNone}
 		from.Start, from.Catalog, tables = live.Start{}, nil, nil
 		asked, held = nil, nil // it begins when all tables were copied
 		again = true
-		src, defs, err = s.openLive(opening, from, s.cfg.makesTables())
+		got, err = s.openLive(opening, from, s.cfg.makesTables(), s.cfg.classic())
 	}
 	if err != nil {
 		if canceled(ctx, err) {
@@ -202,8 +201,10 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		}
 		return err
 	}
+	src, defs := got.src, got.defs
 	defer src.Close()
-	read, err := s.withSnapshot(opening, src, &rec, asked, held, again, tables, sel, pool, batch)
+	defer got.views.Close()
+	read, err := s.withSnapshot(opening, src, &rec, asked, held, again, got.views, tables, sel, pool, batch)
 	if err != nil {
 		if canceled(ctx, err) {
 			return nil

@@ -208,6 +208,15 @@ func endOf(t *event.TableCopy) (p place, ok bool) {
 	return place{file, n}, true
 }
 
+// IsClassic reports that tables were copied as of one moment: the other way cannot finish such a snapshot, since whether their copies are good is said by statements
+// that the stream has not brought yet.
+func IsClassic(s *event.Snapshot) bool {
+	return slices.ContainsFunc(s.Tables, func(t event.TableCopy) bool {
+		_, ok := endOf(&t)
+		return ok
+	})
+}
+
 // left is how many tables are not copied.
 func (c *Classic) left() (n int) {
 	for _, t := range c.tables {
@@ -318,9 +327,9 @@ func (c *Classic) pass(b *event.Batch) (*event.Batch, error) {
 		return nil, err
 	}
 	var again []schemas.Name
-	void := func(t *classicTable, why string, emptied bool) error {
+	void := func(t *classicTable, why string) error {
 		if t.copy.Done {
-			if !emptied && c.opt.Once && c.keyless(t) {
+			if c.opt.Once && len(t.copy.Key) == 0 {
 				return twice(t.copy.Name, "it has no key, and "+why)
 			}
 			again = append(again, t.copy.Name)
@@ -339,7 +348,7 @@ func (c *Classic) pass(b *event.Batch) (*event.Batch, error) {
 		c.views, c.upTo = nil, place{}
 		for _, t := range c.tables {
 			if t.end.file != "" && err == nil {
-				err = void(t, "another server answered before it was certain that no statement had changed it", false)
+				err = void(t, "another server answered before it was certain that no statement had changed it")
 			}
 		}
 		c.phase = following
@@ -373,9 +382,6 @@ func (c *Classic) pass(b *event.Batch) (*event.Batch, error) {
 	return b, nil
 }
 
-// keyless reports a table whose rows cannot be told apart: one that came from an earlier run counts as such where nothing is known of it.
-func (c *Classic) keyless(t *classicTable) bool { return len(t.copy.Key) == 0 }
-
 // overshot refuses views that the stream has passed. The first batch of a stream says whether they are of its server.
 func (c *Classic) overshot(b *event.Batch, first bool) error {
 	if s := c.views.Place.Server; first && (s.UUID != c.m.server.UUID || s.ID != c.m.server.ID) {
@@ -394,13 +400,13 @@ func (c *Classic) overshot(b *event.Batch, first bool) error {
 }
 
 // statements looks at what the batch does to tables as a whole.
-func (c *Classic) statements(b *event.Batch, void func(*classicTable, string, bool) error) error {
+func (c *Classic) statements(b *event.Batch, void func(*classicTable, string) error) error {
 	same := func(a, b string) bool { return a == b || c.m.catalog.FoldNames && strings.EqualFold(a, b) }
-	touch := func(n schemas.Name, at place, why string, emptied bool) error {
+	touch := func(n schemas.Name, at place, why string) error {
 		for _, t := range c.tables {
 			if (n.Database == "" || same(n.Database, t.copy.Name.Database)) && (n.Table == "" || same(n.Table, t.copy.Name.Table)) &&
 				t.end.file != "" && at.before(t.end) {
-				if err := void(t, why, emptied); err != nil {
+				if err := void(t, why); err != nil {
 					return err
 				}
 			}
@@ -413,7 +419,7 @@ func (c *Classic) statements(b *event.Batch, void func(*classicTable, string, bo
 			names = []schemas.Name{{}}
 		}
 		for _, n := range names {
-			if err := touch(n, place{b.Txns[0].File, b.Txns[0].Off}, "a statement changed it before it was read", false); err != nil {
+			if err := touch(n, place{b.Txns[0].File, b.Txns[0].Off}, "a statement changed it before it was read"); err != nil {
 				return err
 			}
 		}
@@ -421,7 +427,7 @@ func (c *Classic) statements(b *event.Batch, void func(*classicTable, string, bo
 	for i := range b.Changes {
 		if x := &b.Changes[i]; x.Op == event.Truncate {
 			t, txn := b.Tables[x.Table], b.Txn(x)
-			if err := touch(schemas.Name{Database: t.Database, Table: t.Name}, place{txn.File, txn.Off}, "it was truncated before it was read", true); err != nil {
+			if err := touch(schemas.Name{Database: t.Database, Table: t.Name}, place{txn.File, txn.Off}, "it was truncated before it was read"); err != nil {
 				return err
 			}
 		}
@@ -430,7 +436,7 @@ func (c *Classic) statements(b *event.Batch, void func(*classicTable, string, bo
 		i := slices.IndexFunc(c.tables, func(t *classicTable) bool { return t.copy.Name == n })
 		switch {
 		case i >= 0:
-			if err := void(c.tables[i], "another table came under its name", false); err != nil {
+			if err := void(c.tables[i], "another table came under its name"); err != nil {
 				return err
 			}
 		case c.opt.Select.Match(n.Database, n.Table):

@@ -3,6 +3,8 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -203,6 +205,12 @@ func (c *Classic) handOver(p part) *event.Batch {
 	done := t.copy
 	b.Mark = &event.Mark{ID: c.from.ID, Table: &done, Part: c.piece != nil, Low: c.place().String(), High: c.place().String()}
 	b.Copying, b.Received = true, time.Now().UnixMicro()
+	if whole {
+		// A target that writes down that it has the table must not take another round's copy for this one's: changes between the two are in neither.
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(c.place().String()))
+		b.Mark.ID = fmt.Sprintf("%s-%016x", b.Mark.ID, h.Sum64())
+	}
 	c.update(func(pr *Progress) {
 		pr.Rows += n
 		pr.Chunks++
