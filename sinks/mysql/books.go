@@ -50,6 +50,7 @@ type books struct {
 	mu    sync.Mutex
 	place event.Position // everything up to it was acked
 	drop  []string       // rows of applied that lie before it
+	old   []string       // rows of applied as of the start, which lie before it or beyond
 	last  string         // name of the last transaction that was acked and has a row, "" for none
 	// stands has the foretellings as of the last place that was asked for, and as of each batch that was acked since and changed them.
 	stands []standing
@@ -277,11 +278,8 @@ func (b *books) openTables(ctx context.Context, c *session.Session, base sinks.P
 	if err != nil {
 		return err
 	}
-	b.place = event.Position{GTIDs: base.GTIDs.Clone(), File: base.File, Offset: base.Offset}
-	if base.ByFile {
-		b.place.GTIDs = nil
-	}
 	if len(rows) == 0 {
+		b.place = b.reached(base)
 		text := "INSERT INTO " + b.quoted + ".streams (stream, gtids, file, position) VALUES (" + quote(b.stream) + "," + b.gtids() + "," + quote(base.File) + "," +
 			strconv.FormatUint(base.Offset, 10) + ")"
 		if err := c.Exec(ctx, text); err != nil {
@@ -306,6 +304,7 @@ func (b *books) openTables(ctx context.Context, c *session.Session, base sinks.P
 			return fault.New(fault.SinkIntent, "the table %s.streams of the target: %w", b.quoted, err)
 		}
 	}
+	b.place = b.reached(base)
 	if err := b.readApplied(ctx, c); err != nil {
 		return err
 	}
@@ -316,7 +315,7 @@ func (b *books) openTables(ctx context.Context, c *session.Session, base sinks.P
 func (b *books) readApplied(ctx context.Context, c *session.Session) error {
 	return c.Stream(ctx, "SELECT name FROM "+b.quoted+".applied WHERE stream = "+strconv.FormatUint(b.id, 10), func(r [][]byte) error {
 		b.names[string(r[0])] = true
-		b.drop = append(b.drop, string(r[0]))
+		b.old = append(b.old, string(r[0]))
 		return nil
 	})
 }
