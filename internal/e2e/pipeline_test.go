@@ -99,10 +99,17 @@ type status struct {
 	Peak     int64    `json:"memory_peak"`
 	Limit    int64    `json:"memory_limit"`
 	Restarts int      `json:"restarts"`
+
+	ExactlyOnce string `json:"exactly_once"`
+
 	Snapshot *struct {
 		State string `json:"state"`
 		Rows  uint64 `json:"rows"`
 	} `json:"snapshot"`
+	Asked *struct {
+		State string `json:"state"`
+		Rows  uint64 `json:"rows"`
+	} `json:"asked_snapshot"`
 }
 
 // status asks; ok is false where there is no answer yet.

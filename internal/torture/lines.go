@@ -45,7 +45,7 @@ func lines() []line {
 		{"large-transaction", "rows of one transaction within memory: 32MiB, to files and to null", 5_000_000, 1, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestMemory$", env("CDC_ROWS", n))
 		}},
-		{"kafka-kill-cdc", "SIGKILL of cdc that writes to Kafka, under traffic with DDL and large transactions, on each broker; topics counted", 100, brokers, func(n int, _ uint64) []command {
+		{"kafka-exactly-once", "SIGKILL of cdc that writes to Kafka, under traffic with DDL and large transactions, on each broker; each change once, for another client", 300, brokers, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKafkaKill$", env("CDC_KAFKA_KILLS", n), everyBroker)
 		}},
 		{"kafka-kill-broker", "SIGKILL and restart of the only broker while cdc writes to it, on each; topics counted", 30, brokers, func(n int, _ uint64) []command {
@@ -65,6 +65,10 @@ func lines() []line {
 		}},
 		{"mysql-ring", "SIGKILL of one of the pipelines of a ring of three servers, all of them written to and altered, in both ways of exactly once; tables compared", 60, 2, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestMySQLRing$", env("CDC_RING_KILLS", n))
+		}},
+		{"snapshot-kill", "SIGKILL of cdc in the midst of a snapshot under traffic, into MySQL in both ways of exactly once, and to files; rows compared", 50, 3, func(n int, _ uint64) []command {
+			into := test("./internal/e2e", "^TestSnapshotIntoMySQL$", env("CDC_SNAPSHOT_KILLS", n), "CDC_WAYS=mysql97-mysql97-gtid_next,mysql97-mysql97-table")
+			return append(into, test("./internal/e2e", "^TestSnapshotKill$", env("CDC_SNAPSHOT_KILLS", n), "CDC_KINDS=mysql97")...)
 		}},
 		{"simulation", "seeds of the simulated pipeline with a kill at any step", 200_000, 1, func(n int, _ uint64) []command {
 			return test("./pipeline", "^TestSimulation$", "", "", "-sim.seeds", strconv.Itoa(n))
