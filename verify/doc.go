@@ -7,7 +7,7 @@
 // # Chunks
 //
 // A table is cut into ranges of its primary key (or of its shortest unique key without NULL). Each server is asked one query for each: how many
-// rows it has there, and the XOR of a SHA-256 of each row. Ranges are compared as each server orders keys. Where two servers order texts in different
+// rows it has there, and the XOR of a digest of each row; see sumQuery. Ranges are compared as each server orders keys. Where two servers order texts in different
 // ways, a row may lie in another range of the target: then both ranges differ, are looked at closely, and the row is found by its key. The
 // ranges cover every row of both sides in any order.
 //
@@ -21,6 +21,14 @@
 //
 // JSON of servers which print it in different ways is compared twice: by text within a chunk, and where that differs, by value, here. So such chunks cost more,
 // and a document that is equal is never a difference.
+//
+// # Transforms
+//
+// What a stream filters, masks or computes no server can tell. Rows of such a table come here, with the digests that the server made of the columns that arrive
+// unchanged; each row goes through the stream's transforms as a row of a snapshot, and its digest is that of both; see through. The rows of the target
+// come here too. Everything else, ranges, looks and repair, is the same.
+//
+// Tables of the source that come to one are compared as one: the digests of a range of all of them are joined.
 //
 // # How sure it is
 //

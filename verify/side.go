@@ -25,6 +25,7 @@ func (e *end) settings() []string {
 	out := []string{
 		"SET NAMES utf8mb4",
 		"SET SESSION character_set_results=NULL, time_zone='+00:00', sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', net_write_timeout=600",
+		"SET " + rowVariable + "=_binary''",
 		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 	}
 	if e.Flavor == gtid.MariaDB {

@@ -101,14 +101,17 @@ func TestVerifyTransforms(t *testing.T) {
 		"INSERT INTO shop.people VALUES ('ann', 1), ('bob', 2), ('cecil', 3)",
 	}
 	states := []string{"open", "draft", "done"}
+	var users []string
 	for i := range 600 {
-		list = append(list, fmt.Sprintf("INSERT INTO shop.users VALUES (%d, 'u%d@example.com', 'Näme %d', %d.50, '%s', '2026-01-02 03:04:05.%03d', %d/7e0, '{\"n\": %d}')", i, i, i, i%90, states[i%3], i, i, i))
+		users = append(users, fmt.Sprintf("(%d, 'u%d@example.com', 'Näme %d', %d.50, '%s', '2026-01-02 03:04:05.%03d', %d/7e0, '{\"n\": %d}')", i, i, i, i%90, states[i%3], i, i, i))
 	}
+	list = append(list, "INSERT INTO shop.users VALUES "+strings.Join(users, ","))
 	for k := range 3 {
-		list = append(list, fmt.Sprintf("CREATE TABLE shop.orders_%d (id INT PRIMARY KEY, v VARCHAR(20))", k))
+		var orders []string
 		for i := range 100 {
-			list = append(list, fmt.Sprintf("INSERT INTO shop.orders_%d VALUES (%d, 'order %d')", k, 3*i*i+k, i))
+			orders = append(orders, fmt.Sprintf("(%d, 'order %d')", 3*i*i+k, i))
 		}
+		list = append(list, fmt.Sprintf("CREATE TABLE shop.orders_%d (id INT PRIMARY KEY, v VARCHAR(20))", k), fmt.Sprintf("INSERT INTO shop.orders_%d VALUES ", k)+strings.Join(orders, ","))
 	}
 	testbed.MustExec(t, p.server, list...)
 	config := fmt.Sprintf(`
