@@ -12,8 +12,8 @@ import (
 	"cdc/internal/testbed"
 )
 
-// Everything that a shop commits arrives in its topics, in order, also where cdc is stopped and started meanwhile; and once, where transactions fit into a
-// batch.
+// Everything that a shop commits arrives in its topics, in order and once, also where cdc is stopped and started meanwhile, be it in the midst of a
+// transaction.
 func TestKafka(t *testing.T) {
 	for _, c := range []struct {
 		server testbed.Kind
@@ -42,15 +42,11 @@ func TestKafka(t *testing.T) {
 			stop()
 			p.reached(t, r)
 			r.stop(t)
-			if c.large > 0 {
-				// The stop may come in the midst of a large transaction, of which a part was delivered: it is delivered again.
-				if v := p.count(t, l); !v.AtLeastOnce() || v.Duplicated > c.large {
-					t.Error("the topics do not hold what was committed, but for one transaction once, and in order")
-				}
+			p.once(t, l)
+			if c.large > 0 { // it is copied many times
 				return
 			}
-			p.once(t, l)
-			p.refuted(t, l) // it is copied many times
+			p.refuted(t, l)
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // ReadTopics counts what is in the topics whose names begin with prefix, as a consumer of the debezium format sees them: each partition from its
@@ -62,30 +63,39 @@ func EachMessage(ctx context.Context, brokers []string, want func(topic string) 
 	return nil
 }
 
+// eachOf reads with another client than the one under test, and as consumers of committed records do. Markers of transactions are passed over.
 func eachOf(ctx context.Context, brokers []string, topic string, p kafka.PartitionOffsets, f func(kafka.Message) error) error {
 	if p.FirstOffset >= p.LastOffset {
 		return nil
 	}
-	r := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: brokers, Topic: topic, Partition: p.Partition, MinBytes: 1, MaxBytes: 16 << 20, MaxWait: 100 * time.Millisecond, QueueCapacity: 1000,
-	})
-	defer r.Close()
-	if err := r.SetOffset(p.FirstOffset); err != nil {
+	from := map[string]map[int32]kgo.Offset{topic: {int32(p.Partition): kgo.NewOffset().At(p.FirstOffset)}}
+	c, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumePartitions(from), kgo.KeepControlRecords(), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxWait(100*time.Millisecond), kgo.FetchMaxBytes(16<<20))
+	if err != nil {
 		return err
 	}
+	defer c.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Minute, errors.New("the end of the partition does not come"))
 	defer cancel()
 	for next := p.FirstOffset; next < p.LastOffset; {
-		m, err := r.ReadMessage(ctx)
-		if err != nil {
+		fetches := c.PollFetches(ctx)
+		if err := errors.Join(fetches.Err(), context.Cause(ctx)); err != nil {
 			return err
 		}
-		if m.Offset < next {
-			return fmt.Errorf("offset %d follows %d", m.Offset, next-1)
-		}
-		next = m.Offset + 1
-		if err := f(m); err != nil {
-			return fmt.Errorf("offset %d: %w", m.Offset, err)
+		for _, r := range fetches.Records() {
+			if r.Offset < next {
+				return fmt.Errorf("offset %d follows %d", r.Offset, next-1)
+			}
+			if next = r.Offset + 1; r.Attrs.IsControl() || r.Offset >= p.LastOffset {
+				continue
+			}
+			m := kafka.Message{Topic: topic, Partition: p.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: r.Timestamp}
+			for _, h := range r.Headers {
+				m.Headers = append(m.Headers, kafka.Header{Key: h.Key, Value: h.Value})
+			}
+			if err := f(m); err != nil {
+				return fmt.Errorf("offset %d: %w", r.Offset, err)
+			}
 		}
 	}
 	return nil

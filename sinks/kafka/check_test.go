@@ -294,6 +294,36 @@ func TestReplicas(t *testing.T) {
 	wantOnce(t, read(t, k, "shop.strict"), l.n)
 }
 
+// grantOnce has a stream run without the right to its transactional id, and then with it.
+func grantOnce(t *testing.T, k *testbed.Kafka, kind testbed.KafkaKind, config kafka.Config, check func(func(*kafka.Config), ...*schemas.Table) []fault.Finding) {
+	t.Helper()
+	config.TransactionalID = "cdc-shop-1"
+	run := func() (string, error) {
+		l := newLoad(t, kafka.Options{Config: config, Fresh: true}, "fresh")
+		defer l.s.Close()
+		l.mustWrite(1)
+		err := l.flush()
+		return l.s.ExactlyOnce(), err
+	}
+	owned := func(mode string) []fault.Finding {
+		return check(func(c *kafka.Config) { c.TransactionalID, c.ExactlyOnce = config.TransactionalID, mode }, tableOf("shop", "orders"))
+	}
+	finds(t, owned("auto"), "warn exactly once: may not use the transactional id & --transactional-id cdc-shop-1")
+	finds(t, owned("required"), "fail exactly once CDC5104: may not use the transactional id & --transactional-id cdc-shop-1")
+	if got, err := run(); err != nil || !strings.Contains(got, "degraded (the account may not use the transactional id") {
+		t.Errorf("without the right: %s, %v", got, err)
+	}
+	lines := kafka.Grants(kafka.Options{Config: config}, nil, nil)
+	line := lines[len(lines)-2]
+	tool(t, kind, "org.apache.kafka.tools.AclCommand", strings.Fields(strings.ReplaceAll(line, config.Brokers[0], k.Brokers()[0]))[1:]...)
+	list := owned("required")
+	finds(t, list)
+	passes(t, list, "exactly once: under the transactional id cdc-shop-1")
+	if got, err := run(); err != nil || got != "verified" {
+		t.Errorf("with it: %s, %v", got, err)
+	}
+}
+
 // TestCheckAccess looks with accounts that lack one right after the other. The rights of the healthy one come from the commands that Grants gives.
 func TestCheckAccess(t *testing.T) {
 	certs, err := testbed.WriteCerts(t.TempDir())
@@ -361,6 +391,9 @@ func TestCheckAccess(t *testing.T) {
 		l.mustWrite(10)
 		if err := l.flush(); err != nil {
 			t.Errorf("the rights of a healthy check do not suffice: %v", err)
+		}
+		if kind == testbed.Kafka43 {
+			grantOnce(t, k, kind, config, check)
 		}
 
 		for prefix, operation := range map[string]kafkago.ACLOperationType{

@@ -20,9 +20,11 @@
 //	sequence 7 sent --> appended --> answer lost, connection gone
 //	sequence 7 sent again, to the next leader --> "I have that" --> 8 is sent
 //
-// Acknowledgements are asked of all replicas in sync (acks=all), always. After a restart the stream goes on at the checkpoint, and what was
-// written behind it comes again: at least once. Consumers that must not see it twice drop what they have seen by the headers gtid, row and sub,
-// which name one record: those that are made of one change, such as a delete and its tombstone, differ in sub.
+// Acknowledgements are asked of all replicas in sync (acks=all), always.
+//
+// After a restart the stream goes on at the checkpoint, and what was written behind it comes again. It is known by the headers gtid, row and sub,
+// which name one record (those that are made of one change, such as a delete and its tombstone, differ in sub), and is passed over: see guard. The
+// checkpoint keeps, beside the place, from where on each partition has to be read for that (floors.go).
 //
 // What the brokers cannot do now is waited for, however long: brokers that are down, at start too, partitions without a leader, too few
 // replicas in sync. Stalled and the log say so. What no waiting mends is a coded fault: a refused login, a certificate of somebody else, a missing right, a
