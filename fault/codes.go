@@ -213,10 +213,10 @@ var descriptions = [...]Description{
 	{SnapshotTable, Fatal, "the rows of a table do not fit what the stream knows of its columns", "see `cdc schema show FILE STREAM TABLE`; GRANT SELECT on the table, or leave it out of source.tables"},
 	{SnapshotUnfinished, Fatal, "the checkpoint holds a snapshot that is not finished, and the configuration wants none", "set snapshot: initial to finish it, or give the stream another name and a new target"},
 	{SnapshotValue, Fatal, "the server sent a value in a snapshot that is not understood", "report the table's definition; leave the table out of source.tables until then"},
-	{SnapshotLock, Retry, "the lock under which a classic snapshot begins was not given in time", "look for statements and transactions that run long on the source (SHOW PROCESSLIST), raise snapshot_lock.wait, or take snapshot_way: chunks, which needs no lock"},
 	{SnapshotDefinition, Retry, "how a table is made could not be read, since a statement was changing it", "none: it is read again when the statement is over"},
 	{SnapshotCondition, Fatal, "the condition for the rows of a snapshot is refused", "give --where one SQL condition over columns of each table, as it stands behind WHERE, with no comment in it"},
 	{SnapshotTwice, Fatal, "rows of a table without a key would come into the target a second time", "give the table a primary key; or empty it at the target, and copy it by a stream with a name of its own"},
+	{SnapshotLock, Retry, "the lock under which a classic snapshot begins was not given in time", "look for statements and transactions that run long on the source (SHOW PROCESSLIST), raise snapshot_lock.wait, or take snapshot_way: chunks, which needs no lock"},
 
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
