@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"cdc/event/sqltext"
 	"cdc/gtid"
@@ -73,7 +74,7 @@ func newPlan(p Pair, dst *schemas.Table, at [2]facts, sums bool, rows func(*sche
 		if err != nil {
 			return nil, err.Error()
 		}
-		out.through = &through{rows: r, table: src, steps: p.steps, ops: p.ops()}
+		out.through = &through{rows: r, table: src, steps: p.steps, ops: p.ops(), mu: &sync.Mutex{}}
 	}
 	out.whole = len(out.unmade) == 0
 	for k := range dst.Columns {
@@ -264,6 +265,9 @@ func (p *plan) add(q *plan) (why string) {
 		return p.pair.Source.FullName() + " and " + q.pair.Source.FullName() + " come to one table, and have other columns or keys"
 	}
 	p.others = append(p.others, q)
+	if p.own() {
+		q.through.mu = p.through.mu
+	}
 	p.whole = p.whole && q.whole
 	return ""
 }

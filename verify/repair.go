@@ -17,6 +17,9 @@ const (
 	repairWait   = 2 * time.Second // how long rows are locked while the stream catches up
 )
 
+// errHidden is of a row that a filter of the stream has come to drop: the target is to keep what it has.
+var errHidden = errors.New("the stream does not carry the row as it is now")
+
 // errNotYet is what a repair in the middle of the stream's own work ends with; it is tried again.
 var errNotYet = errors.New("the row was being changed meanwhile")
 
@@ -57,6 +60,10 @@ func (v *verifier) repair(ctx context.Context, p *plan, found []*Difference, key
 				return err
 			}
 			for _, d := range some {
+				if row := rows[keys[d].key.id()]; row != nil && len(row) == 0 {
+					d.Why = errHidden.Error()
+					continue
+				}
 				d.Fix = p.fix(d, keys[d], rows[keys[d].key.id()])
 			}
 			continue
@@ -156,6 +163,11 @@ func (v *verifier) attempt(ctx context.Context, p *plan, some []*Difference, key
 			return err
 		}
 	}
+	for _, s := range suspects {
+		if isHidden(want[s.key.id()]) {
+			return errHidden
+		}
+	}
 	fixes := make([][]string, len(some))
 	// Rows are deleted before others are written: one may have the value of a unique key that belongs to another.
 	for _, deletes := range []bool{true, false} {
@@ -239,7 +251,7 @@ func (p *plan) label() string {
 	return strings.Join(out, ", ")
 }
 
-// values reads rows at the source, by the id of their keys: the text of each column. Rows that the stream would not carry are left out.
+// values reads rows at the source, by the id of their keys: the text of each column. A row that the stream would not carry has none.
 func (p *plan) values(ctx context.Context, c Conn, keys []bound) (map[string]bound, error) {
 	out := map[string]bound{}
 	for _, q := range p.shards() {
@@ -268,7 +280,11 @@ func (p *plan) valuesOf(ctx context.Context, c Conn, keys []bound, out map[strin
 	q := "SELECT " + p.keyList(false) + list + p.madeList(false) + " FROM " + p.from[0] + " WHERE " + p.in(keys, false)
 	return c.Stream(ctx, q, func(row [][]byte) error {
 		values, passes, err := p.making(row[n+served:], false)
+		id := bound(row[:n]).id()
 		if err != nil || !passes {
+			if out[id] == nil {
+				out[id] = bound{}
+			}
 			return err
 		}
 		kept := make(bound, len(p.columns))
@@ -283,7 +299,7 @@ func (p *plan) valuesOf(ctx context.Context, c Conn, keys []bound, out map[strin
 			}
 			from = from[1:]
 		}
-		out[bound(row[:n]).id()] = kept
+		out[id] = kept
 		return nil
 	})
 }

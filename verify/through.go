@@ -35,7 +35,7 @@ type through struct {
 	steps []transform.Binding
 	ops   []event.Op
 
-	mu      sync.Mutex // steps have memory of their own, and two goroutines read the source
+	mu      *sync.Mutex // of all tables: they share the steps, which have memory of their own, and two goroutines read the source
 	pool    event.Pool
 	scratch *event.Builder
 	failed  error // the first row at which a step fails

@@ -263,3 +263,45 @@ func TestReportFault(t *testing.T) {
 		}
 	}
 }
+
+// A row that a filter has come to drop stays at the target as it was: a repair neither writes nor deletes it.
+func TestHidden(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		src, dst []digest
+		next     []digest
+		equal    bool
+	}{
+		{"it does not pass", hidden, []digest{{1}}, hidden, true},
+		{"it passed when it was looked at first", []digest{{1}}, nil, hidden, true},
+		{"it has come to pass", hidden, nil, []digest{{1}}, true},
+		{"it passes", []digest{{1}}, nil, []digest{{1}}, false},
+	} {
+		s := &suspect{src: c.src, dst: c.dst}
+		if got := s.judge(c.next); got != c.equal {
+			t.Errorf("%s: judged equal: %t", c.name, got)
+		}
+	}
+	if same(hidden, nil) && !isHidden(hidden) || isHidden(nil) || isHidden([]digest{{1}}) {
+		t.Error("hidden is not told from missing")
+	}
+}
+
+// Digests of two tables that come to one are joined to that of both.
+func TestJoin(t *testing.T) {
+	for _, c := range []struct {
+		p          plan
+		a, b, want string
+	}{
+		{plan{key: []int{0}, wide: true}, "FF00", "0f01", "f001"},
+		{plan{key: []int{0}}, "18446744073709551615", "1", "18446744073709551614"},
+		{plan{}, "340282366920938463463374607431768211455", "1", "340282366920938463463374607431768211456"},
+		{plan{key: []int{0}}, "x", "1", ""},
+		{plan{key: []int{0}, wide: true}, "ff", "ffff", ""},
+	} {
+		got, err := c.p.join(c.a, c.b)
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%s and %s give %q, %v", c.a, c.b, got, err)
+		}
+	}
+}

@@ -202,7 +202,7 @@ func (o *verifyOptions) sweep(ctx context.Context, c *cobra.Command, cfg *Config
 	lines := json.NewEncoder(out)
 	lines.SetEscapeHTML(false)
 	tell := newVerifyProgress(c.ErrOrStderr(), o.quiet)
-	notes := newVerifyNotes(cfg, s, number)
+	notes := newVerifyNotes(cfg, s, o.tables, number)
 	opt.Step = func(p *verify.Progress) {
 		tell.step(p)
 		notes.step(p)

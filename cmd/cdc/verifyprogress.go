@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -98,6 +99,7 @@ type verifyOutcome struct {
 	Part      int       `json:"tables_not_compared"` // or not as a whole
 	Code      string    `json:"error_code,omitempty"`
 	Error     string    `json:"error,omitempty"`
+	Only      []string  `json:"only_tables,omitempty"` // that were asked for
 }
 
 func verifyPath(dir, stream string) string {
@@ -107,6 +109,7 @@ func verifyPath(dir, stream string) string {
 // verifyNotes keeps the status of a comparison. What cannot be written is passed over: a comparison does not end for that.
 type verifyNotes struct {
 	path string
+	only []string
 	now  verifyStatus
 }
 
@@ -116,8 +119,8 @@ const (
 	noteLost  = 5 * time.Minute
 )
 
-func newVerifyNotes(cfg *Config, s *StreamConfig, sweep int) *verifyNotes {
-	n := &verifyNotes{path: verifyPath(cfg.path(cfg.Checkpoint.Dir), s.Name)}
+func newVerifyNotes(cfg *Config, s *StreamConfig, only []string, sweep int) *verifyNotes {
+	n := &verifyNotes{path: verifyPath(cfg.path(cfg.Checkpoint.Dir), s.Name), only: only}
 	if was := readVerify(cfg.path(cfg.Checkpoint.Dir), s.Name, time.Now()); was != nil {
 		n.now.Last = was.Last
 	}
@@ -135,7 +138,7 @@ func (n *verifyNotes) step(at *verify.Progress) {
 }
 
 func (n *verifyNotes) end(r *verify.Report, err error, again bool) {
-	last := &verifyOutcome{Ended: time.Now().UTC().Truncate(time.Millisecond), Seconds: r.Seconds, Equal: err == nil}
+	last := &verifyOutcome{Ended: time.Now().UTC().Truncate(time.Millisecond), Seconds: r.Seconds, Equal: err == nil, Only: n.only}
 	for i := range r.Tables {
 		t := &r.Tables[i]
 		last.Rows += t.Rows
@@ -201,6 +204,9 @@ func (s *verifyStatus) String() string {
 		text += fmt.Sprintf("equal, %s rows", thousands(l.Rows))
 	case l.Error != "":
 		text += l.Error
+	}
+	if len(s.Last.Only) > 0 {
+		text += " (of the tables " + strings.Join(s.Last.Only, ", ") + ")"
 	}
 	return text + ", as of " + s.Last.Ended.Format(time.RFC3339)
 }

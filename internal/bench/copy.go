@@ -28,11 +28,11 @@ var copyLines = []line{
 	copyLine("cdc-verify", "cdc verify", "crc32-query", (*bencher).compareOurs),
 }
 
-// copyTable is narrow: 5 columns of about 60 bytes.
-const copyTable = `CREATE TABLE bench.rows_ (id INT PRIMARY KEY, k INT NOT NULL, c CHAR(30) NOT NULL, n DECIMAL(10,2), at DATETIME) CHARACTER SET utf8mb4`
+// The rows are narrow, 5 columns of about 60 bytes, and in four tables, so that programs which read a table by one thread have work for several.
+const copyTable = `CREATE TABLE bench.rows_%d (id INT PRIMARY KEY, k INT NOT NULL, c CHAR(30) NOT NULL, n DECIMAL(10,2), at DATETIME) CHARACTER SET utf8mb4`
 
 const (
-	copyName     = "rows_"
+	copyTables   = 4
 	copyDeadline = time.Hour
 	compareChunk = 10_000
 )
@@ -43,7 +43,7 @@ type copyRun struct {
 	source  time.Duration // CPU time of the source's server
 	against string        // the line that it is compared with
 
-	target *testbed.Server // "" where none is needed
+	target *testbed.Server // nil where none is needed
 	meter  *meter
 	began  time.Time
 }
@@ -90,7 +90,7 @@ func prepareCopy(ctx context.Context, rows int) (*testbed.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(cache, "bench", fmt.Sprintf("copy-%d", rows))
+	dir := filepath.Join(cache, "bench", fmt.Sprintf("copy-%d-%d", copyTables, rows))
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, err
 	}
@@ -112,15 +112,25 @@ func prepareCopy(ctx context.Context, rows int) (*testbed.Server, error) {
 	}
 	fmt.Fprintf(os.Stderr, "bench: making %d rows\n", rows)
 	const step = 500_000
-	list := []string{"CREATE DATABASE bench", copyTable, "SET sql_log_bin=0, cte_max_recursion_depth=10000000"}
-	for at := 0; at < rows; at += step {
-		list = append(list, fmt.Sprintf("INSERT INTO bench.rows_ WITH RECURSIVE s (i) AS (SELECT %d UNION ALL SELECT i + 1 FROM s WHERE i < %d) "+
-			"SELECT i, i * 7919 %% 100003, CONCAT('row ', HEX(i * 31)), i %% 10000 + 0.25, '2024-01-02 03:04:00' + INTERVAL i %% 60 SECOND FROM s", at, min(at+step, rows)-1))
+	list := []string{"CREATE DATABASE bench", "SET sql_log_bin=0, cte_max_recursion_depth=10000000"}
+	for k := range copyTables {
+		list = append(list, "SET sql_log_bin=1", fmt.Sprintf(copyTable, k), "SET sql_log_bin=0")
+		from, to := copyRange(rows, k)
+		for at := from; at < to; at += step {
+			list = append(list, fmt.Sprintf("INSERT INTO bench.rows_%d WITH RECURSIVE s (i) AS (SELECT %d UNION ALL SELECT i + 1 FROM s WHERE i < %d) "+
+				"SELECT i, i * 7919 %% 100003, CONCAT('row ', HEX(i * 31)), i %% 10000 + 0.25, '2024-01-02 03:04:00' + INTERVAL i %% 60 SECOND FROM s", k, at, min(at+step, to)-1))
+		}
+		list = append(list, fmt.Sprintf("ANALYZE TABLE bench.rows_%d", k))
 	}
-	if err := s.Exec(ctx, append(list, "ANALYZE TABLE bench.rows_")...); err != nil {
+	if err := s.Exec(ctx, list...); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, os.WriteFile(done, nil, 0o644)
+}
+
+// copyRange gives the keys of a table.
+func copyRange(rows, table int) (from, to int) {
+	return rows * table / copyTables, rows * (table + 1) / copyTables
 }
 
 // start starts the clock; target is nil where there is none.
@@ -191,10 +201,9 @@ func runTool(c *exec.Cmd) error {
 	return nil
 }
 
-// Settings of the others' programs: two threads, as there are cores on the smallest machine, and files of so many rows that both have work.
+// Settings of the others' programs: two threads, as there are cores on the smallest machine.
 const (
-	dumperRows = 250_000
-	dumperArgs = "--database=bench --threads=2 --rows=250000"
+	dumperArgs = "--database=bench --threads=2"
 	loaderArgs = "--threads=2 --overwrite-tables"
 	dumpArgs   = "--single-transaction --set-gtid-purged=OFF --databases bench"
 )
@@ -223,8 +232,8 @@ func (b *bencher) dumpFiles(ctx context.Context, r *copyRun) error {
 	if err := r.stop(b, dump); err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "bench."+copyName+"*.sql"))
-	if err == nil && len(files) < 1+b.rows/dumperRows {
+	files, err := filepath.Glob(filepath.Join(dir, "bench.rows_*.sql"))
+	if err == nil && len(files) < 2*copyTables { // definitions, and rows
 		err = fmt.Errorf("mydumper wrote %d files", len(files))
 	}
 	return err
@@ -286,16 +295,18 @@ func (b *bencher) dumpPipe(ctx context.Context, r *copyRun) error {
 
 // sameRows compares the copy with the source.
 func (b *bencher) sameRows(ctx context.Context, target *testbed.Server) error {
-	var sums []string
-	for _, s := range []*testbed.Server{b.server, target} {
-		rows, err := s.Query(ctx, "CHECKSUM TABLE bench.rows_")
-		if err != nil {
-			return err
+	for k := range copyTables {
+		var sums []string
+		for _, s := range []*testbed.Server{b.server, target} {
+			rows, err := s.Query(ctx, fmt.Sprintf("CHECKSUM TABLE bench.rows_%d", k))
+			if err != nil {
+				return err
+			}
+			sums = append(sums, rows[0][1].String)
 		}
-		sums = append(sums, rows[0][1].String)
-	}
-	if sums[0] == "" || sums[0] != sums[1] {
-		return fmt.Errorf("the checksum of the rows is %q at the source and %q at the target", sums[0], sums[1])
+		if sums[0] == "" || sums[0] != sums[1] {
+			return fmt.Errorf("the checksum of table %d is %q at the source and %q at the target", k, sums[0], sums[1])
+		}
 	}
 	return nil
 }
@@ -367,7 +378,7 @@ func (b *bencher) toCompare(ctx context.Context, r *copyRun) error {
 			return err
 		}
 	}
-	r.target = b.copied
+	r.target = b.copied // it stays
 	return r.start(b)
 }
 
@@ -384,7 +395,7 @@ func (b *bencher) compareOurs(ctx context.Context, r *copyRun) error {
 
 // theirQuery is what pt-table-checksum asks of a chunk.
 const theirQuery = "SELECT COUNT(*) AS cnt, COALESCE(LOWER(CONV(BIT_XOR(CAST(CRC32(CONCAT_WS('#', `id`, `k`, CONVERT(`c` USING utf8mb4), `n`, `at`, CONCAT(ISNULL(`n`), ISNULL(`at`)))) AS UNSIGNED)), 10, 16)), 0) AS crc " +
-	"FROM `bench`.`rows_` FORCE INDEX(`PRIMARY`) WHERE `id` >= %d AND `id` <= %d"
+	"FROM `bench`.`rows_%d` FORCE INDEX(`PRIMARY`) WHERE `id` >= %d AND `id` <= %d"
 
 func (b *bencher) compareTheirs(ctx context.Context, r *copyRun) error {
 	if err := b.toCompare(ctx, r); err != nil {
@@ -401,16 +412,19 @@ func (b *bencher) compareTheirs(ctx context.Context, r *copyRun) error {
 				return
 			}
 			defer c.Close()
-			for at := 0; at < b.rows; at += compareChunk {
-				res, err := c.Execute(fmt.Sprintf(theirQuery, at, at+compareChunk-1))
-				if err != nil {
-					errs[i] = err
-					return
+			for k := range copyTables {
+				from, to := copyRange(b.rows, k)
+				for at := from; at < to; at += compareChunk {
+					res, err := c.Execute(fmt.Sprintf(theirQuery, k, at, min(at+compareChunk, to)-1))
+					if err != nil {
+						errs[i] = err
+						return
+					}
+					n, _ := res.GetStringByName(0, "cnt")
+					crc, _ := res.GetStringByName(0, "crc")
+					sums[i] = append(sums[i], n+" "+crc)
+					res.Close()
 				}
-				n, _ := res.GetStringByName(0, "cnt")
-				crc, _ := res.GetStringByName(0, "crc")
-				sums[i] = append(sums[i], n+" "+crc)
-				res.Close()
 			}
 		})
 	}

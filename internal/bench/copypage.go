@@ -21,11 +21,11 @@ func (b *bencher) copyPage(t *strings.Builder) {
 	t.WriteString("# Copy and compare\n\n")
 	fmt.Fprintf(t, "By `make bench-copy` (BENCH_ROWS=%d BENCH_RUNS=%d) on %s; MySQL %s, mydumper %s, mysqldump %s; %s.\n\n", b.rows, b.runs, machine(), b.version, dumper, client,
 		time.Now().UTC().Format("2006-01-02"))
-	fmt.Fprintf(t, "%d rows of five columns, in one table with an integer key; an empty target of the same version for each line, one after the other, on the cores that source,\n"+
+	fmt.Fprintf(t, "%d rows of five columns, in %d tables with an integer key; an empty target of the same version for each line, one after the other, on the cores that source,\n"+
 		"target and program share. After each copy CHECKSUM TABLE must say the same at both. The clock runs from the start of the program to its end: ours has its\n"+
 		"preflight and its checkpoint in it. The rounds (BENCH_RUNS) go over all lines, and the median by wall time counts. Nothing is durable: sync_binlog=0,\n"+
 		"innodb_flush_log_at_trx_commit=2, both for all. CPU is user and system for a million rows. \"Taken by others\" is the share of the machine that went to\n"+
-		"processes that have no part in it: where it is more than a few percent, wall times say little, and CPU times more.\n\n", b.rows)
+		"processes that have no part in it: where it is more than a few percent, wall times say little, and CPU times more.\n\n", b.rows, copyTables)
 	t.WriteString("| what | rows/s | CPU s, program | CPU s, source | CPU s, target | peak RSS of cdc, MB | taken by others | times | in CPU |\n|---|---|---|---|---|---|---|---|---|\n")
 	base := map[string]*copyFigure{}
 	for _, f := range b.copies {

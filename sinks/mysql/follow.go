@@ -49,8 +49,11 @@ func Follow(ctx context.Context, c Asker, database, stream string, source gtid.F
 		if f.base, err = gtid.Parse(gtid.MySQL, string(rows[0][0])); err != nil {
 			return nil, fault.New(fault.SinkIntent, "the table %s.%s of the target: %w", f.quoted, guardsTable, err)
 		}
-	} // without the table, or a row, it is tables
-	return f, nil
+	}
+	if err != nil && session.Number(err) == 0 {
+		return nil, err // the connection broke
+	}
+	return f, nil // without the table, or a row, it is tables
 }
 
 // Place gives what the target holds for certain: all transactions of the GTID set, or all before the place in the binlog. It may hold more. With gtid_next
