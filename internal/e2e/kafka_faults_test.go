@@ -318,3 +318,29 @@ func TestKafkaFaults(t *testing.T) {
 		}
 	})
 }
+
+// A second process starts the same stream, as another machine would that takes over. The first one, which has stood still meanwhile, stops with a code
+// that says so, and writes nothing any more.
+func TestKafkaFenced(t *testing.T) {
+	t.Parallel()
+	k := testbed.SharedKafka(t, testbed.Kafka43)
+	s := testbed.Shared(t, testbed.MySQL97)
+	db := table(t, s)
+	p := newTopicPipe(t, s, k, settings{tables: only(db), start: "start"}, "transactional_id: "+db)
+	insert(t, s, db, 1, 5)
+	r := p.run(t)
+	p.reached(t, r)
+	r.signal(syscall.SIGSTOP)
+	insert(t, s, db, 6, 10)
+	// It has a place of its own, and so begins at the first row again: what comes twice is its, and not of the one that was shut out.
+	other := &topicPipe{cluster: k, prefix: p.prefix}
+	other.pipe = newPipe(t, s, settings{tables: only(db), start: "start", sink: p.sink(k.Brokers(), "transactional_id: "+db)})
+	must(t, "run", other.yaml, "--until", "now")
+	r.signal(syscall.SIGCONT)
+	if code := r.wait(t); code == 0 || !strings.Contains(r.err.String(), "CDC5113") {
+		t.Errorf("the first one ended with code %d:\n%s", code, tailOf(r.err.String(), 20))
+	}
+	if n := len(p.inserted(t)); n != 15 {
+		t.Errorf("%d records, want 5 of the first process and 10 of the second", n)
+	}
+}

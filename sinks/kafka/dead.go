@@ -63,7 +63,7 @@ func (e *encoder) post(ctx context.Context, l *letter) error {
 		if name == "" {
 			name = l.Position
 		}
-		if past := g.names.txns[name]; past != nil && past.take(t.name, l.Row, l.Sub) {
+		if past := g.names.txns[name]; past != nil && past.take(t.name, l.Row, l.Sub, 0) {
 			return nil
 		}
 	}

@@ -157,7 +157,7 @@ func (e *encoder) side(ctx context.Context, name string, first int) error {
 			e.headers = appendNumber(append(e.headers[:0], e.fixed...), headerSub, uint64(first+i))
 			rec.headers, rec.number = e.headers, e.nfixed+1
 		}
-		if r.Role != format.Heartbeat && e.written(t, uint32(first+i), noRow) {
+		if r.Role != format.Heartbeat && e.written(t, rec.key, uint32(first+i), noRow) {
 			continue
 		}
 		if err := e.add(ctx, t.partitions[0], &rec, nil); err != nil {
@@ -168,7 +168,7 @@ func (e *encoder) side(ctx context.Context, name string, first int) error {
 }
 
 // written reports that an earlier run has written a record of the present transaction.
-func (e *encoder) written(t *topic, row uint32, sub uint16) bool {
+func (e *encoder) written(t *topic, key []byte, row uint32, sub uint16) bool {
 	g := e.s.guard
 	if g.names == nil || len(e.name) == 0 {
 		return false
@@ -176,8 +176,12 @@ func (e *encoder) written(t *topic, row uint32, sub uint16) bool {
 	if e.found != g.reading { // another topic may have been read back in the midst of the transaction
 		e.past, e.found = g.names.txns[string(e.name)], g.reading
 	}
-	if e.past == nil || !e.past.take(t.name, row, sub) {
-		return false
+	hash := uint64(0)
+	if key != nil && len(g.names.keys) > 0 {
+		hash = hashKey(keyBasis, key)
+	}
+	if e.past == nil || !e.past.take(t.name, row, sub, hash) {
+		return hash != 0 && g.names.keys[keyIn{t.name, hash}] > 0 // compaction took it, for a later one
 	}
 	g.quiet = 0
 	return true
@@ -264,7 +268,7 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 		default:
 			hash = murmur2(rec.key)
 		}
-		if e.s.guard.names != nil && e.written(to.topic, c.Row, sub) {
+		if e.s.guard.names != nil && e.written(to.topic, rec.key, c.Row, sub) {
 			continue
 		}
 		p := to.topic.partitions[spread(hash, int32(len(to.topic.partitions)))]

@@ -197,6 +197,7 @@ type label struct {
 	txn []byte // valid until the next one; empty where the record has none
 	row uint32
 	sub uint16
+	key uint64 // its hash; 0 where there is none
 }
 
 var errRecord = errors.New("a record is not as Kafka's are")
@@ -248,6 +249,27 @@ func (r *reader) pass() error {
 	return err
 }
 
+// key reads a key's length, and its hash.
+func (r *reader) key() (uint64, error) {
+	n, err := r.number()
+	if err != nil || n < 0 {
+		return 0, err
+	}
+	h := keyBasis
+	for n > 0 {
+		b, err := r.in.Peek(min(n, 16<<10))
+		if err != nil {
+			return 0, err
+		}
+		h = hashKey(h, b)
+		n -= len(b)
+		if _, err := r.in.Discard(len(b)); err != nil {
+			return 0, err
+		}
+	}
+	return h, nil
+}
+
 // short reads a length and so many bytes where they are few, else it passes over them and gives none.
 func (r *reader) short(dst []byte) ([]byte, error) {
 	const most = 512
@@ -281,10 +303,12 @@ func (r *reader) record() (l label, err error) {
 			return l, err
 		}
 	}
-	for range 2 { // key and value
-		if err = r.pass(); err != nil {
-			return l, err
-		}
+	key, err := r.key()
+	if err != nil {
+		return l, err
+	}
+	if err = r.pass(); err != nil { // value
+		return l, err
 	}
 	headers, err := r.number()
 	if err != nil {
@@ -312,7 +336,9 @@ func (r *reader) record() (l label, err error) {
 			sub = ordinal(r.text)
 		}
 	}
-	return named(r.name, row, sub), nil
+	l = named(r.name, row, sub)
+	l.key = key
+	return l, nil
 }
 
 // named makes the name of a record whose row may be left out (-1).
@@ -321,9 +347,9 @@ func named(txn []byte, row, sub int) label {
 	case sub < 0 || sub >= noRow && row >= 0 || int64(row) > 1<<32-1 || int64(sub) > 1<<32-1:
 		return label{}
 	case row < 0:
-		return label{txn, uint32(sub), noRow}
+		return label{txn: txn, row: uint32(sub), sub: noRow}
 	}
-	return label{txn, uint32(row), uint16(sub)}
+	return label{txn: txn, row: uint32(row), sub: uint16(sub)}
 }
 
 // ordinal reads a number of a header, -1 for what is none.

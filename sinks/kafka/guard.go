@@ -277,6 +277,9 @@ func (g *guard) cover(ctx context.Context, topics []*metadata.ResponseTopic) err
 	if slices.ContainsFunc(parts, func(p *stretch) bool { return p.deny }) {
 		g.degrade("the account may not read its topics (%s), so that what was written there cannot be seen", g.s.cluster.allow("TOPIC", "Read"))
 	}
+	if i := slices.IndexFunc(parts, func(p *stretch) bool { return p.gaps }); i >= 0 {
+		g.degrade("topic %s was compacted since: records that are gone for a later one of their key are not written again", parts[i].topic)
+	}
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()
 	for _, t := range topics {

@@ -14,13 +14,33 @@ import (
 type names struct {
 	txns map[string]*past
 	left int // records
+	keys map[keyIn]int32
 }
+
+// keyIn is the key of a record, by its hash, in a topic that is compacted. There a record that an earlier run has written may be gone, since a later
+// one of its key is there. Written again it would come behind that, and be what the key has from then on. So it is passed over while a later one
+// that was found has not come again.
+type keyIn struct {
+	topic string
+	hash  uint64
+}
+
+// hashKey goes on with a hash (FNV-1a, 64 bits) that begins at keyBasis.
+func hashKey[T []byte | string](h uint64, b T) uint64 {
+	for i := range len(b) {
+		h = (h ^ uint64(b[i])) * 1099511628211
+	}
+	return h
+}
+
+const keyBasis uint64 = 14695981039346656037
 
 // past is what was found of one transaction.
 type past struct {
-	rows map[stretchOfRows]*ordinals
-	left *int // of names
-	own  int
+	names *names
+	rows  map[stretchOfRows]*ordinals
+	keys  map[keyIn]int32
+	own   int // records
 }
 
 // stretchOfRows are 65536 rows of a transaction whose records have one sub, in one topic.
@@ -33,14 +53,30 @@ type stretchOfRows struct {
 // noRow stands for the sub of records that have no row, whose sub then takes the place of the row.
 const noRow = 1<<16 - 1
 
-// add notes a record.
-func (n *names) add(topic string, txn []byte, row uint32, sub uint16) {
+// follow counts records of a key of a transaction up or down.
+func (p *past) follow(at keyIn, by int32) {
+	if p.keys == nil {
+		p.keys = map[keyIn]int32{}
+	}
+	if p.keys[at] += by; p.keys[at] == 0 {
+		delete(p.keys, at)
+	}
+	if p.names.keys == nil {
+		p.names.keys = map[keyIn]int32{}
+	}
+	if p.names.keys[at] += by; p.names.keys[at] == 0 {
+		delete(p.names.keys, at)
+	}
+}
+
+// add notes a record. key is the hash of its key where compaction may have taken others of it, else 0.
+func (n *names) add(topic string, txn []byte, row uint32, sub uint16, key uint64) {
 	p := n.txns[string(txn)]
 	if p == nil {
 		if n.txns == nil {
 			n.txns = map[string]*past{}
 		}
-		p = &past{rows: map[stretchOfRows]*ordinals{}, left: &n.left}
+		p = &past{names: n, rows: map[stretchOfRows]*ordinals{}}
 		n.txns[string(txn)] = p
 	}
 	at := stretchOfRows{topic, sub, uint16(row >> 16)}
@@ -49,20 +85,27 @@ func (n *names) add(topic string, txn []byte, row uint32, sub uint16) {
 		o = &ordinals{}
 		p.rows[at] = o
 	}
-	if o.add(uint16(row)) {
-		n.left++
-		p.own++
+	if !o.add(uint16(row)) {
+		return
+	}
+	n.left++
+	p.own++
+	if key != 0 {
+		p.follow(keyIn{topic, key}, 1)
 	}
 }
 
 // take reports that a record is there, and forgets it.
-func (p *past) take(topic string, row uint32, sub uint16) bool {
+func (p *past) take(topic string, row uint32, sub uint16, key uint64) bool {
 	o := p.rows[stretchOfRows{topic, sub, uint16(row >> 16)}]
 	if o == nil || !o.take(uint16(row)) {
 		return false
 	}
-	*p.left--
+	p.names.left--
 	p.own--
+	if at := (keyIn{topic, key}); p.keys[at] > 0 {
+		p.follow(at, -1)
+	}
 	return true
 }
 
@@ -78,6 +121,9 @@ func (n *names) forget(txn []byte, keep string) {
 			p.own -= o.n
 			delete(p.rows, at)
 		}
+	}
+	for at, of := range p.keys {
+		p.follow(at, -of)
 	}
 	if p.own == 0 {
 		delete(n.txns, string(txn))

@@ -28,6 +28,7 @@ type stretch struct {
 
 	lost time.Time // since when the brokers do not know the topic
 	over bool      // nothing more is to be read
+	gaps bool      // compaction took records of it
 	deny bool      // since the account may not read it
 }
 
@@ -360,6 +361,8 @@ func (r *collector) batch(p *stretch, s *stored) error {
 	if p.over || s.last < p.next {
 		return nil
 	}
+	// Only compaction leaves gaps. What it takes is older than a record of the same key that stays, which so lies behind the gap.
+	p.gaps = p.gaps || s.first > p.next || int64(s.count) != s.last-s.first+1
 	switch own := r.g.own; {
 	case s.control && r.g.fenced && s.producer.id == own.id && s.producer.epoch == own.epoch:
 		p.close(s.last + 1)
@@ -367,7 +370,11 @@ func (r *collector) batch(p *stretch, s *stored) error {
 		r.mu.Lock()
 		err := r.reader.each(s, func(l label) {
 			if r.sieve.passes(l.txn) {
-				r.found.add(p.topic, l.txn, l.row, l.sub)
+				key := l.key
+				if !p.gaps {
+					key = 0
+				}
+				r.found.add(p.topic, l.txn, l.row, l.sub, key)
 			}
 		})
 		r.mu.Unlock()

@@ -387,6 +387,9 @@ func (s *sender) answered(p *partition, a answer) {
 		if a.offset >= before {
 			p.acked = a.offset + int64(b.count)
 		}
+		// Under the same lock: a floor at the new end would be too high until the batches of changes are acked. Brokers that only say that they have
+		// it do not say where.
+		p.floors.add(b.items[len(b.items)-1].class, max(a.offset, before, p.end))
 		s.mu.Unlock()
 		if a.offset >= 0 && a.offset < before {
 			s.fail(fault.New(fault.SinkTopicGone, "topic %s, partition %d: a batch went to offset %d, and offsets up to %d had been written before",
@@ -394,9 +397,6 @@ func (s *sender) answered(p *partition, a answer) {
 			return
 		}
 		p.seq = nextSequence(p.seq, b.count)
-		s.mu.Lock()
-		p.floors.add(b.items[len(b.items)-1].class, max(a.offset, before)) // brokers that only say that they have it do not say where
-		s.mu.Unlock()
 		s.delivered(p, b)
 	case verdictRetryFew:
 		if b.refused++; b.refused > 8 {
