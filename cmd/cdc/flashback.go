@@ -17,6 +17,7 @@ import (
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/recovery/flashback"
+	"cdc/session"
 	"cdc/transform"
 )
 
@@ -29,12 +30,17 @@ func flashbackCommand() *cobra.Command {
 away, deleted rows put back, updates turned round. Only the columns that a change wrote are put back, and only where they still hold what it wrote:
 what others have changed since stays. It needs no server, and no more memory for large transactions.
 
+With --apply the statements are carried out at a server, in one transaction, each checked to find its row: first as a trial, which is rolled back, and
+with --yes for good. A row that was changed since stops it, or is left as it is with --on-conflict.
+
 Choose narrowly: by time or place (--from, --until), tables, GTIDs, connection, operation, changed column, or an expression over the rows. ` + "`cdc analyze`" + `
 finds out which. Statements on the tables in that range stop it, for their rows cannot be put back by the old columns (CDC9101).`,
 		Example: `  cdc flashback binlog.000041 --gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1077 --output undo.sql
   cdc flashback binlog.000041 --tables shop.orders --op delete --from '2024-05-01 14:02' --until '2024-05-01 14:04' --output undo.sql
   cdc flashback binlog.000041 --tables shop.orders --changed price --where 'after.price == 0' --output undo.sql
-  mysql shop < undo.sql`,
+  mysql shop < undo.sql
+  cdc flashback binlog.000041 --gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1077 --apply mysql://root@db1/           # a trial
+  cdc flashback binlog.000041 --gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1077 --apply mysql://root@db1/ --yes`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	f := c.Flags()
@@ -48,8 +54,14 @@ finds out which. Statements on the tables in that range stop it, for their rows 
 	f.StringVar(&o.filter.Query, "query", "", "undo only what was done by statements that contain this text, where the server logs them")
 	f.StringVar(&o.where, "where", "", "undo only changes for which this expression over before and after is true")
 	f.BoolVar(&o.noGuard, "no-guard", false, "put rows back by their key, whatever became of them since")
+	f.BoolVar(&o.noKeys, "no-foreign-key-checks", false, "put rows back without a check of foreign keys, as rows need that had no parent")
 	f.BoolVar(&o.acrossDDL, "across-ddl", false, "go on over statements on the tables")
 	f.StringVar(&o.output, "output", "", "file for the script, which must not exist (default: stdout)")
+	f.StringVar(&o.apply, "apply", "", "carry the statements out at this server, mysql://USER@HOST/ or mariadb://USER@HOST/, as a trial unless there is --yes")
+	f.BoolVar(&o.yes, "yes", false, "with --apply: for good")
+	f.StringVar(&o.conflict, "on-conflict", "stop", "with --apply, for a row that is not as the change left it: stop, skip or report, which skips and prints it")
+	f.Int64Var(&o.every, "commit-every", 0, "with --apply --yes: commit after so many rows, at the end of a transaction (default: one transaction)")
+	f.BoolVar(&o.triggers, "triggers", false, "with --apply: go on where tables have triggers")
 	f.StringVar(&o.temp, "temp", "", "folder for a temporary file as large as the script (default: that of the system)")
 	return c
 }
@@ -57,8 +69,11 @@ finds out which. Statements on the tables in that range stop it, for their rows 
 type flashbackOptions struct {
 	readOptions
 	gtids, exclude, where, output, temp string
+	apply, conflict                     string
 	ops                                 []string
-	noGuard, acrossDDL                  bool
+	yes, triggers                       bool
+	every                               int64
+	noGuard, noKeys, acrossDDL          bool
 	filter                              flashback.Filter
 }
 
@@ -84,7 +99,7 @@ func (o *flashbackOptions) run(c *cobra.Command, args []string) error {
 	if o.filter.Exclude, err = parseGTIDs("--exclude-gtids", flavor, o.exclude); err != nil {
 		return err
 	}
-	u, err := flashback.Collect(ctx, src, flashback.Options{Filter: o.filter, Flavor: flavor, Temp: o.temp, NoGuard: o.noGuard, AcrossDDL: o.acrossDDL})
+	u, err := flashback.Collect(ctx, src, flashback.Options{Filter: o.filter, Flavor: flavor, Temp: o.temp, NoGuard: o.noGuard, NoForeignKeys: o.noKeys, AcrossDDL: o.acrossDDL})
 	if err != nil {
 		return err
 	}
@@ -101,6 +116,9 @@ func (o *flashbackOptions) run(c *cobra.Command, args []string) error {
 	}
 	if o.noGuard {
 		about = append(about, "rows are put back whatever became of them since")
+	}
+	if o.apply != "" {
+		return o.carryOut(ctx, c, u)
 	}
 	if err := o.write(c.OutOrStdout(), u, about); err != nil {
 		return err
@@ -125,7 +143,53 @@ func (o *flashbackOptions) choose() error {
 		}
 		o.filter.Where = cond
 	}
+	switch {
+	case o.conflict != "stop" && o.conflict != "skip" && o.conflict != "report":
+		return fault.New(fault.UsageInvalid, "--on-conflict: %q is none of stop, skip, report", o.conflict)
+	case o.apply == "" && (o.yes || o.every != 0 || o.triggers || o.conflict != "stop"):
+		return fault.New(fault.UsageInvalid, "--yes, --on-conflict, --commit-every and --triggers go with --apply")
+	case o.every < 0 || o.every > 0 && !o.yes:
+		return fault.New(fault.UsageInvalid, "--commit-every wants a number of rows, and --yes")
+	case o.apply != "" && o.output != "":
+		return fault.New(fault.UsageInvalid, "want --output or --apply, not both")
+	}
 	return o.filter.Check()
+}
+
+// carryOut runs the statements at a server.
+func (o *flashbackOptions) carryOut(ctx context.Context, c *cobra.Command, u *flashback.Undo) error {
+	cfg, _, err := parseURL(o.apply)
+	if err != nil {
+		return err
+	}
+	cfg.Password = o.password()
+	conn, err := session.Open(ctx, cfg.Config, session.Options{Codes: session.TargetCodes(), FoundRows: true, MultiStatements: true})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetPatience(0)
+	opt := flashback.ApplyOptions{Commit: o.yes, CommitEvery: o.every, Triggers: o.triggers}
+	if o.conflict != "stop" {
+		opt.OnConflict = flashback.Skip
+	}
+	if o.conflict == "report" {
+		opt.Conflict = func(txn, text, why string) {
+			fmt.Fprintf(c.OutOrStdout(), "-- left as it is: %s: %s\n%s;\n", txn, why, text)
+		}
+	}
+	done, err := u.Apply(ctx, conn, opt)
+	what := "a trial, rolled back"
+	switch {
+	case err != nil && done.Commits > 0:
+		what = fmt.Sprintf("committed %d times before it failed", done.Commits)
+	case err != nil:
+		what = "nothing was changed"
+	case o.yes:
+		what = "committed"
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "%s transactions, %s rows put back, %s left as they are: %s\n", thousands(uint64(done.Txns)), thousands(uint64(done.Rows)), thousands(uint64(done.Conflicts)), what)
+	return err
 }
 
 func (o *flashbackOptions) write(stdout io.Writer, u *flashback.Undo, about []string) error {

@@ -91,6 +91,9 @@ func lines() []line {
 		{"random-ddl", "runs of 120 random DDL statements on each server, tracked schema compared with information_schema", 20, len(kinds), func(n int, _ uint64) []command {
 			return test("./schemas", "^TestServersRandom$", env("CDC_SEEDS", n))
 		}},
+		{"flashback", "stretches of random traffic over all types, undone on each server, as a script and by --apply; tables compared", 200, len(kinds), func(n int, _ uint64) []command {
+			return test("./internal/traffic", "^TestServersUndo$", env("CDC_FLASHBACKS", n), all)
+		}},
 		{"fuzz", "seconds for each fuzz target", 60, 1, func(n int, _ uint64) []command {
 			return []command{{args: []string{"scripts/fuzz.sh", fmt.Sprintf("%ds", n)}}}
 		}},

@@ -27,6 +27,9 @@ type Options struct {
 	Temp string
 	// NoGuard has rows found by their key alone, whatever became of them since.
 	NoGuard bool
+	// NoForeignKeys has all statements run without a check of foreign keys. Rows that had no parent, since they came to be without a check, cannot be
+	// put back otherwise.
+	NoForeignKeys bool
 	// AcrossDDL goes on over statements that changed the tables.
 	AcrossDDL bool
 }
@@ -332,7 +335,7 @@ func (c *collector) begin(x *event.Txn, flags uint16) error {
 		}
 	}
 	checks := 1
-	if flags&(event.GroupNoForeignKeys|event.GroupSQLForeignKeys) != 0 {
+	if c.o.NoForeignKeys || flags&(event.GroupNoForeignKeys|event.GroupSQLForeignKeys) != 0 {
 		checks = 0
 	}
 	if checks == c.checks {
