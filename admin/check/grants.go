@@ -58,11 +58,16 @@ func (l *list) grants(f *source.Facts, w Wishes) {
 				"SELECT is missing on %s: the columns of its tables cannot be read", strings.Join(missing, ", "))
 		}
 	}
-	if w.Locks && !global("RELOAD", "FLUSH_TABLES") {
-		if missing := uncovered(all, "LOCK TABLES", w.Patterns); len(missing) > 0 {
+	if missing := uncovered(all, "LOCK TABLES", w.Patterns); w.Locks && len(missing) > 0 {
+		on := strings.Join(missing, ", ")
+		switch {
+		case w.LockTables:
 			fine = false
-			l.Fail(fault.SourceGrantMissing, "grants", fmt.Sprintf("GRANT RELOAD ON *.* TO %[1]s; or GRANT LOCK TABLES on %[2]s to it", f.Account, strings.Join(missing, ", ")),
-				"a classic snapshot begins under a lock: RELOAD is missing, and LOCK TABLES on %s", strings.Join(missing, ", "))
+			l.Fail(fault.SourceGrantMissing, "grants", fmt.Sprintf("GRANT LOCK TABLES on %s to %s", on, f.Account), "a classic snapshot locks tables without transactions: LOCK TABLES is missing on %s", on)
+		case !global("RELOAD", "FLUSH_TABLES"):
+			fine = false
+			l.Fail(fault.SourceGrantMissing, "grants", fmt.Sprintf("GRANT RELOAD ON *.* TO %[1]s; or GRANT LOCK TABLES on %[2]s to it", f.Account, on),
+				"a classic snapshot begins under a lock: RELOAD is missing, and LOCK TABLES on %s", on)
 		}
 	}
 	if fine {
@@ -211,6 +216,8 @@ type GrantFor struct {
 	TLS      bool   // the configuration encrypts: the account may then require it
 	Patterns []string
 	Locks    bool // a snapshot of some stream begins under a lock
+	// LockTables says that it locks tables without transactions too.
+	LockTables bool
 }
 
 // Grants gives the statements that create an account which may read what the configuration captures, and no more. They are those of MySQL 5.7 to
@@ -230,7 +237,17 @@ func Grants(a GrantFor) []string {
 		out = append(out, fmt.Sprintf("GRANT SELECT ON %s TO %s;", on, account))
 	}
 	if a.Locks {
-		out = append(out, "-- for snapshot_way: classic; LOCK TABLES on the databases does as well", fmt.Sprintf("GRANT RELOAD ON *.* TO %s;", account))
+		out = append(out, fmt.Sprintf("GRANT RELOAD ON *.* TO %s; -- for snapshot_way: classic", account))
+	}
+	if a.LockTables {
+		for _, on := range targets(a.Patterns) {
+			if db, _, found := strings.Cut(on, "`."); found {
+				on = db + "`.*" // the right is one of databases
+			}
+			if g := fmt.Sprintf("GRANT LOCK TABLES ON %s TO %s; -- for snapshot_lock", on, account); !slices.Contains(out, g) {
+				out = append(out, g)
+			}
+		}
 	}
 	return out
 }

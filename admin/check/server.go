@@ -20,6 +20,7 @@ type Wishes struct {
 	Verified      bool   // the TLS mode verifies the server's certificate
 	Patterns      []string
 	Locks         bool              // a snapshot of some stream begins under a lock
+	LockTables    bool              // and locks tables without transactions
 	AcceptCascade *schemas.Selector // child tables whose unlogged cascades are accepted; nil accepts none
 	Now           time.Time         // by the server's clock
 }

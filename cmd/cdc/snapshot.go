@@ -38,13 +38,18 @@ type SnapshotConfig struct {
 }
 
 // classic reports that the stream's tables are copied as of one moment.
-func (s *SnapshotConfig) classic() bool { return s.Way == wayClassic }
+func (s *SnapshotConfig) classic() bool {
+	return s.Way == wayClassic && s.Snapshot != "" && s.Snapshot != snapshotNever
+}
 
 // locks reports that a snapshot of some stream begins under a lock.
 func (c *Config) locks() bool {
-	return slices.ContainsFunc(c.Streams, func(s StreamConfig) bool {
-		return s.classic() && s.Snapshot != "" && s.Snapshot != snapshotNever && (c.Source.flavor() == gtid.MySQL || s.Lock.Tables)
-	})
+	return c.locksTables() || c.Source.flavor() == gtid.MySQL && slices.ContainsFunc(c.Streams, func(s StreamConfig) bool { return s.classic() })
+}
+
+// locksTables reports that a snapshot of some stream may lock tables without transactions.
+func (c *Config) locksTables() bool {
+	return slices.ContainsFunc(c.Streams, func(s StreamConfig) bool { return s.classic() && s.Lock.Tables })
 }
 
 func (s *SnapshotConfig) validate(at string, src *SourceConfig, problem func(path, format string, args ...any)) {

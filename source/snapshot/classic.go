@@ -46,7 +46,7 @@ func (o *ClassicOptions) fill() {
 // Classic gives a stream with the rows of consistent reads in between: those of the moment at which the stream stands. It implements source.Source, source.Lag and
 // source.Filer.
 //
-// It goes in rounds. The first is all there is unless something comes between:
+// It goes in rounds. Tables without transactions have the first, under a lock. The next is all there is unless something comes between:
 //
 //	                 place of the views: V                    ends of the tables
 //	stream  ───follow────────┤                    ├───check──────────┤ tables that a statement changed behind V and before their end are

@@ -56,14 +56,15 @@ func (c *Classic) start() error {
 	for i := range c.views.tables {
 		engine[c.views.tables[i].name] = &c.views.tables[i]
 	}
-	var queue, guarded []*classicTable
+	var queue []*classicTable
+	guarded := len(c.views.list) > 0 && c.views.list[0].guard != nil
 	kept := c.tables[:0]
 	for _, t := range c.tables {
-		if t.copy.Done {
+		l := engine[t.copy.Name]
+		if t.copy.Done || l != nil && l.transactional() == guarded { // tables without transactions have a round of their own
 			kept = append(kept, t)
 			continue
 		}
-		l := engine[t.copy.Name]
 		there, err := c.prepare(t, l != nil)
 		if err != nil {
 			return err
@@ -74,28 +75,18 @@ func (c *Classic) start() error {
 		}
 		kept = append(kept, t)
 		t.copy.Rows = 0
-		if l.transactional() {
-			queue = append(queue, t)
-		} else {
-			guarded = append(guarded, t)
-		}
+		queue = append(queue, t)
 	}
 	c.tables = kept
-	if c.round == 1 || len(queue)+len(guarded) > 0 {
-		c.opt.Log.Info("tables are read as of one place", "place", c.place().String(), "tables", len(queue)+len(guarded), "connections", len(c.views.list),
-			"way", c.views.Way, "commits_held_ms", c.views.Held.Milliseconds())
-	}
+	c.opt.Log.Info("tables are read as of one place", "place", c.place().String(), "tables", len(queue), "connections", len(c.views.list), "by", c.views.Way,
+		"commits_held_ms", c.views.Held.Milliseconds())
 	size := func(a, b *classicTable) int { return int(max(min(int64(b.estimate)-int64(a.estimate), 1), -1)) }
 	slices.SortStableFunc(queue, size)
 	ctx, cancel := context.WithCancel(c.ctx)
 	x := &copying{parts: make(chan part), turn: make(chan struct{}, 1), idle: make(chan struct{}), cancel: cancel, pace: &pace{}, rate: c.opt.Limits.RowsPerSecond}
 	var jobs sync.WaitGroup
-	free, locked := listOf(queue), listOf(guarded)
+	list := listOf(queue)
 	for _, v := range c.views.list {
-		list := free
-		if v.guard != nil {
-			list = locked
-		}
 		jobs.Go(func() {
 			defer v.close() // and with it the locks
 			v.work(ctx, list, x)

@@ -44,10 +44,12 @@ func (l *Lock) Validate(prefix string) (out []settings.Problem) {
 //	locks     FLUSH TABLES ── FLUSH TABLES WITH READ LOCK ─────────────────────────────── UNLOCK TABLES
 //	view 1                                         START TRANSACTION WITH CONSISTENT SNAPSHOT ──────── reads, for hours
 //	view 2                                         START TRANSACTION WITH CONSISTENT SNAPSHOT ──────── reads
-//	tables without transactions                    LOCK TABLES .. READ ─────────────────────────────── reads, then UNLOCK TABLES
 //	place                                                                 SHOW MASTER STATUS
 //
 // The FLUSH TABLES before it waits for statements that run long, and holds up only who comes to their tables: the one with the lock would hold up everybody.
+//
+// Tables without transactions have no view. They are locked by LOCK TABLES .. READ, which waits until what has written them is committed, and their place is the end of
+// the binlog then.
 //
 // MariaDB says where a consistent read stands (binlog_snapshot_file and binlog_snapshot_position), and its views are begun again, without a lock, until they stand at one place.
 type Views struct {
@@ -164,13 +166,6 @@ func (o *opening) open(ctx context.Context) (same bool, err error) {
 	if o.control, err = o.another(ctx); err != nil {
 		return false, err
 	}
-	for range o.opt.Limits.Connections {
-		v, err := o.another(ctx)
-		if err != nil {
-			return false, err
-		}
-		o.views = append(o.views, v)
-	}
 	if err := o.control.images(); err != nil {
 		return false, err
 	}
@@ -178,9 +173,19 @@ func (o *opening) open(ctx context.Context) (same bool, err error) {
 	if err != nil {
 		return false, o.control.sortFirst(err)
 	}
-	if o.opt.Flavor == gtid.MariaDB && len(o.engines) == 0 && (o.need.file == "" || !o.known.Empty()) {
+	for n := o.opt.Limits.Connections; n > 0 && len(o.engines) == 0; n-- {
+		v, err := o.another(ctx)
+		if err != nil {
+			return false, err
+		}
+		o.views = append(o.views, v)
+	}
+	switch {
+	case len(o.engines) > 0:
+		err = o.guarded(ctx)
+	case o.opt.Flavor == gtid.MariaDB && (o.need.file == "" || !o.known.Empty()):
 		err = o.together(ctx)
-	} else {
+	default:
 		err = o.underLock(ctx, before)
 	}
 	if err != nil {
@@ -241,18 +246,35 @@ func (t *listedTable) lockable(l Lock, address string) error {
 	return nil
 }
 
-// underLock begins the views while nothing is committed.
-func (o *opening) underLock(ctx context.Context, tables []listedTable) (err error) {
-	var engines *view
-	if len(o.engines) > 0 {
-		if engines, err = o.another(ctx); err != nil {
-			return err
-		}
-		o.views = append(o.views, engines)
-		if engines.guard, err = o.another(ctx); err != nil {
+// guarded locks the tables without transactions, in a round of their own. Under FLUSH TABLES WITH READ LOCK a transaction that has written such a table could not
+// commit, and keeps it from being locked.
+func (o *opening) guarded(ctx context.Context) (err error) {
+	o.at.Way = "LOCK TABLES"
+	v, err := o.another(ctx)
+	if err != nil {
+		return err
+	}
+	o.views = append(o.views, v)
+	if v.guard, err = o.another(ctx); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := v.guard.lockAll(ctx, o.engines); err != nil {
+		return o.refused(ctx, err)
+	}
+	o.at.Held = time.Since(began)
+	if o.opt.Flavor == gtid.MySQL { // before the place: a set that is too small only means to read a little twice
+		if err := o.control.gtids(ctx, &o.at.Place); err != nil {
 			return err
 		}
 	}
+	at, err := o.control.head(ctx)
+	o.at.Place.File, o.at.Place.Offset = at.file, at.offset
+	return err
+}
+
+// underLock begins the views while nothing is committed.
+func (o *opening) underLock(ctx context.Context, tables []listedTable) (err error) {
 	o.holder, o.at.Way = o.control, "FLUSH TABLES WITH READ LOCK"
 	err = o.control.s.Exec(ctx, "FLUSH NO_WRITE_TO_BINLOG TABLES")
 	began := time.Now()
@@ -265,18 +287,13 @@ func (o *opening) underLock(ctx context.Context, tables []listedTable) (err erro
 			return err
 		}
 		began = time.Now()
-		err = o.holder.lockAll(ctx, tables, (*listedTable).transactional)
+		err = o.holder.lockAll(ctx, tables)
 	}
 	if err != nil {
-		return o.refused(err)
+		return o.refused(ctx, err)
 	}
-	if err := o.each(func(v *view) error {
-		if v.guard != nil {
-			return v.guard.lockAll(ctx, tables, func(t *listedTable) bool { return !t.transactional() })
-		}
-		return v.s.Exec(ctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
-	}); err != nil {
-		return o.refused(err)
+	if err := o.each(func(v *view) error { return v.s.Exec(ctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT") }); err != nil {
+		return err
 	}
 	at, err := o.control.head(ctx)
 	if err != nil {
@@ -308,12 +325,11 @@ func (o *opening) each(do func(*view) error) error {
 }
 
 // lockAll locks tables against writers.
-func (v *view) lockAll(ctx context.Context, tables []listedTable, which func(*listedTable) bool) error {
+func (v *view) lockAll(ctx context.Context, tables []listedTable) error {
 	var list []string
 	for i := range tables {
-		if n := tables[i].name; which(&tables[i]) {
-			list = append(list, identifier(n.Database)+"."+identifier(n.Table)+" READ")
-		}
+		n := tables[i].name
+		list = append(list, identifier(n.Database)+"."+identifier(n.Table)+" READ")
 	}
 	if len(list) == 0 {
 		return nil
@@ -331,12 +347,16 @@ func denied(err error) bool {
 }
 
 // refused says why there is no lock.
-func (o *opening) refused(err error) error {
+func (o *opening) refused(ctx context.Context, err error) error {
 	where := fault.Where{Server: o.control.s.Address}
 	switch {
 	case denied(err):
-		return fault.New(fault.SourceGrantMissing, "a classic snapshot begins under a lock: %w", err).At(where).
-			Hint("GRANT RELOAD ON *.* TO %[1]s; or GRANT LOCK TABLES on the selected databases TO %[1]s", o.control.s.Account)
+		_, _ = o.control.s.Who(ctx)
+		cure := "GRANT RELOAD ON *.* TO %[1]s; or GRANT LOCK TABLES on the selected databases to it"
+		if len(o.engines) > 0 {
+			cure = "GRANT LOCK TABLES on the selected databases to %[1]s, which tables without transactions need, and RELOAD on *.*"
+		}
+		return fault.New(fault.SourceGrantMissing, "a classic snapshot begins under a lock: %w", err).At(where).Hint(cure, o.control.s.Account)
 	case session.Number(err) == session.ErLockWait:
 		return fault.New(fault.SnapshotLock, "something held it off for %s: %w", o.lock.Wait, err).At(where)
 	}
