@@ -31,6 +31,7 @@ type applied struct {
 	workers int
 	loose   bool // preserve_commit_order is false
 	single  bool // group is 1: nothing is committed together
+	compact bool
 }
 
 func applyPart(durable bool) []line {
@@ -63,6 +64,7 @@ func applyPart(durable bool) []line {
 			}
 		}
 		if exact == "table" {
+			add(applied{exact: exact, by: "writeset", workers: 4, compact: true}, short+"-4-compact", "cdc, "+exact+", writeset, 4 workers, compact")
 			add(applied{exact: exact, by: "writeset", workers: 4, single: true}, short+"-4-single", "cdc, "+exact+", writeset, 4 workers, each transaction by itself")
 		}
 	}
@@ -211,8 +213,8 @@ func (b *bencher) applyOurs(ctx context.Context, target *testbed.Server, a appli
 	if a.single {
 		more = ", group: 1"
 	}
-	sink := fmt.Sprintf("mysql: {address: %q, user: root, exactly_once: %s, parallel: {workers: %d, by: %s, preserve_commit_order: %t%s}}",
-		target.Addr(), a.exact, a.workers, a.by, !a.loose, more)
+	sink := fmt.Sprintf("mysql: {address: %q, user: root, exactly_once: %s, parallel: {workers: %d, by: %s, preserve_commit_order: %t%s}, compact: %t}",
+		target.Addr(), a.exact, a.workers, a.by, !a.loose, more, a.compact)
 	j, err := b.pipelineFrom(fmt.Sprintf("%s:1-%d", b.server.UUID, tableStatements), sink, nil)(profile)
 	if err != nil {
 		return applyRun{}, err

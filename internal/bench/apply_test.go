@@ -18,7 +18,7 @@ func TestApplyLines(t *testing.T) {
 		}
 		seen[l.name] = true
 	}
-	if len(seen) != 30 {
+	if len(seen) != 32 {
 		t.Errorf("%d lines", len(seen))
 	}
 }
