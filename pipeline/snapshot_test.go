@@ -64,6 +64,63 @@ func TestSnapshotMarks(t *testing.T) {
 	}
 }
 
+// A table in one piece is one place, at its end.
+func TestSnapshotParts(t *testing.T) {
+	c := newCore(checkpoint.Record{}, nil, sinks.Place{}, false, 10)
+	var slots []*slot
+	for n := range 3 {
+		b := chunk("", uint64(n), false)
+		b.Mark.Table = &event.TableCopy{Name: schemas.Name{Database: "d", Table: "t"}, Rows: uint64(n + 1), Done: n == 2}
+		b.Mark.Part = n < 2
+		b.Txns[0].Begin, b.Txns[0].End = n == 0, n == 2
+		s, err := c.offer(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slots = append(slots, s)
+		c.acked(s, nil)
+		if _, moved := c.collect(); moved != (n == 2) {
+			t.Errorf("part %d: moved %v", n, moved)
+		}
+	}
+	if slots[0] != slots[1] || slots[1] != slots[2] {
+		t.Error("parts of a table do not share a place")
+	}
+	if x, ok := c.rec.Snapshot.Of(schemas.Name{Database: "d", Table: "t"}); !ok || x.Rows != 3 || !x.Done {
+		t.Errorf("%+v", c.rec.Snapshot)
+	}
+}
+
+// A statement of the stream that ends what is known of a copy is saved with its place, and is left out like any other where the sink has it.
+func TestSnapshotMarkOfStatement(t *testing.T) {
+	n := schemas.Name{Database: "d", Table: "t"}
+	set, err := gtid.Parse(gtid.MySQL, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := gtid.ParseGTID(gtid.MySQL, "3e11fa47-71ca-11e1-9e33-c80aa9429562:5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := checkpoint.Record{GTIDs: gtid.NewSet(gtid.MySQL), File: "binlog.000001", Offset: 4, Saved: 1, Snapshot: event.Snapshot{
+		State: event.SnapshotRunning, Tables: []event.TableCopy{{Name: n, Rows: 7, Done: true}},
+	}}
+	c := newCore(rec, nil, sinks.Place{GTIDs: set, File: "binlog.000009", Offset: 4}, true, 10)
+	b := &event.Batch{Mark: &event.Mark{Again: []schemas.Name{n}}, DDL: &schemas.DDL{Kind: schemas.RenameTables}}
+	b.Txns = append(b.Txns, event.Txn{GTID: one, File: "binlog.000001", Off: 100, Begin: true, End: true})
+	b.Pos = event.Position{GTIDs: gtid.NewSet(gtid.MySQL), File: "binlog.000001", Offset: 200}
+	b.Pos.GTIDs.Add(one)
+	b.Retain()
+	s, err := c.offer(b)
+	if err != nil || b.DDL != nil {
+		t.Errorf("the sink's statement came again: %v", err)
+	}
+	c.acked(s, nil)
+	if _, there := c.rec.Snapshot.Of(n); there || c.rec.Offset != 200 || c.rec.Txns != 1 {
+		t.Errorf("%+v", c.rec)
+	}
+}
+
 // What a sink holds beyond the checkpoint says nothing of a snapshot's rows, nor does a transaction that an operator wants left out.
 func TestSnapshotRowsAreNotSkipped(t *testing.T) {
 	set, err := gtid.Parse(gtid.MySQL, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5")

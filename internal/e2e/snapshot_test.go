@@ -196,10 +196,11 @@ func TestSnapshotKill(t *testing.T) {
 			kills, done := number(t, "CDC_SNAPSHOT_KILLS", 5), uint64(0)
 			rows := max(2000, 300*kills) // so that it lasts
 			fillCopied(t, s, tables, rows)
-			p := newPipe(t, s, settings{
+			o := settings{
 				tables: `"shop.%"`, memory: "32MiB", every: "100ms", sink: "files: {dir: out, interval: 100ms}",
 				stream: "    snapshot: initial\n    snapshot_limits: {chunk_rows: 60, rows_per_second: 1500}\n",
-			})
+			}
+			p := newPipe(t, s, o)
 			stop := writeCopied(t, s, tables, rows, n)
 			midway := 0
 			for range kills {
@@ -225,8 +226,10 @@ func TestSnapshotKill(t *testing.T) {
 					midway++
 				}
 			}
+			o.stream = "    snapshot: initial\n" // the rest goes fast
+			p.write(t, o)
 			r := p.run(t)
-			pollFor(t, 3*patience, "the snapshot is over", func() bool {
+			poll(t, "the snapshot is over", func() bool {
 				if !r.running() {
 					t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
 				}
@@ -318,8 +321,10 @@ func TestSnapshotIntoMySQL(t *testing.T) {
 					midway++
 				}
 			}
+			o.stream = "    snapshot: initial\n" // the rest goes fast
+			p.write(t, o)
 			r = p.run(t)
-			pollFor(t, 3*patience, "the snapshot is over", func() bool {
+			poll(t, "the snapshot is over", func() bool {
 				if !r.running() {
 					t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
 				}

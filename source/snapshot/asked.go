@@ -103,7 +103,9 @@ func (v *server) may(ctx context.Context, n schemas.Name, where string) error {
 }
 
 // quoted makes a string literal of a name.
-func quoted(s string) string { return "'" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "'", "''") + "'" }
+func quoted(s string) string {
+	return "'" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "'", "''") + "'"
+}
 
 // embrace puts a condition in brackets that nothing in it can close; condition has seen to that.
 func embrace(where string) string { return "(\n" + where + "\n)" }

@@ -12,6 +12,7 @@ import (
 	"cdc/event"
 	"cdc/fault"
 	"cdc/internal/testbed"
+	"cdc/schemas"
 	"cdc/session"
 )
 
@@ -56,7 +57,9 @@ func TestStatementsDuringSnapshot(t *testing.T) {
 				src.opt.Limits.ChunkRows = 20
 				target := map[string]map[int64]bool{"a": {}}
 				chunks, marker := 0, false
+				var saved event.Snapshot
 				apply := func(b *event.Batch) bool {
+					saved = saved.Then(b.Mark)
 					if d := b.DDL; d != nil {
 						text := strings.ReplaceAll(strings.ToLower(d.Text), "`", "")
 						switch {
@@ -67,6 +70,10 @@ func TestStatementsDuringSnapshot(t *testing.T) {
 								f := strings.Fields(pair)
 								target[f[2]] = target[f[0]]
 								delete(target, f[0])
+								// A run that begins behind the statement must not take this table for the one that had the name before.
+								if x, there := saved.Of(schemas.Name{Database: db, Table: f[2]}); there {
+									t.Errorf("%s came by its name, and %d rows of it count as copied", f[2], x.Rows)
+								}
 							}
 						}
 					}

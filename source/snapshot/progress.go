@@ -43,8 +43,8 @@ func (l *Limits) Validate(prefix string) (out []settings.Problem) {
 
 // Progress says how far a snapshot is.
 type Progress struct {
-	ID    string
-	Asked *event.Asked // nil for a snapshot of all tables
+	ID         string
+	Asked      *event.Asked // nil for a snapshot of all tables
 	State      event.SnapshotState
 	Began      time.Time // in this run
 	Ended      time.Time // zero while it runs

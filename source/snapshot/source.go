@@ -60,7 +60,7 @@ type Source struct {
 	begun   bool           // the stream has come to where it begins
 	told    bool           // the sink was told how it is there
 	waits   bool           // for what the sink has, and somebody was told
-	over    bool // all rows were handed over
+	over    bool           // all rows were handed over
 	ended   error
 	piece   *chunk // whose rows are coming, while the stream waits
 
@@ -125,6 +125,9 @@ func Open(ctx context.Context, opt Options) (*Source, error) {
 	switch opt.Snapshot.State {
 	case event.SnapshotRunning:
 		s.begun, s.from, s.opt.Asked = true, opt.Snapshot, opt.Snapshot.Asked
+		if s.from.ID == "" { // it began under a version that gave none
+			s.from.ID = opt.ID
+		}
 	case event.SnapshotDone:
 		s.over = opt.Asked == nil
 		fallthrough
