@@ -22,8 +22,7 @@ func (w *worker) statement(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.changed = true
-		w.e.changed()
+		w.defined()
 		if noted {
 			return w.pass()
 		}
@@ -45,6 +44,7 @@ func (w *worker) define(ctx context.Context) (noted bool, err error) {
 	if err != nil || plan.Skip != "" {
 		return false, err
 	}
+	plan.Rows = plan.Rows || !w.txn.End // MariaDB's text of a CREATE TABLE .. SELECT does not tell
 	b := w.e.books
 	if b.gtid { // that of the transaction before is used up
 		if err := w.c.Exec(ctx, "SET gtid_next='AUTOMATIC'"); err != nil {

@@ -130,6 +130,9 @@ func (e *engine) start(ctx context.Context, base sinks.Place) error {
 	if err != nil {
 		c.Close()
 		keeper.Close()
+		if again, f := sorted(err); again { // as a target that is read-only for a while
+			return f
+		}
 		return c.Fault(err, "ALL", "*.*")
 	}
 	e.control = c

@@ -84,6 +84,7 @@ func (w *worker) apply(u *schedule.Unit) error {
 	w.u, w.names, w.gone, w.changed, w.table = u, w.names[:0], w.gone[:0], false, nil
 	w.first()
 	if (w.e.books.gtid || u.DDL != nil) && w.e.books.has(&w.txn) {
+		w.defined()
 		return w.pass()
 	}
 	var since time.Time
@@ -91,6 +92,12 @@ func (w *worker) apply(u *schedule.Unit) error {
 		err := w.attempt(try)
 		if err == nil {
 			w.stall(nil)
+			if u.Alone { // of one that turned out to be in the target more may be coming
+				if err := w.pass(); err != nil {
+					return err
+				}
+			}
+			w.defined()
 			w.e.applied(u, append(w.names, w.gone...))
 			return nil
 		}
@@ -144,9 +151,18 @@ func (w *worker) first() {
 	w.at = w.txn
 }
 
-// pass lets a transaction go by of which nothing is to be done.
+// defined tells once that the DDL statement was carried out, if there is one: what comes behind it waits for that. An answer may have been lost, so that
+// it is known only by the next attempt, which finds it in the target.
+func (w *worker) defined() {
+	if w.u.DDL != nil && !w.changed {
+		w.changed = true
+		w.e.changed()
+	}
+}
+
+// pass lets a transaction go by, or the rest of one, of which nothing is to be done.
 func (w *worker) pass() error {
-	for i := 0; ; i++ {
+	for i := w.u.Released; ; i++ {
 		if _, ok, err := w.part(i); !ok {
 			return err
 		}
