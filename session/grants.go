@@ -77,6 +77,62 @@ func CutName(s string) (name, rest string) {
 	return b.String(), ""
 }
 
+// On names what the grant is on, as a GRANT or REVOKE of it does.
+func (g *Grant) On() string {
+	if g.Everywhere() {
+		return "*.*"
+	}
+	quoted := func(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
+	if g.Table == "*" {
+		return quoted(g.Database) + ".*"
+	}
+	return quoted(g.Database) + "." + quoted(g.Table)
+}
+
+// Covers reports whether the grant is of a database: its own is a pattern, but for a partial revoke. fold makes names equal that the server takes for
+// equal; nil compares them as they are.
+func (g *Grant) Covers(database string, fold func(string) string) bool {
+	if g.Everywhere() {
+		return true
+	}
+	own := g.Database
+	if fold != nil {
+		own, database = fold(own), fold(database)
+	}
+	if g.Revoke {
+		return own == database
+	}
+	return like(own, database)
+}
+
+// like matches a database against the pattern of a grant: _ is any character, % any text, and a backslash makes either stand for itself.
+func like(pattern, name string) bool {
+	p, n := []rune(pattern), []rune(name)
+	var match func(i, j int) bool
+	match = func(i, j int) bool {
+		for ; i < len(p); i++ {
+			switch {
+			case p[i] == '%':
+				for ; j <= len(n); j++ {
+					if match(i+1, j) {
+						return true
+					}
+				}
+				return false
+			case p[i] == '_' && j < len(n):
+			case p[i] == '\\' && i+1 < len(p) && j < len(n) && p[i+1] == n[j]:
+				i++
+			case j < len(n) && p[i] == n[j]:
+			default:
+				return false
+			}
+			j++
+		}
+		return j == len(n)
+	}
+	return match(0, 0)
+}
+
 // Everywhere reports a grant on all databases.
 func (g *Grant) Everywhere() bool { return g.Database == "*" }
 

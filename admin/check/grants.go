@@ -175,17 +175,11 @@ func (l *list) excess(f *source.Facts, w Wishes, all []session.Grant) {
 		if g.Revoke {
 			continue
 		}
-		on := "`" + strings.ReplaceAll(g.Database, "`", "``") + "`.*"
-		switch {
-		case g.Everywhere():
-			on = "*.*"
-		case g.Table != "*":
-			on = "`" + strings.ReplaceAll(g.Database, "`", "``") + "`.`" + strings.ReplaceAll(g.Table, "`", "``") + "`"
-		}
 		var bad []string
 		for _, p := range g.Privileges {
 			switch {
 			case slices.Contains(modest, p):
+			case slices.Contains(w.More, p):
 			case p == "SELECT" && (want[0] == "*.*" || !g.Everywhere()):
 			case w.Locks && (p == "RELOAD" || p == "FLUSH_TABLES" || p == "LOCK TABLES"):
 			default:
@@ -198,8 +192,8 @@ func (l *list) excess(f *source.Facts, w Wishes, all []session.Grant) {
 		if len(bad) == 0 {
 			continue
 		}
-		names = append(names, some(bad)+" on "+on)
-		cures = append(cures, fmt.Sprintf("REVOKE %s ON %s FROM %s;", strings.Join(bad, ", "), on, f.Account))
+		names = append(names, some(bad)+" on "+g.On())
+		cures = append(cures, fmt.Sprintf("REVOKE %s ON %s FROM %s;", strings.Join(bad, ", "), g.On(), f.Account))
 	}
 	if len(names) == 0 {
 		l.Pass("excess grants", "none")
@@ -218,6 +212,8 @@ type GrantFor struct {
 	Locks    bool // a snapshot of some stream begins under a lock
 	// LockTables says that it locks tables without transactions too.
 	LockTables bool
+	// OnDatabase are more privileges on what is captured, and Others more statements, which a snapshot wants that makes views and the like.
+	OnDatabase, Others []string
 }
 
 // Grants gives the statements that create an account which may read what the configuration captures, and no more. They are those of MySQL 5.7 to
@@ -234,7 +230,11 @@ func Grants(a GrantFor) []string {
 		fmt.Sprintf("GRANT %s, %s ON *.* TO %s;", slave, client, account),
 	}
 	for _, on := range targets(a.Patterns) {
-		out = append(out, fmt.Sprintf("GRANT SELECT ON %s TO %s;", on, account))
+		privileges := append([]string{"SELECT"}, a.OnDatabase...)
+		if !strings.HasSuffix(on, ".*") { // events are of a database
+			privileges = slices.DeleteFunc(privileges, func(p string) bool { return p == "EVENT" })
+		}
+		out = append(out, fmt.Sprintf("GRANT %s ON %s TO %s;", strings.Join(privileges, ", "), on, account))
 	}
 	if a.Locks {
 		out = append(out, fmt.Sprintf("GRANT RELOAD ON *.* TO %s; -- for snapshot_way: classic", account))
@@ -249,7 +249,7 @@ func Grants(a GrantFor) []string {
 			}
 		}
 	}
-	return out
+	return append(out, a.Others...)
 }
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

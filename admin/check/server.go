@@ -21,6 +21,7 @@ type Wishes struct {
 	Patterns      []string
 	Locks         bool              // a snapshot of some stream begins under a lock
 	LockTables    bool              // and locks tables without transactions
+	More          []string          // privileges that a snapshot has a use for
 	AcceptCascade *schemas.Selector // child tables whose unlogged cascades are accepted; nil accepts none
 	Now           time.Time         // by the server's clock
 }

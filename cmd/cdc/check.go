@@ -19,8 +19,10 @@ import (
 	"cdc/checkpoint/badger"
 	"cdc/fault"
 	"cdc/schemas"
+	"cdc/session"
 	"cdc/source"
 	"cdc/source/live"
+	"cdc/source/snapshot"
 )
 
 func checkCommand() *cobra.Command {
@@ -155,7 +157,7 @@ func (c *Config) checkSource(ctx context.Context, places []live.InspectPlace, ou
 	w := check.Wishes{
 		Key: key, GTIDOff: c.Source.server().GTID == "off", Verified: c.Source.server().TLS.Mode == "" || c.Source.server().TLS.Mode == "verify-ca" ||
 			c.Source.server().TLS.Mode == "verify-identity",
-		Patterns: c.Source.Tables, Locks: c.locks(), LockTables: c.locksTables(), Now: time.Now().Add(facts.Clock),
+		Patterns: c.Source.Tables, Locks: c.locks(), LockTables: c.locksTables(), More: snapshot.ObjectPrivileges(c.objectGroups()), Now: time.Now().Add(facts.Clock),
 	}
 	if len(c.Source.AcceptUnloggedCascades) > 0 {
 		if w.AcceptCascade, err = schemas.ParseSelector(c.Source.AcceptUnloggedCascades); err != nil {
@@ -330,9 +332,9 @@ func (c *Config) printGrants(w io.Writer, whose string) error {
 	if whose == grantsAll || whose == grantsSource {
 		s := c.Source.server()
 		lines = append(lines, fmt.Sprintf("-- for %s; narrow '%%' to the host that cdc connects from, and choose a password", s.Address))
-		lines = append(lines, check.Grants(check.GrantFor{
-			Flavor: c.Source.flavor(), User: s.User, TLS: s.TLS.Mode != "" && s.TLS.Mode != "disabled", Patterns: c.Source.Tables, Locks: c.locks(), LockTables: c.locksTables(),
-		})...)
+		a := check.GrantFor{Flavor: c.Source.flavor(), User: s.User, TLS: s.TLS.Mode != "" && s.TLS.Mode != "disabled", Patterns: c.Source.Tables, Locks: c.locks(), LockTables: c.locksTables()}
+		a.OnDatabase, a.Others = snapshot.ObjectGrants(a.Flavor, c.objectGroups(), session.Quote(s.User)+"@'%'")
+		lines = append(lines, check.Grants(a)...)
 	}
 	if whose == grantsAll || whose == grantsTarget {
 		for i := range c.Streams {

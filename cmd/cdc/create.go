@@ -127,7 +127,31 @@ func (s *stream) makeTables(ctx context.Context, src *live.Source, defs *snapsho
 			add(bp, defs, db.Name, to.Database, true)
 		}
 	}
-	return mysql.Make(ctx, o, bp, func(n schemas.Name) { s.log.Info("table made at the target", "table", n.String()) })
+	var blind []string
+	if bp.Objects, blind, err = cfg.sourceObjects(ctx, s.cfg, o.Groups()); err != nil {
+		return err
+	}
+	bp.Blind = len(blind) > 0
+	for _, b := range blind {
+		s.log.Warn("the source's account does not see all that is to be made at the target", "not seen", b, "next", "`cdc check FILE --grants=source`, then `cdc objects FILE --refresh`")
+	}
+	return mysql.Make(ctx, o, bp, func(n schemas.Name) { s.log.Info("table made at the target", "table", n.String()) }, s.became)
+}
+
+// became says what became of a view, routine, event or trigger of the source.
+func (s *stream) became(o mysql.Object) {
+	log := s.log.With("object", o.String())
+	for _, n := range o.Notes {
+		log.Warn("not as it was at the source", "note", n)
+	}
+	switch o.State {
+	case mysql.ObjectMade:
+		log.Info("made at the target")
+	case mysql.ObjectFailed:
+		log.Warn("not made at the target; `cdc objects FILE` shows what is missing", "reason", o.Reason)
+	default:
+		log.Info("not made at the target", "state", o.State, "reason", o.Reason)
+	}
 }
 
 // add notes a database of the target that gets the character set of one of the source.

@@ -243,6 +243,8 @@ func defaultOf(f reflect.StructField, t reflect.Type) string {
 		def = m[1]
 	}
 	switch {
+	case enum != "" && t.Kind() == reflect.Slice: // all of them
+		return "[" + enum + "]"
 	case enum != "":
 		values := strings.Split(enum, ", ")
 		for _, v := range values {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ import (
 
 // mysqlOptions gives the options of a stream's sink. Paths are relative to the configuration.
 func (c *Config) mysqlOptions(s *StreamConfig) mysql.Options {
-	o := mysql.Options{Config: *s.Sink.MySQL, Stream: s.Name}
+	o := mysql.Options{Config: *s.Sink.MySQL, Stream: s.Name, Copies: s.Snapshot != "" && s.Snapshot != snapshotNever}
 	for _, p := range []*string{&o.TLS.CA, &o.TLS.Cert, &o.TLS.Key} {
 		if *p != "" {
 			*p = c.path(*p)
@@ -116,7 +117,11 @@ func (c *Config) checkMySQL(ctx context.Context, s *StreamConfig, facts *source.
 		o.Behind = i >= 0 && (!facts.Places[i].New || c.Source.Start != "" && c.Source.Start != "now")
 		o.Makes = s.makesTables() && i >= 0 && facts.Places[i].New
 	}
-	return mysql.Check(ctx, o, tables)
+	out := mysql.Check(ctx, o, tables)
+	if o.Makes && !o.Partial {
+		out = append(out, checkSight(s, facts)...)
+	}
+	return out
 }
 
 // mysqlGrants gives the statements that let the account of a stream apply to its tables at the target.
@@ -158,6 +163,8 @@ type applierStatus struct {
 	Present     uint64 `json:"transactions_present"` // that the target had already, or that began there
 	Retries     uint64 `json:"transactions_retried"`
 	Conflicts   uint64 `json:"conflicts"`
+
+	Objects map[string]int `json:"objects,omitempty"` // views, routines, events, triggers, by what became of them
 }
 
 // describeApplier gives what a sink says of itself; nil for other sinks.
@@ -169,7 +176,7 @@ func describeApplier(cfg *StreamConfig, sink sinks.Sink) *applierStatus {
 	st, order := m.Status(), cfg.Sink.MySQL.Parallel.PreserveCommitOrder
 	return &applierStatus{
 		Target: cfg.Sink.MySQL.Address, ExactlyOnce: st.ExactlyOnce, Parallel: st.Parallel, InOrder: order == nil || *order, Workers: st.Workers, Active: st.Active,
-		Applied: st.Applied, Present: st.Present, Retries: st.Retries, Conflicts: st.Conflicts,
+		Applied: st.Applied, Present: st.Present, Retries: st.Retries, Conflicts: st.Conflicts, Objects: st.Objects,
 	}
 }
 
@@ -182,4 +189,16 @@ func (a *applierStatus) String() string {
 		order = "in any order"
 	}
 	return fmt.Sprintf("%s, by %s, %s, %d workers, %d transactions under way", once, a.Parallel, order, a.Workers, a.Active)
+}
+
+// objects says what became of views, routines, events and triggers.
+func (a *applierStatus) objects() string {
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(a.Objects)) {
+		parts = append(parts, fmt.Sprintf("%d %s", a.Objects[state], state))
+	}
+	if parts == nil {
+		return ""
+	}
+	return strings.Join(parts, ", ") + "; `cdc objects` names them"
 }

@@ -190,6 +190,7 @@ func printStatus(w io.Writer, s *streamStatus) {
 		line("Target", "%s", a.Target)
 		line("Applier", "%s", a)
 		line("Transactions_Applied", "%d, %d were there already, %d tried again, %d changes in conflict", a.Applied, a.Present, a.Retries, a.Conflicts)
+		line("Objects", "%s", a.objects())
 	}
 	if s.Verify != nil {
 		line("Verify", "%s", s.Verify)

@@ -271,16 +271,64 @@ func (c *checker) rights(ctx context.Context) error {
 	if err := c.settable(ctx); err != nil {
 		return err
 	}
+	extras, definer := c.opt.extras(c.databases())
+	if c.opt.Makes {
+		c.objects(extras, definer)
+	}
 	if c.opt.Partial || len(c.tables) == 0 {
 		return nil
 	}
-	if more, takes := c.grants.excess(needs, c.s.Account, c.server.Version < 80014); len(more) > 0 {
+	needs = append(needs, extras...)
+	var everywhere []string
+	if c.server.Flavor == gtid.MySQL && c.server.Version < 80014 {
+		everywhere = append(everywhere, ofGTIDOld)
+	}
+	if c.opt.Copies {
+		everywhere = append(everywhere, ofPurged)
+	}
+	if definer {
+		everywhere = append(append(everywhere, ofDefiner...), "SET_USER_ID", "SET USER", ofSystem)
+	}
+	if more, takes := c.grants.excess(needs, everywhere, c.s.Account); len(more) > 0 {
 		c.Hint("target excess grants", "use an account of its own, made by `cdc check FILE --grants`; or "+strings.Join(takes, " "),
 			"the account may do what is not needed: %s", strings.Join(more, "; "))
 	} else {
 		c.Pass("target excess grants", "none")
 	}
 	return nil
+}
+
+// objects judges what making views, routines, events and triggers needs. What cannot be made stops no stream.
+func (c *checker) objects(extras []need, definer bool) {
+	var names, cures []string
+	for _, n := range c.grants.missing(extras, nil) {
+		on := grantOn(n.database, false)
+		names = append(names, strings.Join(n.privileges, ", ")+" on "+on)
+		cures = append(cures, fmt.Sprintf("GRANT %s ON %s TO %s;", strings.Join(n.privileges, ", "), on, c.s.Account))
+	}
+	ways := []string{"SET_USER_ID", "SET_ANY_DEFINER", "SET USER"}
+	if c.server.Flavor == gtid.MySQL || c.server.Version < 110001 {
+		ways = append(ways, "SUPER")
+	}
+	if definer && !c.grants.everywhere(ways...) {
+		privilege := "SUPER"
+		switch {
+		case c.server.Flavor == gtid.MariaDB && c.server.Version >= 100502:
+			privilege = "SET USER"
+		case c.server.Flavor == gtid.MySQL && c.server.Version >= 80200:
+			privilege = strings.Join(ofDefiner, ", ")
+		case c.server.Flavor == gtid.MySQL && c.server.Version >= 80000:
+			privilege = "SET_USER_ID"
+		}
+		names = append(names, privilege+" on *.*, for another DEFINER than the account")
+		cures = append(cures, fmt.Sprintf("GRANT %s ON *.* TO %s; or set definer: current.", privilege, c.s.Account))
+	}
+	switch {
+	case names != nil:
+		c.Warn("target objects", strings.Join(cures, " ")+" Or name in objects what shall be made", "not all of %s can be made: missing %s", strings.Join(c.opt.Groups(), ", "), strings.Join(names, "; "))
+	case len(extras) > 0:
+		c.Pass("target objects", "the account may make %s", strings.Join(c.opt.Groups(), ", "))
+	}
 }
 
 // settable tries whether the account may set for its session what DDL needs (package ddl), which some versions restrict.

@@ -8,6 +8,7 @@ import (
 
 	"cdc/internal/settings"
 	"cdc/session"
+	"cdc/sinks/mysql/ddl"
 	"cdc/sinks/mysql/schedule"
 )
 
@@ -21,6 +22,8 @@ type Config struct {
 	Compact     bool     `yaml:"compact" jsonschema_description:"Merge the changes of each row within what is committed together, and write them by few statements of many rows, for tables whose rows have nothing in common but one unique key: no other unique key, no foreign key. Readers of the target see the same states; its binlog has one change for each row. Default false."`
 	DDL         string   `yaml:"ddl" jsonschema:"enum=apply,enum=ignore,enum=stop" jsonschema_description:"What becomes of DDL statements of the stream's tables: apply carries them out at the target, ignore leaves them out, stop ends the stream. Default apply."`
 	Triggers    string   `yaml:"triggers" jsonschema:"enum=refuse,enum=accept" jsonschema_description:"refuse stops at a table of the target that has triggers, which would carry out again what the source's triggers did. Default refuse."`
+	Objects     []string `yaml:"objects" jsonschema:"enum=tables,enum=views,enum=routines,enum=events,enum=triggers" jsonschema_description:"What a snapshot makes at an empty target: tables, and of the source's views, routines, events and triggers those that are named here. Events are made so that they do not run, and triggers are kept for the cut-over. Default all: [tables, views, routines, events, triggers]."`
+	Definer     string   `yaml:"definer" jsonschema_description:"Who the DEFINER of views, routines, events and triggers is at the target. keep: as at the source. current: the sink's account. Or another account, as user@host. Default keep."`
 	Database    string   `yaml:"database" jsonschema_description:"Database of the target for the sink's own tables, which is made where it is missing. Default cdc."`
 
 	LockWait time.Duration `yaml:"lock_wait" jsonschema_description:"How long a statement waits for a lock at the target (innodb_lock_wait_timeout), in whole seconds. The transaction is then carried out again. Default 5s."`
@@ -51,6 +54,12 @@ const (
 	ddlApply  = "apply"
 	ddlIgnore = "ignore"
 	ddlStop   = "stop"
+
+	groupTables   = "tables"
+	groupViews    = "views"
+	groupRoutines = "routines"
+	groupEvents   = "events"
+	groupTriggers = "triggers"
 
 	triggersRefuse = "refuse"
 	triggersAccept = "accept"
@@ -99,6 +108,17 @@ func (c *Config) Validate(prefix string) []settings.Problem {
 	if n := c.Parallel.History; n != 0 && (n < leastHistory || n > mostHistory) {
 		problem("parallel.history", "%d is not between %d and %d", n, leastHistory, mostHistory)
 	}
+	for _, g := range c.Objects {
+		if !slices.Contains([]string{groupTables, groupViews, groupRoutines, groupEvents, groupTriggers}, g) {
+			problem("objects", "%q is none of tables, views, routines, events, triggers", g)
+		}
+	}
+	if c.Objects != nil && !slices.Contains(c.Objects, groupTables) {
+		problem("objects", "tables are missing, without which nothing else can be made")
+	}
+	if d := c.Definer; d != "" && d != ddl.DefinerKeep && d != ddl.DefinerCurrent && !strings.Contains(strings.Trim(d, "@"), "@") {
+		problem("definer", "%q is none of keep, current, user@host", d)
+	}
 	switch name := c.Database; {
 	case len([]rune(name)) > nameMost:
 		problem("database", "is longer than %d characters", nameMost)
@@ -133,6 +153,7 @@ func (c Config) withDefaults() Config {
 		{&c.OnConflict, conflictStop},
 		{&c.DDL, ddlApply},
 		{&c.Triggers, triggersRefuse},
+		{&c.Definer, ddl.DefinerKeep},
 		{&c.Database, "cdc"},
 		{&c.Parallel.By, schedule.Writeset.String()},
 	} {

@@ -19,10 +19,12 @@ import (
 	"cdc/sinks/mysql/target"
 )
 
-// Blueprint is what a target has to have before the first row of a snapshot: databases first, then tables in their order.
+// Blueprint is what a target has to have before the first row of a snapshot: databases first, then tables in their order, then the rest.
 type Blueprint struct {
 	Databases []NewDatabase
 	Tables    []NewTable
+	Objects   []schemas.Object
+	Blind     bool // there may be more objects than the source's account sees
 }
 
 // NewDatabase is a database by the target's name.
@@ -58,8 +60,19 @@ func (n *NewTable) name() schemas.Name {
 // do not. It is to be called before the sink's Start, and again after a crash.
 //
 // With gtid_next the statements are not logged at the target where the account may do that, as rows of a snapshot are not. Elsewhere they are
-// announced like those of the stream, so that a stream which leads back to the source knows them for what they are.
-func Make(ctx context.Context, o Options, bp *Blueprint, made func(schemas.Name)) error {
+// announced like those of the stream, so that a stream which leads back to the source knows them for what they are. Objects need no announcement: no
+// stream carries statements about them. became is told of each.
+func Make(ctx context.Context, o Options, bp *Blueprint, made func(schemas.Name), became func(Object)) error {
+	return prepared(ctx, o, made, func(ctx context.Context, m *maker) error {
+		if err := m.make(ctx, bp); err != nil || len(o.Groups()) == 0 {
+			return err
+		}
+		return m.objects(ctx, bp.Objects, bp.Blind, became)
+	})
+}
+
+// prepared runs a task in a session that may make things.
+func prepared(ctx context.Context, o Options, made func(schemas.Name), task func(context.Context, *maker) error) error {
 	o.Config = o.withDefaults()
 	e, err := newEngine(o)
 	if err != nil {
@@ -71,7 +84,10 @@ func Make(ctx context.Context, o Options, bp *Blueprint, made func(schemas.Name)
 		return err
 	}
 	defer m.c.Close()
-	if err := m.make(ctx, bp); err != nil {
+	if err = m.open(ctx); err == nil {
+		err = task(ctx, &m)
+	}
+	if err != nil {
 		_, err = sorted(err)
 		return m.c.Fault(err, "ALL", "*.*")
 	}
@@ -89,7 +105,8 @@ type maker struct {
 	made    func(schemas.Name)
 }
 
-func (m *maker) make(ctx context.Context, bp *Blueprint) (err error) {
+// open learns who answers, and prepares the session.
+func (m *maker) open(ctx context.Context) (err error) {
 	e := m.e
 	if e.server, err = target.Ask(ctx, m.c.Query); err != nil {
 		return err
@@ -117,6 +134,10 @@ func (m *maker) make(ctx context.Context, bp *Blueprint) (err error) {
 		}
 	}
 	m.c.SetPatience(0)
+	return nil
+}
+
+func (m *maker) make(ctx context.Context, bp *Blueprint) error {
 	for i := range bp.Databases {
 		if err := m.database(ctx, &bp.Databases[i]); err != nil {
 			return err

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"cdc/event/sqltext"
 	"cdc/schemas"
 	"cdc/session"
+	"cdc/sinks/mysql/ddl"
 )
 
 // need is what the account must be allowed on one database of the target.
@@ -24,7 +24,33 @@ var (
 	// Without TRIGGER the triggers of a table cannot be seen, and so not be refused.
 	ofTriggers = "TRIGGER"
 	ofOurs     = []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE"}
+	// What is made anew is dropped first.
+	ofObjects = map[string][]string{
+		groupViews: {"CREATE VIEW", "SHOW VIEW"}, groupRoutines: {"CREATE ROUTINE", "ALTER ROUTINE"}, groupEvents: {"EVENT"}, groupTriggers: {ofTriggers},
+	}
 )
+
+// extras lists what making objects needs beside: on the databases, and on all for a DEFINER that is not the account. Rows need none of it.
+func (o *Options) extras(databases []string) (out []need, definer bool) {
+	if !o.Copies || o.DDL != ddlApply {
+		return nil, false
+	}
+	var privileges []string
+	for _, g := range o.Groups() {
+		for _, p := range ofObjects[g] {
+			if p != ofTriggers || o.Triggers != triggersRefuse { // which sees them by it already
+				privileges = append(privileges, p)
+			}
+		}
+		definer = o.Definer != ddl.DefinerCurrent
+	}
+	for _, db := range databases {
+		if db != o.Database && privileges != nil {
+			out = append(out, need{db, privileges})
+		}
+	}
+	return out, definer
+}
 
 // needs lists what the sink needs on the databases of the tables that it applies to, and on its own.
 func (c *Config) needs(databases []string) []need {
@@ -63,7 +89,11 @@ func Grants(o Options, databases []string) []string {
 		require = " REQUIRE SSL"
 	}
 	out := []string{"CREATE USER " + account + " IDENTIFIED BY 'choose-a-password'" + require + ";"}
+	extras, definer := o.extras(databases)
 	for _, n := range o.needs(databases) {
+		if i := slices.IndexFunc(extras, func(x need) bool { return x.database == n.database }); i >= 0 {
+			n.privileges = append(slices.Clone(n.privileges), extras[i].privileges...)
+		}
 		out = append(out, fmt.Sprintf("GRANT %s ON %s TO %s;", strings.Join(n.privileges, ", "), grantOn(n.database, n.database != o.Database), account))
 	}
 	var why []string
@@ -78,8 +108,27 @@ func Grants(o Options, databases []string) []string {
 			"-- for "+strings.Join(why, " and ")+", where the target is MySQL 8.0.14 or later (before: GRANT SUPER ON *.*; not for MariaDB):",
 			fmt.Sprintf("GRANT %s ON *.* TO %s;", ofGTID, account))
 	}
+	if o.Copies && o.ExactlyOnce != exactTable {
+		out = append(out,
+			"-- for gtid_purged, so that the target's GTID set has what the snapshot stands for (MySQL 8.0 and later, with exactly_once: gtid_next):",
+			fmt.Sprintf("GRANT %s ON *.* TO %s;", ofPurged, account))
+	}
+	if definer {
+		out = append(out,
+			"-- for the DEFINER of views, routines, events and triggers, where the target is MySQL 8.2 or later (8.0: SET_USER_ID; before: SUPER; MariaDB: SET USER):",
+			fmt.Sprintf("GRANT %s ON *.* TO %s;", strings.Join(ofDefiner, ", "), account),
+			"-- and, where a DEFINER is an administrator such as root, whose rights what is made then has: GRANT "+ofSystem+" ON *.* TO "+account+";")
+	}
 	return out
 }
+
+// What lets an account name another as the DEFINER, also one that the target does not have yet, as mysqldump's output does; and what sets gtid_purged.
+var ofDefiner = []string{"SET_ANY_DEFINER", "ALLOW_NONEXISTENT_DEFINER"}
+
+const ofPurged = "SYSTEM_VARIABLES_ADMIN"
+
+// ofSystem is asked for where the DEFINER has it himself. It is not granted by default: it lets the account touch other administrators.
+const ofSystem = "SYSTEM_USER"
 
 // What gtid_next needs, and what keeps the sink's own table out of the binlog: SESSION_VARIABLES_ADMIN came with MySQL 8.0.14. REPLICATION_APPLIER, of
 // 8.0.18, is for gtid_next alone.
@@ -124,15 +173,7 @@ func (r *rights) everywhere(privileges ...string) bool {
 }
 
 // covers reports whether a grant is of a database.
-func (r *rights) covers(g *session.Grant, db string) bool {
-	if g.Everywhere() {
-		return true
-	}
-	if g.Revoke {
-		return r.fold(g.Database) == r.fold(db) // which is no pattern
-	}
-	return like(r.fold(g.Database), r.fold(db))
-}
+func (r *rights) covers(g *session.Grant, db string) bool { return g.Covers(db, r.fold) }
 
 // has reports a privilege on a whole database, or else on each of these tables of it.
 func (r *rights) has(privilege, db string, tables []string) bool {
@@ -194,23 +235,16 @@ var modest = []string{
 	"READ ONLY ADMIN", "REPLICATION CLIENT", "BINLOG MONITOR", "PROCESS",
 }
 
-// excess lists what was granted and is not needed, with the statements that take it away.
-func (r *rights) excess(needs []need, account string, oldMySQL bool) (names, cures []string) {
+// excess lists what was granted and is not needed, with the statements that take it away. everywhere is what may be granted on all databases.
+func (r *rights) excess(needs []need, everywhere []string, account string) (names, cures []string) {
 	for i := range r.grants {
 		g := &r.grants[i]
 		if g.Revoke {
 			continue
 		}
-		on := "`" + strings.ReplaceAll(g.Database, "`", "``") + "`.*"
-		switch {
-		case g.Everywhere():
-			on = "*.*"
-		case g.Table != "*":
-			on = "`" + strings.ReplaceAll(g.Database, "`", "``") + "`." + sqltext.Name(g.Table)
-		}
 		var bad []string
 		for _, p := range g.Privileges {
-			fine := slices.Contains(modest, p) || p == ofGTIDOld && oldMySQL
+			fine := slices.Contains(modest, p) || slices.Contains(everywhere, p)
 			for _, n := range needs {
 				fine = fine || !g.Everywhere() && r.covers(g, n.database) && (slices.Contains(n.privileges, p) || p == ofTriggers)
 			}
@@ -228,36 +262,8 @@ func (r *rights) excess(needs []need, account string, oldMySQL bool) (names, cur
 		if len(shown) > 6 {
 			shown = append(slices.Clone(shown[:5]), fmt.Sprintf("%d more", len(bad)-5))
 		}
-		names = append(names, strings.Join(shown, ", ")+" on "+on)
-		cures = append(cures, fmt.Sprintf("REVOKE %s ON %s FROM %s;", strings.Join(bad, ", "), on, account))
+		names = append(names, strings.Join(shown, ", ")+" on "+g.On())
+		cures = append(cures, fmt.Sprintf("REVOKE %s ON %s FROM %s;", strings.Join(bad, ", "), g.On(), account))
 	}
 	return names, cures
-}
-
-// like matches a database against the pattern of a grant: _ is any character, % any text, and a backslash makes either stand for itself.
-func like(pattern, name string) bool {
-	p, n := []rune(pattern), []rune(name)
-	var match func(i, j int) bool
-	match = func(i, j int) bool {
-		for ; i < len(p); i++ {
-			switch {
-			case p[i] == '%':
-				for ; j <= len(n); j++ {
-					if match(i+1, j) {
-						return true
-					}
-				}
-				return false
-			case p[i] == '_' && j < len(n):
-			case p[i] == '\\' && i+1 < len(p) && j < len(n) && p[i+1] == n[j]:
-				i++
-			case j < len(n) && p[i] == n[j]:
-			default:
-				return false
-			}
-			j++
-		}
-		return j == len(n)
-	}
-	return match(0, 0)
 }

@@ -127,7 +127,7 @@ const (
 )
 
 func ours(name string) bool {
-	return name == guardsTable || name == streamsTable || name == appliedTable || name == statementsTable || name == piecesTable
+	return name == guardsTable || name == streamsTable || name == appliedTable || name == statementsTable || name == piecesTable || name == objectsTable
 }
 
 // number gives the value of a column, 0 where there is none.

@@ -11,6 +11,7 @@ type Options struct {
 	Stream string        // its name, by which the target knows it
 	Source event.Server  // whose changes these are, as far as it is known before the stream begins
 	State  []byte        // what the checkpoint holds of the sink
+	Copies bool          // it has a snapshot, which makes what the target lacks, and stands for transactions that have been before
 	Budget *event.Budget // charged with the SQL text that is under way; may be nil
 	// Rename gives the name that a table of the source has at the target, and false for one that is not replicated; nil keeps all names. DDL goes by it.
 	Rename func(schemas.Name) (schemas.Name, bool)

@@ -33,7 +33,12 @@ func Open(o Options) (*Sink, error) {
 
 // Start connects, settles how transactions are applied exactly once, and reads what the target has. base is where the stream is read from; a target that
 // lacks what lies before it answers with fault.SinkBehind.
-func (s *Sink) Start(ctx context.Context, base sinks.Place) error { return s.engine.start(ctx, base) }
+func (s *Sink) Start(ctx context.Context, base sinks.Place) error {
+	if err := s.engine.start(ctx, base); err != nil {
+		return err
+	}
+	return s.engine.tally(ctx)
+}
 
 // State gives what the next run wants to find at the target.
 func (s *Sink) State(seq uint64) ([]byte, error) {
@@ -68,7 +73,9 @@ type Status struct {
 	Applied     uint64 // transactions that were committed
 	Present     uint64 // that the target had already, or that began there
 	Conflicts   uint64 // changes that on_conflict left out or carried out otherwise
-	Retries     uint64 // transactions that were carried out again, after a deadlock or a lost connection
+	// Objects are the views, routines, events and triggers of the source, counted by what became of them, as of the start. Not to be changed.
+	Objects map[string]int
+	Retries uint64 // transactions that were carried out again, after a deadlock or a lost connection
 }
 
 // Status says how the sink works. It may be called at any time.

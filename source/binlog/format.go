@@ -3,6 +3,7 @@ package binlog
 import (
 	"bytes"
 
+	"cdc/event"
 	"cdc/gtid"
 )
 
@@ -44,7 +45,7 @@ func ParseFormat(body []byte) (*Format, error) {
 	if i := bytes.IndexByte(server, 0); i >= 0 {
 		server = server[:i]
 	}
-	f := &Format{body: bytes.Clone(body), Server: string(server), Created: created, Version: parseVersion(server)}
+	f := &Format{body: bytes.Clone(body), Server: string(server), Created: created, Version: event.Server{Version: string(server)}.Number()}
 	if bytes.Contains(bytes.ToLower(server), []byte("mariadb")) {
 		f.Flavor = gtid.MariaDB
 	}
@@ -89,25 +90,4 @@ func (f *Format) idSize(t EventType) int {
 		return 4
 	}
 	return 6
-}
-
-// parseVersion gives 80036 for 8.0.36-log. MariaDB's replication prefix 5.5.5- is passed over.
-func parseVersion(s []byte) uint32 {
-	if rest, ok := bytes.CutPrefix(s, []byte("5.5.5-")); ok {
-		s = rest
-	}
-	var parts [3]uint32
-	p := 0
-	for _, c := range s {
-		switch {
-		case c >= '0' && c <= '9' && parts[p] < 1000:
-			parts[p] = parts[p]*10 + uint32(c-'0')
-			continue
-		case c == '.' && p < 2:
-			p++
-			continue
-		}
-		break
-	}
-	return parts[0]*10000 + min(parts[1], 99)*100 + min(parts[2], 99)
 }

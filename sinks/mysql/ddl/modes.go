@@ -70,16 +70,7 @@ func (t *translation) modes() (string, error) {
 		}
 		has[m.name] = true
 	}
-	// MySQL rounds fractions of a second that do not fit, MariaDB cuts them off; each can do as the other does.
-	switch {
-	case st.Flavor == flavor:
-	case flavor == gtid.MariaDB:
-		has["TIME_ROUND_FRACTIONAL"] = !has["TIME_TRUNCATE_FRACTIONAL"]
-		delete(has, "TIME_TRUNCATE_FRACTIONAL")
-	default:
-		has["TIME_TRUNCATE_FRACTIONAL"] = !has["TIME_ROUND_FRACTIONAL"] && version >= 80001
-		delete(has, "TIME_ROUND_FRACTIONAL")
-	}
+	fractions(has, st.Flavor, flavor, version)
 	for i := range modes {
 		m := &modes[i]
 		switch {
@@ -91,4 +82,18 @@ func (t *translation) modes() (string, error) {
 		}
 	}
 	return strings.Join(names, ","), nil
+}
+
+// fractions gives a set of modes the one by which the target treats fractions of a second that do not fit as the source does: MySQL rounds them, MariaDB
+// cuts them off, and each can do as the other.
+func fractions(has map[string]bool, from, to gtid.Flavor, version uint32) {
+	switch {
+	case from == to:
+	case to == gtid.MariaDB:
+		has["TIME_ROUND_FRACTIONAL"] = !has["TIME_TRUNCATE_FRACTIONAL"]
+		delete(has, "TIME_TRUNCATE_FRACTIONAL")
+	default:
+		has["TIME_TRUNCATE_FRACTIONAL"] = !has["TIME_ROUND_FRACTIONAL"] && version >= 80001
+		delete(has, "TIME_ROUND_FRACTIONAL")
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
 )
@@ -79,7 +80,7 @@ func Ask(ctx context.Context, q Query) (*Server, error) {
 	if strings.Contains(strings.ToLower(s.Text), "mariadb") {
 		s.Flavor = gtid.MariaDB
 	}
-	s.Version = parseVersion(s.Text)
+	s.Version = event.Server{Version: s.Text}.Number()
 	// Unlike SELECT @@name this passes over what a version does not have.
 	rows, err = q(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('"+strings.Join(variables, "', '")+"')")
 	if err != nil {
@@ -202,22 +203,4 @@ func (s *Server) try(ctx context.Context, q Query) error {
 		s.MayTag = set("SET gtid_next = 'AUTOMATIC:cdc'", "ROLLBACK", "SET gtid_next = 'AUTOMATIC'")
 	}
 	return failed
-}
-
-// parseVersion gives 80036 for 8.0.36-log. MariaDB's replication prefix 5.5.5- is passed over.
-func parseVersion(s string) uint32 {
-	var parts [3]uint32
-	at := 0
-	for _, c := range []byte(strings.TrimPrefix(s, "5.5.5-")) {
-		switch {
-		case c >= '0' && c <= '9' && parts[at] < 1000:
-			parts[at] = parts[at]*10 + uint32(c-'0')
-			continue
-		case c == '.' && at < 2:
-			at++
-			continue
-		}
-		break
-	}
-	return parts[0]*10000 + min(parts[1], 99)*100 + min(parts[2], 99)
 }
