@@ -50,8 +50,13 @@
 // # Tables
 //
 // The key is the primary key, or a unique key without NULL. A table that has neither is read whole in one consistent read, at a moment in which the
-// stream has changed nothing of it, and the stream waits meanwhile. What a statement does to a table while a chunk of it is on its way makes the chunk
+// stream has changed nothing of it, and the stream waits meanwhile. Its batches are one transaction: only the last one's mark says that there are rows. What a statement does to a table while a chunk of it is on its way makes the chunk
 // void; it is read again with the new columns, and the table from its beginning where the key was changed.
+//
+// # Chosen tables
+//
+// Options.Asked makes it a snapshot of some tables of a stream that began long ago, of all their rows or of those that meet a condition. Then the target is taken to
+// have all other tables as they should be: not the batch but the groups of these tables have Copying set, and changes of a table without a key are not held back.
 //
 // # Values
 //
