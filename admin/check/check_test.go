@@ -276,6 +276,9 @@ func TestGrants(t *testing.T) {
 		},
 		{"wild databases", GrantFor{User: "cdc", Patterns: []string{"shop%.t"}}, "CREATE USER 'cdc'@'%' IDENTIFIED BY 'choose-a-password';|" +
 			"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'cdc'@'%';|GRANT SELECT ON *.* TO 'cdc'@'%';"},
+		{"locks", GrantFor{User: "cdc", Patterns: []string{"shop.orders", "shop.items"}, Locks: true, LockTables: true}, "CREATE USER 'cdc'@'%' IDENTIFIED BY 'choose-a-password';|" +
+			"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'cdc'@'%';|GRANT SELECT ON `shop`.`orders` TO 'cdc'@'%';|GRANT SELECT ON `shop`.`items` TO 'cdc'@'%';|" +
+			"GRANT RELOAD ON *.* TO 'cdc'@'%'; -- for snapshot_way: classic|GRANT LOCK TABLES ON `shop`.* TO 'cdc'@'%'; -- for snapshot_lock"},
 	} {
 		if got := strings.Join(Grants(c.a), "|"); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
@@ -297,6 +300,45 @@ func TestGrantsAreEnough(t *testing.T) {
 			if x.Level != fault.Pass && strings.Contains(x.Check, "grants") {
 				t.Errorf("%q: %s: %s", patterns, x.Check, x.What)
 			}
+		}
+	}
+}
+
+// The right to lock is asked for where a snapshot locks, and is too much elsewhere.
+func TestLockGrants(t *testing.T) {
+	for _, c := range []struct {
+		grant             string
+		locks, lockTables bool
+		want              fault.Level
+		says              string
+	}{
+		{"", false, false, fault.Pass, ""},
+		{"", true, false, fault.Fail, "RELOAD"},
+		{"GRANT RELOAD ON *.* TO `cdc`@`%`", true, false, fault.Pass, ""},
+		{"GRANT FLUSH_TABLES ON *.* TO `cdc`@`%`", true, false, fault.Pass, ""},
+		{"GRANT LOCK TABLES ON `shop`.* TO `cdc`@`%`", true, false, fault.Pass, ""},
+		{"GRANT LOCK TABLES ON `other`.* TO `cdc`@`%`", true, false, fault.Fail, "LOCK TABLES"},
+		{"GRANT RELOAD ON *.* TO `cdc`@`%`", true, true, fault.Fail, "LOCK TABLES"},
+		{"GRANT RELOAD, LOCK TABLES ON *.* TO `cdc`@`%`", true, true, fault.Pass, ""},
+		{"GRANT RELOAD ON *.* TO `cdc`@`%`", false, false, fault.Hint, "RELOAD"},
+	} {
+		f, w := healthy(), wishes()
+		f.Tables, f.Grants = nil, nil
+		w.Patterns, w.Locks, w.LockTables = []string{"shop.%"}, c.locks, c.lockTables
+		for _, g := range Grants(GrantFor{User: "cdc", Patterns: w.Patterns})[1:] {
+			f.Grants = append(f.Grants, strings.TrimSuffix(strings.ReplaceAll(g, "'", "`"), ";"))
+		}
+		if c.grant != "" {
+			f.Grants = append(f.Grants, c.grant)
+		}
+		worst, what := fault.Pass, ""
+		for _, x := range Server(f, w) {
+			if strings.Contains(x.Check, "grants") && x.Level > worst {
+				worst, what = x.Level, x.What
+			}
+		}
+		if worst != c.want || !strings.Contains(what, c.says) {
+			t.Errorf("%q, locks %v, tables %v: %s %q", c.grant, c.locks, c.lockTables, worst, what)
 		}
 	}
 }

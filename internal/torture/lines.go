@@ -70,6 +70,9 @@ func lines() []line {
 			into := test("./internal/e2e", "^TestSnapshotIntoMySQL$", env("CDC_SNAPSHOT_KILLS", n), "CDC_WAYS=mysql97-mysql97-gtid_next,mysql97-mysql97-table")
 			return append(into, test("./internal/e2e", "^TestSnapshotKill$", env("CDC_SNAPSHOT_KILLS", n), "CDC_KINDS=mysql97")...)
 		}},
+		{"classic-kill", "SIGKILL of cdc in the midst of a classic snapshot under traffic, into MySQL from sources without and with GTIDs, and of MariaDB; rows compared", 50, 3, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestSnapshotClassicKill$", env("CDC_CLASSIC_KILLS", n))
+		}},
 		{"simulation", "seeds of the simulated pipeline with a kill at any step", 200_000, 1, func(n int, _ uint64) []command {
 			return test("./pipeline", "^TestSimulation$", "", "", "-sim.seeds", strconv.Itoa(n))
 		}},

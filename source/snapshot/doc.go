@@ -58,6 +58,12 @@
 // Options.Asked makes it a snapshot of some tables of a stream that began long ago, of all their rows or of those that meet a condition. Then the target is taken to
 // have all other tables as they should be: not the batch but the groups of these tables have Copying set, and changes of a table without a key are not held back.
 //
+// # The classic way
+//
+// Where the source has no GTIDs, where tables have no transactions, or where the rows of all tables shall be of one moment, there is a second way: OpenViews begins
+// consistent reads side by side under a short lock, as mysqldump --single-transaction does, the stream begins at their place, and OpenClassic puts their rows behind it. See
+// Views for how the moment is found, and Classic for what happens when it is lost.
+//
 // # Values
 //
 // A row is equal, cell by cell, to the same row in the binlog, but for JSON: MySQL's binary JSON cannot be asked for, so that the cell holds the
