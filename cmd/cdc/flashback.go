@@ -37,7 +37,7 @@ Choose narrowly: by time or place (--from, --until), tables, GTIDs, connection, 
 finds out which. Statements on the tables in that range stop it, for their rows cannot be put back by the old columns (CDC9101).`,
 		Example: `  cdc flashback binlog.000041 --gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1077 --output undo.sql
   cdc flashback binlog.000041 --tables shop.orders --op delete --from '2024-05-01 14:02' --until '2024-05-01 14:04' --output undo.sql
-  cdc flashback binlog.000041 --tables shop.orders --changed price --where 'after.price == 0' --output undo.sql
+  cdc flashback binlog.000041 --tables shop.orders --op update --changed price --where 'after.price == 0' --output undo.sql
   mysql shop < undo.sql
   cdc flashback binlog.000041 --gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1077 --apply mysql://root@db1/           # a trial
   cdc flashback binlog.000041 --gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1077 --apply mysql://root@db1/ --yes`,

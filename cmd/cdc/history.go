@@ -36,7 +36,7 @@ table in between. A row is chosen by --key: the values of its primary key in the
 over before and after, as of a filter; or by both. All times are UTC.`,
 		Example: `  cdc history shop.orders --key 42 binlog.000041 binlog.000042
   cdc history shop.lines --key order_id=42 --key line=3 binlog.000041 --schema-dump schema.sql
-  cdc history shop.orders --where 'before.state == "paid" && after.state == "new"' mysql://cdc@db1/ --from 2024-05-01T14:00:00Z --json`,
+  cdc history shop.orders --where 'op == "update" && before.state == "paid" && after.state == "new"' mysql://cdc@db1/ --from 2024-05-01T14:00:00Z --json`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	f := c.Flags()
