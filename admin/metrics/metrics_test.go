@@ -24,6 +24,7 @@ func running() Stream {
 			Tables: []pipeline.TableCount{{Table: "d.a", Inserts: 1}, {Table: "d.b", Inserts: 5, Updates: 2}, {Table: "d.c", Deletes: 3}},
 		},
 		Reader: "streaming", Reconnects: 2, Restarts: 1, Errors: map[string]uint64{"CDC2013": 3}, Apply: &Apply{Active: 4, Retries: 5, Conflicts: 6},
+		Verify: &Verify{Ended: time.UnixMilli(1_700_000_000_500), Rows: 12, Differing: 3, Tables: 1},
 	}
 }
 
@@ -56,10 +57,20 @@ cdc_apply_active{stream="all"} 4
 # HELP cdc_apply_conflicts_total Changes that on_conflict of a mysql sink left out or carried out otherwise, in this run of the stream.
 # TYPE cdc_apply_conflicts_total counter
 cdc_apply_conflicts_total{stream="all"} 6
+# HELP cdc_verify_equal 1 where the last whole comparison by cdc verify found source and target equal, else 0.
+# TYPE cdc_verify_equal gauge
+cdc_verify_equal{stream="all"} 0
+# HELP cdc_verify_differing_rows Rows that differed at the last whole comparison, and were not repaired.
+# TYPE cdc_verify_differing_rows gauge
+cdc_verify_differing_rows{stream="all"} 3
+# HELP cdc_verify_ended_timestamp_seconds When the last whole comparison ended, in seconds since 1970.
+# TYPE cdc_verify_ended_timestamp_seconds gauge
+cdc_verify_ended_timestamp_seconds{stream="all"} 1.7000000005e+09
 # HELP cdc_healthy 1 where /healthz answers 200.
 # TYPE cdc_healthy gauge
 cdc_healthy 1
-`), "cdc_table_rows_total", "cdc_lag_seconds", "cdc_errors_total", "cdc_healthy", "cdc_apply_active", "cdc_apply_conflicts_total"); err != nil {
+`), "cdc_table_rows_total", "cdc_lag_seconds", "cdc_errors_total", "cdc_healthy", "cdc_apply_active", "cdc_apply_conflicts_total", "cdc_verify_equal", "cdc_verify_differing_rows",
+		"cdc_verify_ended_timestamp_seconds"); err != nil {
 		t.Error(err)
 	}
 }
