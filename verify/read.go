@@ -23,12 +23,11 @@ func (p *plan) side(target bool) []*plan {
 func (p *plan) sum(ctx context.Context, c Conn, ch *chunk, target bool) error {
 	ch.rows, ch.filtered, ch.digest = 0, 0, ""
 	for _, q := range p.side(target) {
-		rows, d, err := uint64(0), "", error(nil)
+		ask := q.sumThere
 		if p.own() {
-			rows, d, err = q.sumHere(ctx, c, ch, target)
-		} else {
-			rows, d, err = q.sumThere(ctx, c, ch, target)
+			ask = q.sumHere
 		}
+		rows, d, err := ask(ctx, c, ch, target)
 		if err != nil {
 			return err
 		}

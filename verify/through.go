@@ -65,7 +65,7 @@ func (t *through) row(row [][]byte, columns []column) (values [][]byte, passes b
 			if t.failed == nil {
 				t.failed = err
 			}
-			return nil, false, nil //nolint:nilerr // told at the end: the stream stops at such a row, or sets it aside
+			return nil, false, nil // told at the end: the stream stops at such a row, or sets it aside
 		}
 	}
 	if len(b.Changes) < len(t.ops) {
