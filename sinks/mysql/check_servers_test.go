@@ -99,7 +99,7 @@ func onBench(t *testing.T, k testbed.Kind, o testbed.Options) *bench {
 			Source: event.Server{Flavor: flavor, ID: 4711, Address: "elsewhere:3306"},
 		},
 		SourceVariables: map[string]string{
-			"gtid_mode": "ON", "max_allowed_packet": "1048576", "explicit_defaults_for_timestamp": explicit, "lower_case_table_names": testbed.MustQuery(t, s, "SELECT @@lower_case_table_names")[0][0].String,
+			"gtid_mode": "ON", "innodb_native_foreign_keys": "OFF", "max_allowed_packet": "1048576", "explicit_defaults_for_timestamp": explicit, "lower_case_table_names": testbed.MustQuery(t, s, "SELECT @@lower_case_table_names")[0][0].String,
 		},
 		Cascades: []schemas.Name{},
 	}
@@ -323,6 +323,12 @@ func TestCheckOfTargets(t *testing.T) {
 				o.Cascades = []schemas.Name{{Database: "there", Table: "orders"}}
 				if found := b.findings(t, o); len(found) > 0 {
 					t.Errorf("as at the source: %+v", found)
+				}
+				if k == testbed.MySQL97 {
+					unlogged := o
+					unlogged.SourceVariables = maps.Clone(o.SourceVariables)
+					delete(unlogged.SourceVariables, "innodb_native_foreign_keys")
+					b.only(t, unlogged, fault.Warn, 0, "target foreign keys", "ON DELETE SET NULL undone", "innodb_native_foreign_keys=ON")
 				}
 				b.cured(t, b.opt, b.only(t, b.opt, fault.Warn, 0, "target foreign keys", "of_customer", "ON DELETE CASCADE"))
 				testbed.MustExec(t, b.s, "ALTER TABLE shop.orders DROP INDEX of_customer")

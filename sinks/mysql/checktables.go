@@ -269,7 +269,7 @@ func (c *checker) cascades(ctx context.Context) error {
 	for _, t := range c.tables {
 		applied[c.server.Fold(t.FullName())] = true
 	}
-	found := 0
+	found, acting := 0, len(c.opt.Cascades) > 0
 	for _, r := range rows {
 		parent := c.server.Fold(string(r[6]) + "." + string(r[3]))
 		child := string(r[1])
@@ -277,6 +277,7 @@ func (c *checker) cascades(ctx context.Context) error {
 		if !applied[parent] || !acts(r[4]) && !acts(r[5]) {
 			continue
 		}
+		acting = true
 		// A route may have changed the database, and seldom the table.
 		if slices.ContainsFunc(c.opt.Cascades, func(n schemas.Name) bool { return c.server.Fold(n.Table) == c.server.Fold(child) }) {
 			continue
@@ -300,6 +301,27 @@ func (c *checker) cascades(ctx context.Context) error {
 	}
 	if found == 0 {
 		c.Pass("target foreign keys", "none changes rows that the source leaves alone")
+	}
+	if !acting {
+		return nil
+	}
+	return c.native(ctx)
+}
+
+// native warns of foreign keys that MySQL 9.6 and later handle above the storage engine, at the target of a source that does not log what its own do: there the
+// target has to do the same, and was seen to leave an ON DELETE SET NULL undone.
+func (c *checker) native(ctx context.Context) error {
+	const name = "innodb_native_foreign_keys"
+	if len(c.opt.SourceVariables) == 0 || c.opt.SourceVariables[name] == "OFF" {
+		return nil
+	}
+	rows, err := c.s.Query(ctx, "SHOW GLOBAL VARIABLES LIKE '"+name+"'")
+	if err != nil {
+		return err
+	}
+	if len(rows) == 1 && len(rows[0]) == 2 && string(rows[0][1]) == "OFF" {
+		c.Warn("target foreign keys", name+"=ON in the target's option file, and a restart; compare by `cdc verify`",
+			"the source does not log rows that its foreign keys change, so the target's have to change the same ones, and with %s=OFF they were seen to leave an ON DELETE SET NULL undone", name)
 	}
 	return nil
 }
