@@ -347,7 +347,7 @@ func (c *checker) would(w *want, a *createtopics.ResponseTopic, acls []acl) {
 		if !c.crowded("topics that cannot be created: " + code.Error()) {
 			f := refused(code, "it cannot be created", a.ErrorMessage)
 			cure := f.Next
-			if code == errReplicationFactor {
+			if code == errReplicationFactor && f.Code != fault.SinkUnreachable {
 				cure = fmt.Sprintf("set replication_factor: %d, or start more brokers", len(c.brokers))
 			}
 			c.Fail(f.Code, "topic "+w.name, cure, "%s", f.Text)

@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	kafkago "github.com/segmentio/kafka-go"
 
@@ -121,6 +122,10 @@ func fatal(err error) *fault.Error {
 func refused(k kerror, what, message string) *fault.Error {
 	if message != "" && !errors.Is(k, errNone) {
 		message = ": " + message
+	}
+	if k == errReplicationFactor && strings.Contains(message, "fenced") {
+		// The controller has not heard of its brokers for some seconds, as on a machine with too much to do: not that there are too few of them.
+		return fault.New(fault.SinkUnreachable, "%s%s: %w", what, message, k)
 	}
 	switch k {
 	case errTopicAuthorization, errClusterAuthorization, errTransactionalID:
