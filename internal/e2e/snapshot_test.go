@@ -229,7 +229,7 @@ func TestSnapshotKill(t *testing.T) {
 			o.stream = "    snapshot: initial\n" // the rest goes fast
 			p.write(t, o)
 			r := p.run(t)
-			poll(t, "the snapshot is over", func() bool {
+			pollFor(t, 5*patience, "the snapshot is over", func() bool {
 				if !r.running() {
 					t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
 				}
@@ -324,7 +324,7 @@ func TestSnapshotIntoMySQL(t *testing.T) {
 			o.stream = "    snapshot: initial\n" // the rest goes fast
 			p.write(t, o)
 			r = p.run(t)
-			poll(t, "the snapshot is over", func() bool {
+			pollFor(t, 5*patience, "the snapshot is over", func() bool {
 				if !r.running() {
 					t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
 				}
