@@ -79,7 +79,7 @@ type Classic struct {
 	upTo    place         // every table's end lies before
 	last    int64         // commit time of the last batch of rows: no two have the same, by which a target tells them apart
 
-	ctx     context.Context
+	ctx     func() (context.Context, context.CancelFunc) // of the goroutines, which outlive each Read
 	cancel  context.CancelFunc
 	scratch *event.Builder
 
@@ -124,7 +124,7 @@ func OpenClassic(ctx context.Context, opt ClassicOptions) (*Classic, error) {
 		c.m.server = *v
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c.ctx, c.cancel = run, cancel
+	c.ctx, c.cancel = func() (context.Context, context.CancelFunc) { return context.WithCancel(run) }, cancel
 	switch opt.Snapshot.State {
 	case event.SnapshotRunning:
 		c.begun, c.from = true, opt.Snapshot

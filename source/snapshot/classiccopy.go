@@ -82,7 +82,7 @@ func (c *Classic) start() error {
 		"commits_held_ms", c.views.Held.Milliseconds())
 	size := func(a, b *classicTable) int { return int(max(min(int64(b.estimate)-int64(a.estimate), 1), -1)) }
 	slices.SortStableFunc(queue, size)
-	ctx, cancel := context.WithCancel(c.ctx)
+	ctx, cancel := c.ctx()
 	x := &copying{parts: make(chan part), turn: make(chan struct{}, 1), idle: make(chan struct{}), cancel: cancel, pace: &pace{}, rate: c.opt.Limits.RowsPerSecond}
 	var jobs sync.WaitGroup
 	list := listOf(queue)
