@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cdc/event"
 	"cdc/fault"
@@ -38,13 +39,14 @@ const (
 	erForeignDuplicateKey = 1761
 	erCheckViolated       = 3819
 	erConstraintFailed    = 4025 // MariaDB
+	erTruncated           = 1265 // of a value that the column cannot hold: an ENUM that is no member, for one
 )
 
 // refused sorts the server's error of a statement: one that comes of the rows at the target is a conflict.
 func refused(err error) error {
 	switch session.Number(err) {
 	case session.ErDuplicateKey, erDupUnique, erRowReferenced, erNoReferencedRow, erRowReferenced2, erNoReferencedRow2, erDupEntryWithKeyName,
-		erForeignDuplicateKey, erCheckViolated, erConstraintFailed:
+		erForeignDuplicateKey, erCheckViolated, erConstraintFailed, erTruncated:
 		return &conflict{err: err}
 	}
 	return err
@@ -57,6 +59,9 @@ func (w *worker) single(ctx context.Context, b *event.Batch, i int) error {
 	met, ok := errors.AsType[*conflict](err)
 	if !ok || err == nil {
 		return err
+	}
+	if session.Number(met.err) == erTruncated {
+		return w.noMember(ctx, b, i, over(b, i), met.err)
 	}
 	if met.err == nil && met.found == 0 {
 		if found, err := w.loosely(ctx, b, i, over(b, i)); found || err != nil {
@@ -87,6 +92,34 @@ func (w *worker) single(ctx context.Context, b *event.Batch, i int) error {
 		w.e.opt.Conflict(Conflict{Table: w.name(), Place: txnName(&w.at), Op: c.Op, Reason: met.Error()})
 	}
 	return nil
+}
+
+// noMember carries out a change whose row has an ENUM that is none of its members, as careless programs make it in sessions that are not strict. No strict
+// session takes it; one that is not takes anything, and cuts other values too: so the row is looked for afterwards as it has to be.
+func (w *worker) noMember(ctx context.Context, b *event.Batch, i int, over bool, refused error) error {
+	row := b.After(i)
+	if !slices.ContainsFunc(row.Cells, func(c event.Cell) bool { return c.Kind() == event.Enum && c.Uint64() == 0 }) {
+		return refused
+	}
+	if err := w.c.Exec(ctx, "SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'STRICT_ALL_TABLES', '')"); err != nil {
+		return err
+	}
+	err := w.alone(ctx, b, i, over)
+	if again := w.c.Exec(ctx, "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES')"); again != nil {
+		w.c.Close()
+		return again
+	}
+	if err == nil {
+		w.w.Reset()
+		if w.w.Change(w.plan.Statement.Whole(), event.Update, row, row) != nil {
+			return refused // it cannot be looked for: the image lacks columns
+		}
+		err = w.send(ctx, false)
+	}
+	if _, ok := errors.AsType[*conflict](err); ok {
+		return refused
+	}
+	return err
 }
 
 // loosely looks for the row of a change by as much of its key as the target's key sees: see statement.Table.ByPrefix.

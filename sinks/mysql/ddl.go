@@ -51,7 +51,8 @@ func (w *worker) define(ctx context.Context) (noted bool, err error) {
 			return false, err
 		}
 	}
-	announced := !b.gtid || w.e.server.Version < 80000
+	// One whose rows follow is committed apart from them.
+	announced := !b.gtid || w.e.server.Version < 80000 || plan.Rows
 	before := false
 	if announced {
 		if before, err = b.announced(ctx, w.c, &w.txn); err != nil {
@@ -125,12 +126,8 @@ func (w *worker) execute(ctx context.Context, plan *ddl.Plan, own, again bool) (
 			return false, err
 		}
 	}
-	if w.e.books.gtid {
-		next := "SET gtid_next='AUTOMATIC'"
-		if own {
-			next = string(w.e.books.next(nil, &w.txn))
-		}
-		if err := w.c.Exec(ctx, next); err != nil {
+	if own { // else it is AUTOMATIC
+		if err := w.c.Exec(ctx, string(w.e.books.next(nil, &w.txn))); err != nil {
 			return false, err
 		}
 	}

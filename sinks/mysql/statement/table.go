@@ -131,6 +131,13 @@ func (t *Table) ByPrefix() *Table {
 	return &p
 }
 
+// Whole gives a plan that finds a row by all that an image has of it.
+func (t *Table) Whole() *Table {
+	p := *t
+	p.key, p.prefix = nil, nil
+	return &p
+}
+
 // KeyOf gives the columns of the primary key, or else of the unique key with the fewest, all of them real, not NULL, and of exact values;
 // nil where there is none.
 func KeyOf(t *schemas.Table) []int {
