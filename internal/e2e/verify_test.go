@@ -144,7 +144,8 @@ checkpoint: {dir: state, every: 200ms}
 			Equal     bool
 			Differing int `json:"rows_differing"`
 		}
-	}, copied bool) {
+	}, copied bool,
+	) {
 		var s struct {
 			Streams []struct {
 				Snapshot struct{ State string }
