@@ -154,7 +154,6 @@ func batchOf(codec codec, p producer, first int64, records ...record) []byte {
 	for i := range records {
 		body = records[i].append(body, int32(i), records[i].bodySize(int32(i)))
 	}
-	b := make([]byte, headerSize)
 	if codec != codecNone {
 		var c compressor
 		packed, err := c.append(codec, make([]byte, 0, headerSize+codec.bound(len(body))), body)
@@ -163,7 +162,7 @@ func batchOf(codec codec, p producer, first int64, records ...record) []byte {
 		}
 		body = packed
 	}
-	b = append(b, body...)
+	b := append(bytes.Repeat([]byte{0}, headerSize), body...)
 	batchHeader{codec: codec, count: int32(len(records)), producer: p}.put(b)
 	binary.BigEndian.PutUint64(b, uint64(first))
 	return b
@@ -172,17 +171,18 @@ func batchOf(codec codec, p producer, first int64, records ...record) []byte {
 // answerOf makes the answer to a fetch request for one partition.
 func answerOf(version int16, topic string, records []byte) []byte {
 	be := binary.BigEndian
-	b := make([]byte, 4)
+	zeros := func(b []byte, n int) []byte { return append(b, bytes.Repeat([]byte{0}, n)...) }
+	b := zeros(nil, 4)
 	if version >= 7 {
-		b = append(b, make([]byte, 6)...)
+		b = zeros(b, 6)
 	}
 	b = appendString(be.AppendUint32(b, 1), topic)
 	b = be.AppendUint32(be.AppendUint32(b, 1), 3)
-	b = append(b, make([]byte, 2+16)...)
+	b = zeros(b, 2+16)
 	if version >= 5 {
-		b = append(b, make([]byte, 8)...)
+		b = zeros(b, 8)
 	}
-	b = append(be.AppendUint32(b, 1), make([]byte, 16)...) // an aborted transaction
+	b = zeros(be.AppendUint32(b, 1), 16) // an aborted transaction
 	if version >= 11 {
 		b = be.AppendUint32(b, 0)
 	}
