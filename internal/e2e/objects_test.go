@@ -112,8 +112,10 @@ func TestEmptyTargetObjects(t *testing.T) {
 			p.reached(t, r)
 			p.rowsDiffer(t, "`shop`.`audit`")
 			p.rowsDiffer(t, "`shop`.`orders`")
-			if r := run(t, "objects", p.yaml, "--cut-over"); r.code != 1 || !strings.Contains(r.err, "CDC5007: ") {
-				t.Errorf("a cut-over while cdc applies: exit code %d\n%s", r.code, r.err)
+			if w.mode == "gtid_next" { // it waits ten seconds for the other to go, which one of the ways may do
+				if r := run(t, "objects", p.yaml, "--cut-over"); r.code != 1 || !strings.Contains(r.err, "CDC5007: ") {
+					t.Errorf("a cut-over while cdc applies: exit code %d\n%s", r.code, r.err)
+				}
 			}
 			r.stop(t)
 
