@@ -95,6 +95,11 @@ func checksums(t *testing.T, s *testbed.Server, tables []string) map[string]stri
 // collect reads what a server wrote from a place on.
 func collect(t *testing.T, s *testbed.Server, from files.Bound, sel func(db, table string) bool, o flashback.Options) (*flashback.Undo, error) {
 	t.Helper()
+	return collectUntil(t, s, from, files.Bound{}, sel, o)
+}
+
+func collectUntil(t *testing.T, s *testbed.Server, from, until files.Bound, sel func(db, table string) bool, o flashback.Options) (*flashback.Undo, error) {
+	t.Helper()
 	paths, err := s.BinlogFiles()
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +108,7 @@ func collect(t *testing.T, s *testbed.Server, from files.Bound, sel func(db, tab
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := files.Open(files.Config{Paths: paths, Start: from, Binlog: binlog.Config{
+	src, err := files.Open(files.Config{Paths: paths, Start: from, Stop: until, Binlog: binlog.Config{
 		Flavor: flavor, Catalog: schemas.NewCatalog(flavor, version), NextSeq: 1, Select: sel, Spool: spool{t.TempDir()}, BatchBytes: 1 << 14,
 	}})
 	if err != nil {

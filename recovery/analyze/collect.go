@@ -58,17 +58,17 @@ var (
 
 // txn is a transaction as both ways of reading see it.
 type txn struct {
-	id                           gtid.GTID
-	file                         string
-	off                          uint64
-	began, commit                int64
-	server, thread               uint32
-	bytes, plain                 int64
-	tables                       []txnTable
-	query                        []byte
-	sql                          string
-	dml, prepared, back, counted bool
-	uncounted                    int64
+	id                  gtid.GTID
+	file                string
+	off                 uint64
+	began, commit       int64
+	server, thread      uint32
+	bytes, plain        int64
+	tables              []txnTable
+	query               []byte
+	sql                 string
+	dml, prepared, back bool
+	uncounted           int64
 }
 
 type txnTable struct {

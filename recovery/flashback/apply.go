@@ -232,7 +232,7 @@ func (a *applier) send(ctx context.Context) error {
 			switch {
 			case err != nil:
 				stopped, why = i, err
-				return nil
+				return nil //nolint:nilerr // what was refused is looked at when all answers were read
 			case p.rows == 0 || int64(affected) == p.rows:
 				a.done.Rows += p.rows
 				return nil

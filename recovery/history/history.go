@@ -141,7 +141,7 @@ func (r *reader) bind(t *schemas.Table) error {
 	r.table, r.key = t, r.key[:0]
 	next := 0
 	for _, k := range r.o.Key {
-		i := -1
+		var i int
 		switch {
 		case k.Column != "":
 			if i = t.Column(k.Column); i < 0 {
