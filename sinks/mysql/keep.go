@@ -37,7 +37,7 @@ func (b *books) passed(it *item) {
 
 // news is what a place adds to that of the target. The checkpoint may be behind it: then the stream comes first to where the target was.
 func (b *books) news(pos event.Position) event.Position {
-	behind := false
+	var behind bool
 	if b.place.GTIDs == nil {
 		pos.GTIDs = nil
 		behind = event.PlaceBefore(pos.File, pos.Offset, b.place.File, b.place.Offset)

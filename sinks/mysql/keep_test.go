@@ -35,13 +35,19 @@ func TestFoldingWaitsForThePlace(t *testing.T) {
 		place        string
 	}{
 		{
-			"GTIDs", sinks.Place{GTIDs: set(t, 5), File: "binlog.000001", Offset: 500}, set(t, 8), []string{name(8), name(9), name(12), name(13), "snapshot 77"},
+			"GTIDs",
+			sinks.Place{GTIDs: set(t, 5), File: "binlog.000001", Offset: 500},
+			set(t, 8),
+			[]string{name(8), name(9), name(12), name(13), "snapshot 77"},
 			func(n int) event.Position {
 				return event.Position{GTIDs: set(t, n), File: "binlog.000001", Offset: uint64(100 * n)}
 			}, 2, 4, "1-8',file='binlog.000001',position=800",
 		},
 		{
-			"files", sinks.Place{ByFile: true, File: "binlog.000001", Offset: 500}, nil, []string{"binlog.000001:700", "binlog.000001:800", "binlog.000001:1100", "binlog.000002:4"},
+			"files",
+			sinks.Place{ByFile: true, File: "binlog.000001", Offset: 500},
+			nil,
+			[]string{"binlog.000001:700", "binlog.000001:800", "binlog.000001:1100", "binlog.000002:4"},
 			func(n int) event.Position { return event.Position{File: "binlog.000001", Offset: uint64(100 * n)} }, 1, 3, "NULL,file='binlog.000001',position=800",
 		},
 	} {
