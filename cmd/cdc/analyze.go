@@ -200,9 +200,8 @@ type writeError struct {
 }
 
 func (w *writeError) Write(p []byte) (int, error) {
-	if w.err != nil {
-		return len(p), nil
+	if w.err == nil {
+		_, w.err = w.w.Write(p)
 	}
-	_, w.err = w.w.Write(p)
 	return len(p), nil
 }

@@ -133,7 +133,7 @@ func (s *stream) makeTables(ctx context.Context, src *live.Source, defs *snapsho
 	}
 	bp.Blind = len(blind) > 0
 	for _, b := range blind {
-		s.log.Warn("the source's account does not see all that is to be made at the target", "not seen", b, "next", "`cdc check FILE --grants=source`, then `cdc objects FILE --refresh`")
+		s.log.Warn("the source's account does not see all that is to be made at the target", "not_seen", b, "next", "`cdc check FILE --grants=source`, then `cdc objects FILE --refresh`")
 	}
 	return mysql.Make(ctx, o, bp, func(n schemas.Name) { s.log.Info("table made at the target", "table", n.String()) }, s.became)
 }

@@ -333,8 +333,7 @@ func TestKafkaFenced(t *testing.T) {
 	r.signal(syscall.SIGSTOP)
 	insert(t, s, db, 6, 10)
 	// It has a place of its own, and so begins at the first row again: what comes twice is its, and not of the one that was shut out.
-	other := &topicPipe{cluster: k, prefix: p.prefix}
-	other.pipe = newPipe(t, s, settings{tables: only(db), start: "start", sink: p.sink(k.Brokers(), "transactional_id: "+db)})
+	other := newPipe(t, s, settings{tables: only(db), start: "start", sink: p.sink(k.Brokers(), "transactional_id: "+db)})
 	must(t, "run", other.yaml, "--until", "now")
 	r.signal(syscall.SIGCONT)
 	if code := r.wait(t); code == 0 || !strings.Contains(r.err.String(), "CDC5113") {

@@ -144,7 +144,9 @@ func passed(t testing.TB, p *pipe, r *process) {
 	t.Helper()
 	at := testbed.MustQuery(t, p.server, "SHOW BINARY LOG STATUS")[0]
 	want := sinks.Place{File: at[0].String}
-	fmt.Sscan(at[1].String, &want.Offset)
+	if _, err := fmt.Sscan(at[1].String, &want.Offset); err != nil {
+		t.Fatal(err)
+	}
 	poll(t, "the stream has come to "+want.String(), func() bool {
 		if !r.running() {
 			t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))

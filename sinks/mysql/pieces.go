@@ -2,6 +2,8 @@ package mysql
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"cdc/event"
@@ -13,12 +15,14 @@ import (
 
 // A table without a key comes in one piece, as one transaction: nothing tells one row of it from another, so that rows which come twice are there twice. What of such
 // tables is in the target is written down in a table of ours, in the same transaction. A run that was killed before the checkpoint knew of it finds it there.
+// It reads the table again, later, and gives the table's changes only from then on. So what is there counts only where the source has committed nothing in
+// between; otherwise the stream stops.
 const piecesTable = "pieces"
 
 const piecesDefinition = `(
   stream VARBINARY(255) NOT NULL COMMENT 'its name',
   source VARBINARY(600) NOT NULL COMMENT 'table at the source, as database.table',
-  snapshot VARBINARY(64) NOT NULL COMMENT 'ID of the snapshot that copied it',
+  snapshot VARBINARY(120) NOT NULL COMMENT 'ID of the snapshot that copied it, and a digest of the place at which it was read',
   PRIMARY KEY (stream, source)
 ) ENGINE=InnoDB COMMENT='tables without a key that cdc has copied'`
 
@@ -43,10 +47,16 @@ func (b *books) readPieces(ctx context.Context, c *session.Session) error {
 	return err
 }
 
+// nameOf names what a piece holds: its snapshot, and the moment at which it was read.
+func nameOf(m *event.Mark) string {
+	sum := sha256.Sum256([]byte(m.High))
+	return m.ID + "@" + hex.EncodeToString(sum[:16])
+}
+
 // hasPiece reports that the target has a table that comes in one piece.
 func (b *books) hasPiece(x *event.Batch) bool {
 	n, ok := pieceOf(x)
-	return ok && x.Mark.ID != "" && b.pieces[n.String()] == x.Mark.ID
+	return ok && x.Mark.ID != "" && b.pieces[n.String()] == nameOf(x.Mark)
 }
 
 // piece sees to it that a table in one piece can be applied once.
@@ -56,7 +66,7 @@ func (e *engine) piece(ctx context.Context, b *event.Batch) error {
 		return nil
 	}
 	if was, there := e.books.pieces[n.String()]; there {
-		return fault.New(fault.SnapshotTwice, "it has no key, and snapshot %s has copied it before", was).At(fault.Where{Table: n.String(), Server: e.opt.Address}).
+		return fault.New(fault.SnapshotTwice, "it has no key, and snapshot %s has copied it before, as it was then", strings.SplitN(was, "@", 2)[0]).At(fault.Where{Table: n.String(), Server: e.opt.Address}).
 			Hint("empty the table at the target, and DELETE FROM %s.%s WHERE stream = %s AND source = %s", e.books.quoted, piecesTable, quote(e.books.stream), quote(n.String()))
 	}
 	if e.pieces {
@@ -81,7 +91,7 @@ func (w *worker) wholes(dst []byte) (_ []byte, count int) {
 		}
 		dst = append(append(dst, ";INSERT INTO "...), w.e.books.quoted...)
 		dst = append(dst, "."+piecesTable+" (stream,source,snapshot) VALUES ("...)
-		for k, v := range []string{w.e.books.stream, n.String(), p.Batch.Mark.ID} {
+		for k, v := range []string{w.e.books.stream, n.String(), nameOf(p.Batch.Mark)} {
 			if k > 0 {
 				dst = append(dst, ',')
 			}

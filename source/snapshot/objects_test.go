@@ -19,7 +19,9 @@ func TestBlind(t *testing.T) {
 	}{
 		"everything": {gtid.MySQL, 90704, []string{"GRANT ALL PRIVILEGES ON *.* TO `a`@`%`"}, all, nil},
 		"a reader": {
-			gtid.MySQL, 90704, []string{"GRANT SELECT ON `shop`.* TO `a`@`%`"}, all,
+			gtid.MySQL, 90704,
+			[]string{"GRANT SELECT ON `shop`.* TO `a`@`%`"},
+			all,
 			[]string{"views of shop, x, for want of SHOW VIEW", "events of shop, x, for want of EVENT", "triggers of shop, x, for want of TRIGGER", "routines of shop, x, for want of SHOW_ROUTINE"},
 		},
 		"only what is wanted": {gtid.MySQL, 90704, []string{"GRANT SHOW VIEW ON `s%`.* TO `a`@`%`"}, []string{"views"}, []string{"views of x, for want of SHOW VIEW"}},

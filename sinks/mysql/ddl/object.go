@@ -128,8 +128,8 @@ func (p *objectPlan) session() error {
 	if err != nil {
 		return err
 	}
-	client, ok := charset.Normalize(o.Client), false
-	if _, ok = charset.DefaultCollation(s.Flavor, s.Version, client); !ok || client == "gb18030" && s.Flavor == gtid.MariaDB {
+	client := charset.Normalize(o.Client)
+	if _, ok := charset.DefaultCollation(s.Flavor, s.Version, client); !ok || client == "gb18030" && s.Flavor == gtid.MariaDB {
 		return p.stop("the target does not know the character set %s, in which it was written", o.Client)
 	}
 	connection := charset.Normalize(o.Connection)
