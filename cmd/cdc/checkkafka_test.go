@@ -28,15 +28,17 @@ checkpoint: {dir: state}
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	first := "kafka-acls --bootstrap-server k1:9092 --add --allow-principal User:ANONYMOUS --operation Write --operation DescribeConfigs --operation Create --topic "
+	first := "kafka-acls --bootstrap-server k1:9092 --add --allow-principal User:ANONYMOUS --operation Write --operation DescribeConfigs --operation Create --operation Read --topic "
 	want := `# for the kafka sink of stream a
 ` + first + `cdc.sales. --resource-pattern-type prefixed
 ` + first + `cdc.shop. --resource-pattern-type prefixed
 ` + first + `dead
 ` + first + `people- --resource-pattern-type prefixed
+kafka-acls --bootstrap-server k1:9092 --add --allow-principal User:ANONYMOUS --operation Write --operation Describe --transactional-id cdc-a-b3d0a0c5
 # brokers older than Kafka 2.8 need this too: kafka-acls --bootstrap-server k1:9092 --add --allow-principal User:ANONYMOUS --operation IdempotentWrite --cluster
 # for the kafka sink of stream c
-kafka-acls --bootstrap-server k2:9092 --add --allow-principal User:writer --operation Write --operation DescribeConfigs --topic shop. --resource-pattern-type prefixed
+kafka-acls --bootstrap-server k2:9092 --add --allow-principal User:writer --operation Write --operation DescribeConfigs --operation Read --topic shop. --resource-pattern-type prefixed
+kafka-acls --bootstrap-server k2:9092 --add --allow-principal User:writer --operation Write --operation Describe --transactional-id cdc-c-32defc50
 # brokers older than Kafka 2.8 need this too: kafka-acls --bootstrap-server k2:9092 --add --allow-principal User:writer --operation IdempotentWrite --cluster
 `
 	code, out, errs := cdc(t, "check", file, "--grants=kafka")
