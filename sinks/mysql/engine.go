@@ -424,16 +424,16 @@ func (e *engine) pop() *schedule.Unit {
 
 // follower gives a worker that is about to commit a transaction to go on with, nil where there is none, or another worker has nothing to do.
 //
-// Where the order of commits is kept, all that come before it are with workers. So the first of those that are not done is always being carried out, or
-// is the next of its worker: it waits for nobody.
-func (e *engine) follower() *schedule.Unit {
+// Where the order of commits is kept, it comes behind the one that is about to be committed, and all before it are with workers. So the first of those that
+// are not done is always being carried out: it waits for nobody.
+func (e *engine) follower(of *schedule.Unit) *schedule.Unit {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.err != nil || len(e.ready) <= e.idle {
 		return nil
 	}
 	u := e.ready[0]
-	if u.Alone {
+	if u.Alone || e.ordered() && u.Order < of.Order { // it has become ready later than those behind it, and they wait for it
 		return nil
 	}
 	if e.ordered() {

@@ -34,7 +34,7 @@ func (w *worker) commit(ctx context.Context) error {
 func (w *worker) ahead() *job {
 	u := w.later
 	if w.later = nil; u == nil && !w.u.Alone {
-		u = w.e.follower()
+		u = w.e.follower(w.u)
 	}
 	if u == nil {
 		return nil
