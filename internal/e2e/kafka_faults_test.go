@@ -284,8 +284,8 @@ func TestKafkaFaults(t *testing.T) {
 		refused("had been written before")
 		must(t, "checkpoint", "set", p.yaml, "all", "--accept-target", "--yes")
 		must(t, "run", p.yaml, "--until", "now")
-		if got := p.inserted(t); len(got) != 2*5 { // once by the run that stopped when it saw where they went
-			t.Errorf("%d rows in the new topic, want 5 twice", len(got))
+		if got := p.inserted(t); len(got) != 5 { // the run that stopped saw it before it wrote
+			t.Errorf("%d rows in the new topic, want 5", len(got))
 		}
 	})
 	t.Run("record too large", func(t *testing.T) {

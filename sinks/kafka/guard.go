@@ -246,7 +246,7 @@ func (g *guard) cover(ctx context.Context, topics []*metadata.ResponseTopic) err
 			g.degrade("topic %s has %d partitions and had %d: keys have moved", t.Name, len(t.Partitions), n)
 		}
 		for _, r := range t.Partitions {
-			p := &stretch{topic: t.Name, id: r.PartitionIndex, leader: r.LeaderID, next: -1, until: -1, end: -1}
+			p := &stretch{topic: t.Name, id: r.PartitionIndex, leader: r.LeaderID, next: -1, until: -1, end: -1, high: -1}
 			i := int(p.id)
 			if i < len(held.Acked) {
 				p.acked = held.Acked[i]

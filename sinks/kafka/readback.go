@@ -25,6 +25,7 @@ type stretch struct {
 	from   int64 // next as it was at first
 	until  int64 // -1 for up to the marker
 	end    int64 // behind the last offset that is read; -1 while it is not
+	high   int64 // where it ended before this process wrote to it; -1 where that was not asked
 
 	lost time.Time // since when the brokers do not know the topic
 	over bool      // nothing more is to be read
@@ -244,8 +245,21 @@ func (g *guard) begin(ctx context.Context, parts []*stretch) error {
 			return err
 		}
 	}
+	// Of a topic that was made anew the marker may lie before what is read.
+	unasked := func(p *stretch) bool { return p.acked > 0 && p.high < 0 }
+	err := g.each(ctx, "find the ends of partitions", parts, unasked, func(_ context.Context, c *conn, list []*stretch) error {
+		return g.offsets(c, list, atLatest, func(p *stretch, o int64) { p.high = o })
+	})
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if p.high >= 0 && p.high < p.acked {
+			return p.gone(p.high)
+		}
+	}
 	unset := func(p *stretch) bool { return p.next < 0 }
-	err := g.each(ctx, "find the ends of partitions", parts, unset, func(_ context.Context, c *conn, list []*stretch) error {
+	err = g.each(ctx, "find the ends of partitions", parts, unset, func(_ context.Context, c *conn, list []*stretch) error {
 		return g.offsets(c, list, atLatest, func(p *stretch, o int64) { p.next = o })
 	})
 	if err == nil && !g.fenced {
@@ -281,13 +295,18 @@ func (g *guard) read(ctx context.Context, parts []*stretch, found *names) error 
 	}
 	for _, p := range parts {
 		if p.end >= 0 && p.end < p.acked {
-			return fault.New(fault.SinkTopicGone, "topic %s, partition %d: it ends at offset %d, and offsets up to %d had been written before", p.topic, p.id, p.end, p.acked-1)
+			return p.gone(p.end)
 		}
 	}
 	return nil
 }
 
 func (p *stretch) close(end int64) { p.over, p.end = true, end }
+
+// gone is the fault of a partition that ends before what had been written.
+func (p *stretch) gone(end int64) error {
+	return fault.New(fault.SinkTopicGone, "topic %s, partition %d: it ends at offset %d, and offsets up to %d had been written before", p.topic, p.id, end, max(p.next, p.acked)-1)
+}
 
 // collector reads stretches of one leader.
 type collector struct {
@@ -402,7 +421,7 @@ func (g *guard) outside(c *conn, p *stretch) error {
 	switch {
 	case p.over:
 	case p.next > end:
-		return fault.New(fault.SinkTopicGone, "topic %s, partition %d: it ends at offset %d, and offsets up to %d had been written before", p.topic, p.id, end, max(p.next, p.acked)-1)
+		return p.gone(end)
 	case p.next < first:
 		p.next = first
 		if p.until >= 0 && p.next >= p.until {
