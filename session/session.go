@@ -93,16 +93,11 @@ func (s *Session) Stream(ctx context.Context, statement string, yield func(row [
 // rest of the answers is read and dropped, and Many returns that error; the server has carried out the statements all the same. A connection
 // that breaks is returned as a fault, and yield is not called with it. The text is not kept.
 func (s *Session) Many(ctx context.Context, text []byte, yield func(i int, affected uint64, err error) error) error {
-	return s.ManyApart(ctx, text, 0, 0, yield)
+	return s.ManyOf(ctx, text, 0, yield)
 }
 
 // ManyOf is Many of a text that is known to have n statements, whose answers are waited for together as far as the system can do that.
 func (s *Session) ManyOf(ctx context.Context, text []byte, n int, yield func(i int, affected uint64, err error) error) error {
-	return s.ManyApart(ctx, text, 0, n, yield)
-}
-
-// ManyApart is ManyOf of a text whose first statements are waited for one by one, as many as apart says.
-func (s *Session) ManyApart(ctx context.Context, text []byte, apart, n int, yield func(i int, affected uint64, err error) error) error {
 	end, err := s.begin(ctx, comQuery, text)
 	if err != nil {
 		return err
@@ -111,9 +106,7 @@ func (s *Session) ManyApart(ctx context.Context, text []byte, apart, n int, yiel
 	defer func() { s.wire.due = 0 }()
 	var stopped error
 	for i := 0; ; i++ {
-		if s.wire.due = 1; i >= apart {
-			s.wire.due = n - i
-		}
+		s.wire.due = n - i
 		affected, values, err := s.wire.answer(s.values, nil)
 		s.values = values
 		if err != nil {

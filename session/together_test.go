@@ -57,7 +57,7 @@ func TestAnswersTogether(t *testing.T) {
 		}()
 		got := 0
 		var refused error
-		err := s.ManyApart(t.Context(), []byte("text"), n%7, n, func(i int, _ uint64, err error) error {
+		err := s.ManyOf(t.Context(), []byte("text"), n, func(i int, _ uint64, err error) error {
 			if i != got {
 				t.Errorf("answer %d where %d was due", i, got)
 			}
@@ -112,7 +112,7 @@ func TestAnswersTogether(t *testing.T) {
 		}
 	}()
 	n := 0
-	if err := s.ManyApart(t.Context(), []byte("text"), 0, 100, func(int, uint64, error) error { n++; return nil }); err == nil || s.Usable() || n != 10 {
+	if err := s.ManyOf(t.Context(), []byte("text"), 100, func(int, uint64, error) error { n++; return nil }); err == nil || s.Usable() || n != 10 {
 		t.Errorf("%d answers, %v", n, err)
 	}
 }

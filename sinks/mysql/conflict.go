@@ -114,7 +114,7 @@ func (w *worker) noMember(ctx context.Context, b *event.Batch, i int, over bool,
 		if w.w.Change(w.plan.Statement.Whole(), event.Update, row, row) != nil {
 			return refused // it cannot be looked for: the image lacks columns
 		}
-		err = w.send(ctx, nil, false)
+		err = w.send(ctx, false)
 	}
 	if _, ok := errors.AsType[*conflict](err); ok {
 		return refused
@@ -185,7 +185,7 @@ func (w *worker) alone(ctx context.Context, b *event.Batch, i int, over bool) er
 	if err := w.change(b, i, over, false); err != nil {
 		return err
 	}
-	err := w.send(ctx, nil, false)
+	err := w.send(ctx, false)
 	if _, ok := errors.AsType[*conflict](err); ok {
 		w.keys = unknown // the text may have ended before or behind the statement that sets it
 	}
@@ -203,7 +203,7 @@ func (w *worker) overwrite(ctx context.Context, b *event.Batch, i int) error {
 		if err := w.w.Change(w.plan.Statement, event.Insert, event.Row{}, b.After(i)); err != nil {
 			return fault.New(fault.TargetStatementText, "%w", err).At(fault.Where{Table: w.table.FullName()})
 		}
-		return w.send(ctx, nil, false)
+		return w.send(ctx, false)
 	}
 	return w.alone(ctx, b, i, true)
 }

@@ -18,7 +18,7 @@
 //
 // A worker carries out the statements of a transaction, looks at what they found, and commits it. With preserve_commit_order it waits with COMMIT for those
 // before it. Only as many transactions as there are workers are under way then, all of them next in line: a later one can so never hold a worker that an
-// earlier one needs. The statements of the worker's next transaction go along with COMMIT where all before that one are with workers. Locks that the schedule cannot foresee (gaps of indexes) may still stop an earlier one behind a later one, which waits for it: the server's
+// earlier one needs. Locks that the schedule cannot foresee (gaps of indexes) may still stop an earlier one behind a later one, which waits for it: the server's
 // lock wait ends that, and the later ones roll back and begin anew.
 //
 // # A transaction larger than a batch

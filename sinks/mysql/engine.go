@@ -57,8 +57,8 @@ type engine struct {
 	planner    *schedule.Planner
 	plans      map[*schemas.Table]*target.Plan
 	units      []*schedule.Unit // not done, or behind one that is not, in order
-	idle       int              // workers that wait for work
-	statements int              // of DDL that were taken in and not carried out
+	done       map[*schedule.Unit]bool
+	statements int // of DDL that were taken in and not carried out
 	ready      byOrder
 	turns      map[*schedule.Unit]*sync.Cond // of workers that wait for their turn
 	scratch    []*schedule.Unit
@@ -95,7 +95,7 @@ func newEngine(o Options) (*engine, error) {
 	if !ok {
 		return nil, fault.New(fault.ConfigInvalid, "parallel.by: %q is none of the modes", o.Parallel.By)
 	}
-	e := &engine{opt: o, by: by, turns: map[*schedule.Unit]*sync.Cond{}, plans: map[*schemas.Table]*target.Plan{}}
+	e := &engine{opt: o, by: by, done: map[*schedule.Unit]bool{}, turns: map[*schedule.Unit]*sync.Cond{}, plans: map[*schemas.Table]*target.Plan{}}
 	for _, c := range []*sync.Cond{&e.work, &e.parts, &e.room} {
 		c.L = &e.mu
 	}
@@ -250,18 +250,18 @@ func (e *engine) prepare(ctx context.Context, b *event.Batch, it *item) error {
 	if err := e.await(ctx, func() bool { return e.statements == 0 }); err != nil {
 		return err
 	}
-	known := make([]bool, len(b.Tables))
 	for i := range b.Txns {
 		t := &b.Txns[i]
+		last := -1
 		for n := t.First; n < t.Last; n++ {
-			at := b.Changes[n].Table
-			if known[at] {
+			at := int(b.Changes[n].Table)
+			if at == last {
 				continue
 			}
+			last = at
 			if err := e.know(ctx, b.Tables[at]); err != nil {
 				return placed(err, t)
 			}
-			known[at] = true
 		}
 	}
 	return nil
@@ -359,7 +359,7 @@ func (e *engine) Fail(_ context.Context, err error) {
 	e.items, e.units = nil, nil
 	e.mu.Unlock()
 	for _, u := range units {
-		if !u.Done {
+		if !e.done[u] {
 			e.release(u)
 		}
 	}
@@ -406,48 +406,11 @@ func (e *engine) next() (u *schedule.Unit, ok bool) {
 	defer e.mu.Unlock()
 	for e.err == nil {
 		if len(e.ready) > 0 && e.within(e.ready[0]) {
-			return e.pop(), true
+			return heap.Pop(&e.ready).(*schedule.Unit), true
 		}
-		e.idle++
 		e.work.Wait()
-		e.idle--
 	}
 	return nil, false
-}
-
-// pop gives the first transaction that is ready to a worker. It is called with mu held.
-func (e *engine) pop() *schedule.Unit {
-	u := heap.Pop(&e.ready).(*schedule.Unit) // as offer pushed it
-	u.Taken = true
-	return u
-}
-
-// follower gives a worker that is about to commit a transaction to go on with, nil where there is none, or another worker has nothing to do.
-//
-// Where the order of commits is kept, it comes behind the one that is about to be committed, and all before it are with workers. So the first of those that
-// are not done is always being carried out: it waits for nobody.
-func (e *engine) follower(of *schedule.Unit) *schedule.Unit {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.err != nil || len(e.ready) <= e.idle {
-		return nil
-	}
-	u := e.ready[0]
-	if u.Alone || e.ordered() && u.Order < of.Order { // it has become ready later than those behind it, and they wait for it
-		return nil
-	}
-	if e.ordered() {
-		n := u.Order - e.units[0].Order
-		if n >= 2*uint64(e.opt.Parallel.Workers) {
-			return nil
-		}
-		for _, before := range e.units[:n] {
-			if !before.Taken {
-				return nil
-			}
-		}
-	}
-	return e.pop()
 }
 
 // within reports that a transaction may begin: where the order of commits is kept, it is among those for which there are workers.
@@ -461,12 +424,13 @@ func (e *engine) ordered() bool { return e.opt.Parallel.ordered() }
 func (e *engine) finish(u *schedule.Unit) {
 	e.release(u)
 	e.mu.Lock()
-	u.Done = true
+	e.done[u] = true
 	for _, p := range u.Parts {
 		p.Owner.(*item).left-- // as Take gave it
 	}
 	n := 0
-	for n < len(e.units) && e.units[n].Done {
+	for n < len(e.units) && e.done[e.units[n]] {
+		delete(e.done, e.units[n])
 		n++
 	}
 	if n > 0 {

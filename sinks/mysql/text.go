@@ -18,14 +18,8 @@ func (w *worker) unlogged() bool {
 
 // begin starts the text of a transaction.
 func (w *worker) begin() {
-	w.text = w.text[:0]
-	w.beginBehind()
-}
-
-// beginBehind starts it behind what the text has already.
-func (w *worker) beginBehind() {
 	b := w.e.books
-	w.text = b.begin(w.text, &w.txn, w.came)
+	w.text = b.begin(w.text[:0], &w.txn, w.came)
 	w.w.Reset()
 	w.merge.Reset()
 	w.began, w.names = true, w.names[:0]
@@ -114,14 +108,10 @@ func (w *worker) counts() bool {
 	return slices.ContainsFunc(w.w.Statements(), func(s statement.Statement) bool { return s.Counted && s.Rows >= 0 })
 }
 
-// send carries out the text so far, with COMMIT at its end where that is asked for. Where the unit before is to be committed along with it, its COMMIT comes
-// first, and committed is called when that is answered.
-func (w *worker) send(ctx context.Context, committed func(), commit bool) error {
-	lead, head := 0, 0
-	if committed != nil {
-		lead = 1
-	}
-	if len(w.text) > lead*len(commitFirst) {
+// send carries out the text so far, with COMMIT at its end where that is asked for.
+func (w *worker) send(ctx context.Context, commit bool) error {
+	head := 0
+	if len(w.text) > 0 {
 		head = w.head
 	}
 	list := w.w.Statements()
@@ -148,18 +138,12 @@ func (w *worker) send(ctx context.Context, committed func(), commit bool) error 
 		m.Charge(n)
 		defer m.Credit(n)
 	}
-	count := lead + head + len(list)
+	count := head + len(list)
 	if commit {
 		count++
 	}
-	err := w.c.ManyApart(ctx, w.text, lead, count, func(i int, affected uint64, err error) error {
-		if i < lead {
-			if err == nil {
-				committed()
-			}
-			return err
-		}
-		i -= lead + head
+	err := w.c.ManyOf(ctx, w.text, count, func(i int, affected uint64, err error) error {
+		i -= head
 		ours := i >= 0 && i < len(list)
 		switch {
 		case err != nil && ours:
@@ -180,6 +164,3 @@ func (w *worker) send(ctx context.Context, committed func(), commit bool) error 
 	}
 	return err
 }
-
-// commitFirst begins a text behind the statements of another unit.
-const commitFirst = "COMMIT;"

@@ -2,85 +2,19 @@ package mysql
 
 import (
 	"context"
-	"errors"
 
 	"cdc/sinks/mysql/schedule"
 )
 
-// commit waits for the unit's turn and commits. Where there is a unit to go on with, its statements go along behind COMMIT: nobody waits then for the way
-// to the server and back in between. They are written while the turn is waited for.
+// commit waits for the transaction's turn and commits.
 func (w *worker) commit(ctx context.Context) error {
-	next := w.ahead()
 	if err := w.turn(true); err != nil {
-		if next != nil {
-			w.later = next.u
-		}
 		return err
 	}
-	if next == nil && w.later == nil {
-		next = w.ahead()
-	}
-	if next == nil {
-		if err := w.c.Exec(ctx, "COMMIT"); err != nil {
-			return err
-		}
-		w.began = false
-		return nil
-	}
-	return w.along(ctx, next)
-}
-
-// ahead gives the job to go on with, whose statements are in the text behind COMMIT, and nil where there is none.
-func (w *worker) ahead() *job {
-	u := w.later
-	if w.later = nil; u == nil && !w.u.Alone {
-		u = w.e.follower(w.u)
-	}
-	if u == nil {
-		return nil
-	}
-	mine, keys := w.job, w.keys
-	w.take(u)
-	next := w.job
-	ok := w.behind()
-	if w.job = mine; ok {
-		return next
-	}
-	w.later, w.keys = u, keys
-	w.text = w.text[:0]
-	w.w.Reset()
-	w.merge.Reset()
-	return nil
-}
-
-// behind writes the statements of the unit behind the COMMIT of another one, and reports false where it has to be carried out by itself.
-func (w *worker) behind() bool {
-	if w.u.Alone || w.present() || w.unlogged() != w.silent || !w.e.books.gtid && !w.changes() {
-		return false
-	}
-	w.text = append(w.text[:0], commitFirst...)
-	w.beginBehind()
-	err := w.compose(func() error { return errLong })
-	return err == nil && len(w.w.Text()) < w.most // another error is met again
-}
-
-// errLong says that a unit is too long for one text.
-var errLong = errors.New("the text is full")
-
-// along commits the unit, and sends the statements of the next one behind COMMIT. The worker has that one then.
-func (w *worker) along(ctx context.Context, next *job) error {
-	mine := w.job
-	w.job = next
-	committed := false
-	err := w.send(ctx, func() {
-		committed, mine.began = true, false
-		w.end(mine) // at once: the next one in order need not wait for what these statements take
-	}, false)
-	if !committed {
-		w.job, w.later = mine, next.u
+	if err := w.c.Exec(ctx, "COMMIT"); err != nil {
 		return err
 	}
-	next.sent, next.met = true, err
+	w.began = false
 	return nil
 }
 

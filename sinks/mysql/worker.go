@@ -27,30 +27,21 @@ type worker struct {
 	head   int       // statements of text that begin the transaction
 	most   int       // bytes of text from which on it is sent
 	keys   checks    // foreign_key_checks of the session
+	began  bool      // a transaction may be open in the session
 	silent bool      // sql_log_bin is 0 in it
 	stuck  bool      // the target takes nothing
 	mine   sync.Cond // told when it may be this worker\'s turn
 
-	*job                 // that is being carried out
-	jobs  [2]job         // that one, and the next
-	later *schedule.Unit // that this worker has to carry out after it, nil for none
-
-	table *schemas.Table // of the last change, and what is known of it
-	plan  *target.Plan
-}
-
-// job is a unit at a worker.
-type job struct {
 	u       *schedule.Unit
-	began   bool      // a transaction of it may be open in the session
-	sent    bool      // its statements were sent along with the COMMIT of the unit before
-	met     error     // and what came of that
 	txn     event.Txn // of u the first with a change: the batch that holds it may be released before the end
 	came    string
 	at      event.Txn // that is being carried out, for messages
 	names   []string  // of transactions of u that have a row in applied
 	gone    []string  // and of those that turned out to be in the target
 	changed bool      // its DDL statement was carried out
+
+	table *schemas.Table // of the last change, and what is known of it
+	plan  *target.Plan
 }
 
 // checks is what is known of foreign_key_checks.
@@ -76,75 +67,38 @@ func (w *worker) run() {
 	}
 	w.w.Most = min(insertMost, w.most)
 	for {
-		if w.job == nil {
-			u := w.later
-			if w.later = nil; u == nil {
-				var ok bool
-				if u, ok = w.e.next(); !ok {
-					return
-				}
-			}
-			w.take(u)
+		u, ok := w.e.next()
+		if !ok {
+			return
 		}
-		if err := w.apply(); err != nil {
+		if err := w.apply(u); err != nil {
 			w.e.fail(err)
 			return
 		}
-	}
-}
-
-// take begins with a unit. That before it may be left to be committed.
-func (w *worker) take(u *schedule.Unit) {
-	k := &w.jobs[0]
-	if w.job == k {
-		k = &w.jobs[1]
-	}
-	*k = job{u: u, names: k.names[:0], gone: k.gone[:0]}
-	w.job, w.table = k, nil
-	w.first()
-}
-
-// present reports that the target has the unit as of the start.
-func (w *worker) present() bool {
-	return (w.e.books.gtid || w.u.DDL != nil) && w.e.books.has(&w.txn)
-}
-
-// end tells that a unit was brought to its end.
-func (w *worker) end(k *job) {
-	if w.job == k {
-		w.job = nil
-	}
-	w.e.applied(k.u, append(k.names, k.gone...))
-	w.e.finish(k.u)
-}
-
-// apply brings the unit to its end at the target, whatever comes between. The job is nil then, or the next one, whose statements went along with COMMIT.
-func (w *worker) apply() error {
-	mine, u := w.job, w.u
-	if !w.sent && w.present() {
-		w.defined()
-		if err := w.pass(); err != nil {
-			return err
-		}
-		w.job = nil
 		w.e.finish(u)
-		return nil
+	}
+}
+
+// apply brings a transaction to its end at the target, whatever comes between.
+func (w *worker) apply(u *schedule.Unit) error {
+	w.u, w.names, w.gone, w.changed, w.table = u, w.names[:0], w.gone[:0], false, nil
+	w.first()
+	if (w.e.books.gtid || u.DDL != nil) && w.e.books.has(&w.txn) {
+		w.defined()
+		return w.pass()
 	}
 	var since time.Time
 	for try := 0; ; try++ {
 		err := w.attempt(try)
 		if err == nil {
 			w.stall(nil)
-			if w.job != mine { // its end was told when COMMIT was answered
-				return nil
-			}
 			if u.Alone { // of one that turned out to be in the target more may be coming
 				if err := w.pass(); err != nil {
 					return err
 				}
 			}
 			w.defined()
-			w.end(mine)
+			w.e.applied(u, append(w.names, w.gone...))
 			return nil
 		}
 		if w.e.ctx.Err() != nil {
@@ -273,32 +227,9 @@ func (w *worker) pause(try int) {
 	}
 }
 
-// attempt carries out the unit, or what is left of that where its statements were sent. After an error nothing of it is left in the session.
+// attempt carries out the transaction. After an error nothing of it is left in the session.
 func (w *worker) attempt(try int) (err error) {
-	ctx, mine := w.e.ctx, w.job
-	if w.sent {
-		w.sent = false
-		err = w.close(ctx, w.met)
-	} else {
-		err = w.anew(ctx, try)
-	}
-	if err != nil && w.began && w.c.Usable() {
-		if bad := w.undo(ctx); bad != nil {
-			w.c.Close()
-		}
-	}
-	mine.began = false
-	if errors.Is(err, errApplied) {
-		var done bool
-		if done, err = w.settled(ctx); err == nil && !done {
-			err = errAgain
-		}
-	}
-	return err
-}
-
-// anew carries out the unit from its beginning.
-func (w *worker) anew(ctx context.Context, try int) (err error) {
+	ctx := w.e.ctx
 	if w.c == nil || !w.c.Usable() {
 		w.c.Close()
 		w.began, w.keys, w.silent = false, unknown, false
@@ -324,11 +255,25 @@ func (w *worker) anew(ctx context.Context, try int) (err error) {
 	}
 	switch {
 	case w.u.DDL != nil:
-		return w.statement(ctx)
+		err = w.statement(ctx)
 	case w.u.Alone && !p.Batch.Txns[p.Txn].End:
-		return w.stream(ctx, 0)
+		err = w.stream(ctx, 0)
+	default:
+		err = w.once(ctx)
 	}
-	return w.once(ctx)
+	if err != nil && w.began && w.c.Usable() {
+		if bad := w.undo(ctx); bad != nil {
+			w.c.Close()
+		}
+	}
+	w.began = false
+	if errors.Is(err, errApplied) {
+		var done bool
+		if done, err = w.settled(ctx); err == nil && !done {
+			err = errAgain
+		}
+	}
+	return err
 }
 
 // errAgain asks for another attempt, without what the target turned out to have.
@@ -382,21 +327,11 @@ func (w *worker) undo(ctx context.Context) error {
 // once carries out a unit whose parts are whole transactions of one batch.
 func (w *worker) once(ctx context.Context) error {
 	w.first()
-	if !w.e.books.gtid && !w.changes() {
+	parts := w.u.Parts
+	if !w.e.books.gtid && !slices.ContainsFunc(parts, func(p schedule.Part) bool { return changes(&p) }) {
 		return nil // nothing of it concerns the target
 	}
-	committed, err := w.fast(ctx)
-	if committed && err == nil {
-		return nil
-	}
-	return w.close(ctx, err)
-}
-
-// close commits a unit whose statements were sent. err is what they met: a conflict has them carried out one by one.
-func (w *worker) close(ctx context.Context, err error) error {
-	if err == nil {
-		return w.commit(ctx)
-	}
+	err := w.fast(ctx, parts)
 	if _, ok := errors.AsType[*conflict](err); !ok {
 		return err
 	}
@@ -410,10 +345,10 @@ func (w *worker) close(ctx context.Context, err error) error {
 		}
 	}
 	w.begin()
-	if err := w.send(ctx, nil, false); err != nil {
+	if err := w.send(ctx, false); err != nil {
 		return err
 	}
-	for _, p := range w.u.Parts {
+	for _, p := range parts {
 		w.at = p.Batch.Txns[p.Txn]
 		for i := w.at.First; i < w.at.Last; i++ {
 			if err := w.single(ctx, p.Batch, int(i)); err != nil {
@@ -424,45 +359,40 @@ func (w *worker) close(ctx context.Context, err error) error {
 	return w.commit(ctx)
 }
 
-// changes reports that the unit has a change for the target.
-func (w *worker) changes() bool {
-	return slices.ContainsFunc(w.u.Parts, func(p schedule.Part) bool { return changes(&p) })
-}
-
 // changes reports that a part has a change for the target.
 func changes(p *schedule.Part) bool {
 	t := &p.Batch.Txns[p.Txn]
 	return t.First < t.Last
 }
 
-// fast sends the statements of a unit in as few round trips as there are pieces of text, and says whether COMMIT went along with the last one. It does
-// where no count has to be looked at before, and it is the unit's turn.
-func (w *worker) fast(ctx context.Context) (committed bool, err error) {
+// fast sends a unit in as few round trips as there are pieces of text, and one for COMMIT; that goes along with the last piece where no count has to
+// be looked at before, and it is the unit's turn.
+func (w *worker) fast(ctx context.Context, parts []schedule.Part) error {
 	w.begin()
-	full := func() error { return w.send(ctx, nil, false) }
-	if err := w.compose(full); err != nil {
-		return false, err
-	}
-	committed = !w.counts() && w.e.turnOf(w.u)
-	return committed, w.send(ctx, nil, committed)
-}
-
-// compose writes the statements of a unit, and calls full where they are as long as a text may be.
-func (w *worker) compose(full func() error) error {
-	for k := range w.u.Parts {
-		b, t := w.u.Parts[k].Batch, &w.u.Parts[k].Batch.Txns[w.u.Parts[k].Txn]
+	for k := range parts {
+		b, t := parts[k].Batch, &parts[k].Batch.Txns[parts[k].Txn]
 		for i := t.First; i < t.Last; i++ {
-			err := w.change(b, int(i), over(b, int(i)), w.e.opt.Compact)
-			if err == nil && len(w.w.Text()) >= w.most {
-				err = full()
-			}
-			if err != nil {
+			if err := w.change(b, int(i), over(b, int(i)), w.e.opt.Compact); err != nil {
 				w.at = *t
 				return err
 			}
+			if len(w.w.Text()) >= w.most {
+				if err := w.send(ctx, false); err != nil {
+					return err
+				}
+			}
 		}
 	}
-	return unmerged(w.merge.Write(&w.w))
+	if err := unmerged(w.merge.Write(&w.w)); err != nil {
+		return err
+	}
+	if !w.counts() && w.e.turnOf(w.u) {
+		return w.send(ctx, true)
+	}
+	if err := w.send(ctx, false); err != nil {
+		return err
+	}
+	return w.commit(ctx)
 }
 
 // stream carries out a transaction while it is being read, from one of its parts on. Each piece is behind a savepoint, so that what a piece met can be
@@ -495,7 +425,7 @@ func (w *worker) stream(ctx context.Context, from int) error {
 	if !w.began {
 		return nil // no change of it concerns the target
 	}
-	if err := w.send(ctx, nil, false); err != nil {
+	if err := w.send(ctx, false); err != nil {
 		return err
 	}
 	return w.commit(ctx)
@@ -509,7 +439,7 @@ func (w *worker) piece(ctx context.Context, b *event.Batch, first, most int32) (
 			return last, err
 		}
 	}
-	err = w.send(ctx, nil, false)
+	err = w.send(ctx, false)
 	if _, ok := errors.AsType[*conflict](err); !ok {
 		return last, err
 	}

@@ -55,10 +55,8 @@ type Unit struct {
 	Complete bool
 	// DDL is the statement that the transaction is, or begins with; nil for rows alone.
 	DDL *schemas.DDL
-	// What follows is the caller's, and not looked at.
-	Released int  // parts whose batch was released, from the first
-	Taken    bool // a worker has it
-	Done     bool // it was brought to its end
+	// Released counts the parts whose batch was released, from the first: the caller's, not looked at.
+	Released int
 
 	node dependency.Node
 	done bool
