@@ -18,6 +18,8 @@
 package format
 
 import (
+	"context"
+
 	"cdc/event"
 	"cdc/event/jsonbin"
 	"cdc/schemas"
@@ -51,6 +53,9 @@ type Rec struct {
 	// Peer is the key of the other record where a change of the primary key became two: the new key on the one that deletes and on its
 	// tombstone, the old key on the one that creates. Formats that name it in a header say how in their packages. Else it is empty.
 	Peer Span
+	// Head is how many bytes at the beginning of Key do not name the row: a number of the schema, that another version of it does not have. Keys
+	// that differ in nothing else are of one row, and go to one partition.
+	Head uint8
 }
 
 // Out collects records. It is reused: Reset keeps its memory. Values end without a newline.
@@ -77,6 +82,13 @@ type Encoder interface {
 	Change(o *Out, b *event.Batch, i int) error
 	// DDL appends the schema-change record of a batch with DDL, where the format has such a thing.
 	DDL(o *Out, b *event.Batch) error
+}
+
+// Preparer is implemented by encoders that need something from elsewhere before the first change of a table version.
+type Preparer interface {
+	// Prepare does what is needed for the changes of t, whose records go to a topic. A sink calls it whenever the table is another than that of the
+	// change before. It may block until ctx ends. Its faults of class Retry are worth another try.
+	Prepare(ctx context.Context, t *schemas.Table, topic string) error
 }
 
 // Marker is implemented by encoders of formats that have records around transactions.

@@ -92,7 +92,9 @@ type Options struct {
 	Text      TextPolicy     `yaml:"invalid_text,omitempty" jsonschema:"enum=error,enum=replace" jsonschema_description:"What is written for text that is not valid in its character set. Default error."`
 }
 
-// withDefaults fills in what was not said.
+// WithDefaults fills in what was not said.
+func (o Options) WithDefaults() Options { return o.withDefaults() }
+
 func (o Options) withDefaults() Options {
 	def(&o.TopicPrefix, "cdc")
 	def(&o.Connector, "mysql")
