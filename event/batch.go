@@ -183,6 +183,15 @@ func (b *Batch) image(at uint32, columns int) Row {
 	return Row{Cells: b.cells[at : at+n : at+n], arena: b.arena}
 }
 
+// Halves gives an update as two changes: the delete of the row as it was, and the insert of it as it is. They lie in the same batch, which a caller that
+// owns it may put in the place of the update while it looks at each.
+func (b *Batch) Halves(i int) (gone, come Change) {
+	gone, come = b.Changes[i], b.Changes[i]
+	gone.Op, gone.after = Delete, 0
+	come.Op, come.before = Insert, 0
+	return gone, come
+}
+
 // Txn gives the transaction that a change belongs to.
 func (b *Batch) Txn(c *Change) *Txn { return &b.Txns[b.Groups[c.Group].Txn] }
 

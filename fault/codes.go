@@ -51,6 +51,17 @@ const (
 	SnapshotTwice      Code = 2040
 	SnapshotLock       Code = 2041
 
+	// of the Kafka source
+	SourceTopicMissing     Code = 2060
+	SourceTopicPurged      Code = 2061
+	SourceTopicOther       Code = 2062
+	SourcePartitions       Code = 2063
+	SourceMessage          Code = 2064
+	SourceMessageSchema    Code = 2065
+	SourceMessageType      Code = 2066
+	SourceRecordsAborted   Code = 2067
+	SourceTopicUnavailable Code = 2068
+
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
 	SchemaMismatch    Code = 3003
@@ -76,6 +87,9 @@ const (
 	SinkClosed     Code = 5006
 	SinkLocked     Code = 5007
 	SinkBehind     Code = 5008
+	SinkPlace      Code = 5009
+	SinkPlaceLogin Code = 5010
+	SinkPlaceUnfit Code = 5011
 
 	// of the Kafka sink
 	SinkUnreachable    Code = 5101
@@ -91,6 +105,7 @@ const (
 	SinkDeadLetter     Code = 5111
 	SinkVersion        Code = 5112
 	SinkFenced         Code = 5113
+	SinkPartition      Code = 5114
 
 	// of the MySQL sink
 	TargetUnreachable   Code = 5201
@@ -123,6 +138,10 @@ const (
 	CheckpointStream   Code = 6005
 	CheckpointMissing  Code = 6006
 	CheckpointIO       Code = 6007
+	CheckpointExists   Code = 6008
+	ImportUnreadable   Code = 6009
+	ImportCopying      Code = 6010
+	ImportPlace        Code = 6011
 
 	PipelineMemory   Code = 7001
 	PipelineInternal Code = 7002
@@ -218,6 +237,15 @@ var descriptions = [...]Description{
 	{SnapshotTwice, Fatal, "rows of a table without a key would come into the target a second time", "give the table a primary key; or empty it at the target, and copy it by a stream with a name of its own"},
 	{SnapshotLock, Retry, "the lock under which a classic snapshot begins was not given in time", "look for statements and transactions that run long on the source (SHOW PROCESSLIST), raise snapshot_lock.wait, or take snapshot_way: chunks, which needs no lock"},
 
+	{SourceTopicMissing, Fatal, "a topic that shall be read does not exist, or its partitions cannot be read", "check source.kafka.topics and the account's right to read and describe the topic"},
+	{SourceTopicPurged, Fatal, "a topic has no longer the records at which reading shall go on", "changes are gone: set a longer retention.ms, and begin anew with a snapshot into new topics; nothing is skipped by itself"},
+	{SourceTopicOther, Fatal, "a topic is another one than that which the checkpoint is of, or lost its end", "find out who deleted it or which broker lost it; then begin the stream anew, with a new checkpoint and target"},
+	{SourcePartitions, Fatal, "a topic has other partitions than before, so that changes of one key may be in two of them and come in any order", "begin the stream anew with new topics, or, where all that was written before is applied, set source.kafka.new_partitions: read"},
+	{SourceMessage, Fatal, "a message of a change topic is not understood", "read only topics that Debezium or the Kafka sink of cdc has written with format debezium; the message shows partition and offset"},
+	{SourceMessageSchema, Fatal, "a message of a change topic does not say the types of its values", "let the writer include the schema: schemas_enable: true for cdc, value.converter.schemas.enable=true and key.converter.schemas.enable=true for Debezium"},
+	{SourceMessageType, Fatal, "a value of a message cannot be taken exactly", "see the message; docs/scaling-out.md lists the types and the settings of the writer that they need"},
+	{SourceRecordsAborted, Fatal, "a topic has records of transactions of Kafka, of which the aborted ones cannot be told", "let the writer do without transactions around its records (for Kafka Connect exactly.once.source.support=disabled)"},
+	{SourceTopicUnavailable, Retry, "a partition cannot be read at present", "none: it is tried again; check the brokers if it lasts"},
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
 	{SchemaMismatch, Fatal, "the row does not fit the columns known for the table", "compare `cdc schema show FILE STREAM TABLE` with the table; `cdc schema set FILE STREAM TABLE` puts it right"},
@@ -243,6 +271,9 @@ var descriptions = [...]Description{
 	{SinkClosed, Fatal, "the sink was closed", "none: it follows another error"},
 	{SinkLocked, Fatal, "another process writes to the same place", "stop it, or give each stream a folder of its own"},
 	{SinkBehind, Fatal, "the checkpoint is ahead of what the sink holds", "the folder is an older copy or another one: restore it, or set the checkpoint back by `cdc checkpoint set`, or start in a new folder"},
+	{SinkPlace, Retry, "the place of the files does not answer as it should", "check its address, the firewall, and that it runs (HDFS: not in safe mode); cdc goes on by itself when it answers"},
+	{SinkPlaceLogin, Fatal, "the place of the files refused the account, or there is no such bucket", "check the credentials and, by the message, what they may do: docs/files-sink.md lists the rights that the sink needs"},
+	{SinkPlaceUnfit, Fatal, "the place of the files cannot keep the promise of each change once", "use a store that refuses to replace when it is asked to: S3 with If-None-Match for PUT and for completing uploads, HDFS 2.7 or later"},
 
 	{SinkUnreachable, Retry, "no broker answers", "check the addresses, the firewall, and that the brokers run; cdc goes on by itself when one answers"},
 	{SinkAccessDenied, Fatal, "the broker refused the login", "check sasl.mechanism, user and password, and that the listener offers that mechanism"},
@@ -257,6 +288,7 @@ var descriptions = [...]Description{
 	{SinkDeadLetter, Fatal, "a change was set aside and there is no topic for it", "set dead_letter.topic, or on_error: stop of the transform"},
 	{SinkVersion, Fatal, "the brokers are too old", "use Kafka 2.4 or later"},
 	{SinkFenced, Fatal, "another process writes to Kafka under the transactional id of this stream", "stop one of the two; where they are different streams, give each its own transactional_id"},
+	{SinkPartition, Fatal, "to which partition a row belongs cannot be told", "mend partition_columns, or have the source log whole rows: binlog_row_image=FULL, binlog_row_value_options=''"},
 
 	{TargetUnreachable, Retry, "the target server cannot be reached", "check address and firewall, and that the server runs; cdc goes on by itself when it answers"},
 	{TargetAccessDenied, Fatal, "the target server refused the login", "check user and password; the account must exist for the host that cdc connects from"},
@@ -288,6 +320,10 @@ var descriptions = [...]Description{
 	{CheckpointStream, Fatal, "the checkpoint belongs to another source or another choice of tables", "use another checkpoint folder, or accept the change by `cdc checkpoint set`"},
 	{CheckpointMissing, Fatal, "there is no checkpoint for this stream", "run the stream once, or `cdc checkpoint set`"},
 	{CheckpointIO, Fatal, "the checkpoint could not be read or written", "see the cause"},
+	{CheckpointExists, Fatal, "the stream has a checkpoint already", "--replace drops it, with all that is kept of the stream; `cdc checkpoint export` saves it first"},
+	{ImportUnreadable, Fatal, "where another program keeps its place could not be read", "check that it is the file, topic or table that docs/migration.md names for this program"},
+	{ImportCopying, Fatal, "the other program has not finished copying whole tables", "let it finish, then stop it; or begin the stream anew with snapshot: initial"},
+	{ImportPlace, Fatal, "the place of the other program is not certain", "see the message: name the server that it read, or say by --by which half of its place to believe"},
 
 	{PipelineMemory, Fatal, "one row needs more memory than the budget", "raise memory, or lower max_row"},
 	{PipelineInternal, Fatal, "an invariant does not hold", "report it with the log; the checkpoint was not moved"},

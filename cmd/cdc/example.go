@@ -140,6 +140,8 @@ func (e *example) section(t reflect.Type, path, indent string, off bool) {
 		switch {
 		case set:
 			fmt.Fprintf(&e.out, "%s%s: %s\n", indent, name, live)
+		case list && hash != "": // docs/configuration.md has what an item may have
+			fmt.Fprintf(&e.out, "%s%s%s: []\n", indent, hash, name)
 		case !isSection(inner):
 			fmt.Fprintf(&e.out, "%s%s%s: %s\n", indent, hash, name, defaultOf(f, inner))
 		case list:

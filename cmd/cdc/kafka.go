@@ -25,6 +25,42 @@ func (k *KafkaConfig) validate(out *[]settings.Problem, at string) {
 	f := k.format()
 	f.validate(out, at, false)
 	*out = append(*out, k.Config.Validate(at)...)
+	for _, t := range [...]struct {
+		setting, topic string
+		makes          func() (bool, string)
+	}{
+		{"transaction_topic", k.TransactionTopic, f.marks},
+		{"schema_topic", k.SchemaTopic, f.tellsDDL},
+		{"heartbeat_topic", k.HeartbeatTopic, f.beats},
+	} {
+		if t.topic == "" {
+			continue
+		}
+		if ok, cure := t.makes(); !ok {
+			*out = append(*out, settings.Problem{Path: at + "." + t.setting, Text: "nothing would be written to it: " + cure})
+		}
+	}
+}
+
+// marks reports that the format writes the begin and end of transactions as it is set, or what would have it do so.
+func (f *FormatConfig) marks() (bool, string) {
+	if f.Format != "debezium" {
+		return false, "of the formats only debezium has records for the begin and end of transactions"
+	}
+	return f.Debezium != nil && f.Debezium.Transaction, "set debezium: {provide_transaction_metadata: true}"
+}
+
+// tellsDDL reports that the format writes DDL statements as it is set.
+func (f *FormatConfig) tellsDDL() (bool, string) {
+	return f.Format != "maxwell" || f.Maxwell != nil && f.Maxwell.DDL, "set maxwell: {output_ddl: true}"
+}
+
+// beats reports that the format writes heartbeats as it is set.
+func (f *FormatConfig) beats() (bool, string) {
+	if f.Format == "maxwell" {
+		return f.Maxwell != nil && f.Maxwell.Heartbeats, "set maxwell: {heartbeats: true}"
+	}
+	return f.Format == "debezium", "of the formats debezium has heartbeats, and maxwell with maxwell: {heartbeats: true}"
 }
 
 // format is the format with the default of this sink.

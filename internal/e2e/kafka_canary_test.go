@@ -66,10 +66,12 @@ func TestKafkaMaskCanary(t *testing.T) {
 				"DELETE FROM t WHERE amount = 3")
 			o := settings{tables: only(db), start: at}
 			p := newTopicPipe(t, s, k, o, "")
-			more := map[string]string{"debezium": ", debezium: {include_query: true}", "maxwell": ", maxwell: {output_row_query: true}"}[format]
+			more := map[string]string{
+				"debezium": ", debezium: {include_query: true, provide_transaction_metadata: true}, transaction_topic: " + p.prefix + "-txn",
+				"maxwell":  ", maxwell: {output_row_query: true, output_ddl: true}",
+			}[format]
 			sink := func(oversize string) string {
-				return p.sink(k.Brokers(), "compression: none, max_record: 20KiB, oversize: "+oversize+", format: "+format+more+", schema_topic: "+p.prefix+"-ddl, transaction_topic: "+p.prefix+
-					"-txn, dead_letter: {topic: "+p.prefix+"-dead}")
+				return p.sink(k.Brokers(), "compression: none, max_record: 20KiB, oversize: "+oversize+", format: "+format+more+", schema_topic: "+p.prefix+"-ddl, dead_letter: {topic: "+p.prefix+"-dead}")
 			}
 			steps := `
     transforms:

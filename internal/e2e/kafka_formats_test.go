@@ -89,8 +89,11 @@ func TestKafkaFormats(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := settings{tables: only(db), start: at}
 			p := newTopicPipe(t, s, k, o, "")
-			o.sink = p.sink(k.Brokers(), "format: "+name+f.settings+", partitions: 1, schema_topic: "+p.prefix+"-ddl, transaction_topic: "+p.prefix+"-txn, heartbeat_topic: "+
-				p.prefix+"-beat, heartbeat_every: 100ms")
+			sides := ""
+			if f.beat {
+				sides = ", transaction_topic: " + p.prefix + "-txn, heartbeat_topic: " + p.prefix + "-beat, heartbeat_every: 100ms"
+			}
+			o.sink = p.sink(k.Brokers(), "format: "+name+f.settings+", partitions: 1, schema_topic: "+p.prefix+"-ddl"+sides)
 			p.write(t, o)
 			r := p.run(t)
 			p.reached(t, r)

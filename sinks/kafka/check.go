@@ -269,7 +269,15 @@ func (c *checker) name(n *namer, tables []*schemas.Table) []*want {
 			byName[t.topic] = &want{newTopic: sideTopic(c.opt, t.topic), what: "the setting " + t.setting, side: true, dead: t.setting == "dead_letter.topic"}
 		}
 	}
+	columns, _ := parseColumns(c.opt.PartitionColumns)
+	used := make([]bool, len(columns))
 	for _, t := range tables {
+		for i := range columns {
+			got, err := columnsOf(columns[i:i+1], t)
+			if used[i] = used[i] || len(got) > 0; err != nil && !c.crowded("columns to partition by") {
+				c.fault("partition_columns", err)
+			}
+		}
 		name, err := n.topic(t)
 		if err != nil {
 			if !c.crowded("tables without a topic") {
@@ -284,6 +292,11 @@ func (c *checker) name(n *namer, tables []*schemas.Table) []*want {
 		}
 		if len(format.KeyColumns(t)) == 0 {
 			w.keyless = append(w.keyless, t.FullName())
+		}
+	}
+	for i := range columns {
+		if !used[i] && len(tables) > 0 {
+			c.Warn("partition_columns", "mend the pattern: names are those behind the transforms", "%s names no column of any table; tables that no pattern names go by their key", columns[i].text)
 		}
 	}
 	var out []*want

@@ -288,7 +288,7 @@ func (c *checker) judge(w *want, values map[string]string, exists bool) {
 		if !c.crowded("compacted topics without tombstones") {
 			c.Warn("topic "+w.name, "turn tombstones on in the settings of the format, or: "+plain, "it is compacted, and no tombstones are written: the last record of a deleted row stays for ever")
 		}
-	case c.opt.PartitionBy == "transaction":
+	case c.opt.PartitionBy == byTransaction:
 		if !c.crowded("compacted topics by transaction") {
 			c.Warn("topic "+w.name, "set partition_by: key, or: "+plain, "it is compacted, and partition_by is transaction: a row's records are in several partitions, of which each keeps one")
 		}

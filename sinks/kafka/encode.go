@@ -18,6 +18,13 @@ const (
 	headerPosition = "position" // of the transaction's first event, as FILE:OFFSET
 	headerRow      = "row"      // of the change among the selected ones of its transaction, from 0
 	headerSub      = "sub"      // of the record among those made of the row; see number
+	headerMoved    = "moved"    // of the records of a row that went to another partition under its key
+)
+
+// Values of headerMoved.
+const (
+	movedOut = "out" // of the delete, and of its tombstone, where the row was
+	movedIn  = "in"  // of the insert where it is
 )
 
 // encoder turns batches into records of open record batches. It belongs to one goroutine.
@@ -32,7 +39,9 @@ type encoder struct {
 	last    *schemas.Table
 	route   *route // of last
 	by      string
-	open    []*partition // with open batches
+	columns []columnPattern // by which tables go
+	place   []byte          // see appendPlace
+	open    []*partition    // with open batches
 	sealing []*partition
 	now     int64 // of the records, milliseconds since 1970
 	limit   int64 // bytes on their way at which encoding waits
@@ -55,6 +64,8 @@ type encoder struct {
 type route struct {
 	topic          *topic
 	table, records uint32 // hashes: of database.table, and of what all records of it go by
+	columns        []int  // by whose values its rows go; none where they do not
+	keys           []int  // that name a row, where there are columns
 }
 
 // identity names a record that may be too large.
@@ -157,10 +168,11 @@ func (e *encoder) side(ctx context.Context, name string, first int) error {
 			e.headers = appendNumber(append(e.headers[:0], e.fixed...), headerSub, uint64(first+i))
 			rec.headers, rec.number = e.headers, e.nfixed+1
 		}
-		if r.Role != format.Heartbeat && e.written(t, rec.key, uint32(first+i), noRow) {
+		p := t.partitions[0]
+		if r.Role != format.Heartbeat && e.written(p, rec.key, uint32(first+i), noRow) {
 			continue
 		}
-		if err := e.add(ctx, t.partitions[0], &rec, nil); err != nil {
+		if err := e.add(ctx, p, &rec, nil); err != nil {
 			return err
 		}
 	}
@@ -168,8 +180,8 @@ func (e *encoder) side(ctx context.Context, name string, first int) error {
 }
 
 // written reports that an earlier run has written a record of the present transaction.
-func (e *encoder) written(t *topic, key []byte, row uint32, sub uint16) bool {
-	g := e.s.guard
+func (e *encoder) written(at *partition, key []byte, row uint32, sub uint16) bool {
+	g, t := e.s.guard, at.topic
 	if g.names == nil || len(e.name) == 0 {
 		return false
 	}
@@ -178,7 +190,7 @@ func (e *encoder) written(t *topic, key []byte, row uint32, sub uint16) bool {
 	}
 	hash := uint64(0)
 	if key != nil && len(g.names.keys) > 0 {
-		hash = hashKey(keyBasis, key)
+		hash = g.keyIn(hashKey(keyBasis, key), at.id)
 	}
 	if e.past == nil || !e.past.take(t.name, row, sub, hash) {
 		return hash != 0 && g.names.keys[keyIn{t.name, hash}] > 0 // compaction took it, for a later one
@@ -217,12 +229,12 @@ func (e *encoder) begin(b *event.Batch, i int) {
 
 // change encodes one change.
 func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
-	e.out.Reset()
-	if err := e.enc.Change(&e.out, b, i); err != nil {
-		return err
-	}
 	c := &b.Changes[i]
 	to, err := e.to(ctx, b.Tables[c.Table])
+	if err != nil {
+		return err
+	}
+	at, from, moved, err := e.encode(b, i, to)
 	if err != nil {
 		return err
 	}
@@ -256,22 +268,34 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 			e.headers = appendHeader(e.headers, name, e.out.Bytes(r.Peer))
 			rec.number++
 		}
-		rec.headers = e.headers
 		var hash uint32
 		switch {
-		case e.by == "transaction":
+		case e.by == byTransaction:
 			hash = e.txnHash
-		case e.by != "key":
+		case len(to.columns) > 0 && c.Op != event.Truncate:
+			if hash = at.after; k < from {
+				hash = at.before
+			}
+			if moved && own {
+				value := movedIn
+				if k < from {
+					value = movedOut
+				}
+				e.headers = appendHeader(e.headers, headerMoved, value)
+				rec.number++
+			}
+		case e.by == byTable, e.by == byDatabase:
 			hash = to.records
 		case rec.key == nil:
 			hash = to.table
 		default:
 			hash = murmur2(rec.key)
 		}
-		if e.s.guard.names != nil && e.written(to.topic, rec.key, c.Row, sub) {
+		rec.headers = e.headers
+		p := to.topic.partitions[spread(hash, int32(len(to.topic.partitions)))]
+		if e.s.guard.names != nil && e.written(p, rec.key, c.Row, sub) {
 			continue
 		}
-		p := to.topic.partitions[spread(hash, int32(len(to.topic.partitions)))]
 		var name *identity
 		if len(rec.key)+len(rec.value) >= min(nameFrom, to.topic.limit/2) {
 			name = &identity{letter: letterOf(b, c, b.Tables[c.Table], sub)}
@@ -322,8 +346,14 @@ func (e *encoder) to(ctx context.Context, t *schemas.Table) (*route, error) {
 		}
 		full := murmur2([]byte(t.FullName()))
 		r = &route{topic: top, table: full, records: full}
-		if e.by == "database" {
+		switch e.by {
+		case byDatabase:
 			r.records = murmur2([]byte(t.Database))
+		case byColumns:
+			if r.columns, err = columnsOf(e.columns, t); err != nil {
+				return nil, err
+			}
+			r.keys = format.KeyColumns(t)
 		}
 		if len(e.tables) >= 4096 {
 			clear(e.tables) // versions that are long gone
@@ -442,16 +472,6 @@ func (e *encoder) heartbeat(ctx context.Context, h format.Heart, pos event.Posit
 	}
 	e.nfixed, e.fixed = 0, e.fixed[:0]
 	return e.side(ctx, e.opt.HeartbeatTopic, 0)
-}
-
-// tableTopic says how the topic of a table is made.
-func tableTopic(o *Options, name string) newTopic {
-	return newTopic{name: name, partitions: o.Partitions, replicas: o.ReplicationFactor, config: o.TopicConfig}
-}
-
-// sideTopic says how a topic is made that is not for rows.
-func sideTopic(o *Options, name string) newTopic {
-	return newTopic{name: name, partitions: 1, replicas: o.ReplicationFactor}
 }
 
 func atoi(s string, otherwise int) int {

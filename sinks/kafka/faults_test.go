@@ -495,8 +495,9 @@ func TestCreated(t *testing.T) {
 		k := testbed.SharedKafka(t, kind)
 		name := testbed.FreshTopic(t, k)
 		l := newLoad(t, kafka.Options{Config: kafka.Config{
-			Brokers: k.Brokers(), Topic: name, Partitions: 7, ReplicationFactor: 1, SchemaTopic: name + "-schema",
-			TopicConfig: map[string]string{"cleanup.policy": "compact,delete", "max.message.bytes": "2000000"},
+			Brokers: k.Brokers(), Topic: name, Partitions: 3, ReplicationFactor: 1, SchemaTopic: name + "-schema",
+			TopicConfig: map[string]string{"cleanup.policy": "compact,delete", "max.message.bytes": "3000000"},
+			Topics:      []kafka.TopicRule{{Match: name[:len(name)-1] + "%", Partitions: 7, Config: map[string]string{"max.message.bytes": "2000000"}}},
 		}}, "orders")
 		l.mustWrite(200)
 		if err := l.flush(); err != nil {

@@ -25,6 +25,18 @@ type keyIn struct {
 	hash  uint64
 }
 
+// keyIn gives the hash by which a key is followed: its own, or, where a key may be in several partitions, of which each is compacted by itself, that of
+// both.
+func (g *guard) keyIn(hash uint64, partition int32) uint64 {
+	if hash == 0 || !g.s.opt.scattered() {
+		return hash
+	}
+	for i := range 4 {
+		hash = (hash ^ uint64(byte(partition>>(8*i)))) * 1099511628211
+	}
+	return hash
+}
+
 // hashKey goes on with a hash (FNV-1a, 64 bits) that begins at keyBasis.
 func hashKey[T []byte | string](h uint64, b T) uint64 {
 	for i := range len(b) {

@@ -242,3 +242,32 @@ func FuzzFetched(f *testing.F) {
 		})
 	})
 }
+
+// TestRuled makes topics by rules.
+func TestRuled(t *testing.T) {
+	o := Options{Config: Config{
+		Partitions: 6, ReplicationFactor: 3, TopicConfig: map[string]string{"retention.ms": "1", "cleanup.policy": "compact"},
+		Topics: []TopicRule{
+			{Match: "shop.logs", Partitions: 1, Config: map[string]string{"cleanup.policy": "", "segment.ms": "5"}},
+			{Match: "shop.%", Partitions: 12},
+			{Match: "%.dead", ReplicationFactor: 2, Config: map[string]string{"retention.ms": "-1"}},
+		},
+	}}
+	for _, c := range []struct {
+		got  newTopic
+		want string
+	}{
+		{tableTopic(&o, "shop.logs"), "{shop.logs 1 3 map[retention.ms:1 segment.ms:5]}"},
+		{tableTopic(&o, "shop.orders"), "{shop.orders 12 3 map[cleanup.policy:compact retention.ms:1]}"},
+		{tableTopic(&o, "crm.people"), "{crm.people 6 3 map[cleanup.policy:compact retention.ms:1]}"},
+		{sideTopic(&o, "cdc.dead"), "{cdc.dead 1 2 map[retention.ms:-1]}"},
+		{sideTopic(&o, "cdc.schema"), "{cdc.schema 1 3 map[]}"},
+	} {
+		if got := fmt.Sprint(c.got); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+	if len(o.TopicConfig) != 2 {
+		t.Error("a rule changed the settings of all topics")
+	}
+}

@@ -49,7 +49,10 @@ type placed struct {
 // run reads the script from a place on, in batches that are cut anywhere, and ends in the midst of it as a killed process does, with what it had
 // saved last. crash 0 runs to the end.
 func (s *script) run(rng *rand.Rand, o kafka.Options, at placed, crash int) (placed, error) {
-	o.Encoder, o.State, o.Fresh = newKeyed, at.state, at.state == nil
+	if o.Encoder == nil {
+		o.Encoder = newKeyed
+	}
+	o.State, o.Fresh = at.state, at.state == nil
 	sink, err := kafka.Open(o)
 	if err != nil {
 		return at, err
@@ -79,7 +82,7 @@ func (s *script) run(rng *rand.Rand, o kafka.Options, at placed, crash int) (pla
 		for left := 1 + rng.IntN(80); left > 0 && txn < len(s.txns); {
 			x := batchtest.Txn(uint64(txn + 1))
 			n := min(left, s.txns[txn]-row)
-			x.Begin, x.End = row == 0, row+n == s.txns[txn]
+			x.Begin, x.End, x.Off = row == 0, row+n == s.txns[txn], uint64(1000*(txn+1))
 			w.Begin(x)
 			for i := row; i < row+n; i++ {
 				id := int64((txn + i) % 37)

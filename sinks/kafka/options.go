@@ -20,9 +20,10 @@ type Config struct {
 	TLS      TLS      `yaml:"tls" jsonschema_description:"Encryption of the connections."`
 	SASL     SASL     `yaml:"sasl" jsonschema_description:"How to log in."`
 
-	Topic       string `yaml:"topic" jsonschema_description:"Topic of a table, with {database} and {table}. Default {database}.{table}. A route transform that sets a topic wins. Characters that Kafka does not allow become _."`
-	PartitionBy string `yaml:"partition_by" jsonschema:"enum=key,enum=table,enum=database,enum=transaction" jsonschema_description:"What stays in order in one partition: the changes of a key (a row), of a table, of a database, or of a transaction. Default key; records without a key go by their table."`
-	Headers     *bool  `yaml:"headers" jsonschema_description:"Headers gtid, row, sub and position on each record. Default true."`
+	Topic            string   `yaml:"topic" jsonschema_description:"Topic of a table, with {database} and {table}. Default {database}.{table}. A route transform that sets a topic wins. Characters that Kafka does not allow become _."`
+	PartitionBy      string   `yaml:"partition_by" jsonschema:"enum=key,enum=table,enum=columns,enum=database,enum=transaction" jsonschema_description:"What stays in order in one partition: the changes of a key (a row), of a table, of all rows with the same values of some columns (see partition_columns), of a database, or of a transaction. Default key; records without a key go by their table."`
+	PartitionColumns []string `yaml:"partition_columns" jsonschema_description:"With partition_by columns: the columns, as patterns database.table.column with % and _, by whose values rows go, in this order. Names are those behind the transforms. Tables that none names go by key."`
+	Headers          *bool    `yaml:"headers" jsonschema_description:"Headers gtid, row, sub and position on each record. Default true."`
 
 	ExactlyOnce     string `yaml:"exactly_once" jsonschema:"enum=auto,enum=required,enum=off" jsonschema_description:"Each record once over restarts too: auto does it where the brokers let it and says in the status where they do not, required stops there, off writes again what an end without a stop left in doubt. Default auto."`
 	TransactionalID string `yaml:"transactional_id" jsonschema_description:"Name by which the brokers know this stream over restarts, so that a process that still runs is shut out when another one starts. Default: cdc, the stream's name, and a hash of its source and topic."`
@@ -36,6 +37,7 @@ type Config struct {
 	Partitions        int32             `yaml:"partitions" jsonschema_description:"Partitions of topics that are created. Default: the broker's num.partitions; 1 for topics of schema changes, transactions, heartbeats and dead letters."`
 	ReplicationFactor int16             `yaml:"replication_factor" jsonschema_description:"Replicas of topics that are created. Default: the broker's default.replication.factor."`
 	TopicConfig       map[string]string `yaml:"topic_config" jsonschema_description:"Settings of topics that are created, such as cleanup.policy: compact. Topics of schema changes, transactions, heartbeats and dead letters are created without them."`
+	Topics            []TopicRule       `yaml:"topics" jsonschema_description:"Other settings for some of the topics that are created: the first rule whose pattern fits counts, for topics of schema changes, transactions, heartbeats and dead letters too. What it leaves out is as above."`
 
 	SchemaTopic      string        `yaml:"schema_topic" jsonschema_description:"Topic for records of DDL statements. Default: none, they are not written. It must not be a topic of rows."`
 	TransactionTopic string        `yaml:"transaction_topic" jsonschema_description:"Topic for records of the begin and end of transactions, where the format has them. Default: none."`
@@ -45,6 +47,14 @@ type Config struct {
 
 	ConnectTimeout time.Duration `yaml:"connect_timeout" jsonschema_description:"How long connecting and logging in may take. Default 10s."`
 	RequestTimeout time.Duration `yaml:"request_timeout" jsonschema_description:"How long the brokers may take to replicate a batch before they say that it timed out, and it is sent again. Default 30s."`
+}
+
+// TopicRule says how the topics are made that a pattern fits.
+type TopicRule struct {
+	Match             string            `yaml:"match" jsonschema_description:"Names of topics, as a pattern with % and _ (\\_ is _ itself)."`
+	Partitions        int32             `yaml:"partitions" jsonschema_description:"Partitions. Default: those of all topics."`
+	ReplicationFactor int16             `yaml:"replication_factor" jsonschema_description:"Replicas. Default: those of all topics."`
+	Config            map[string]string `yaml:"config" jsonschema_description:"Settings, such as cleanup.policy: compact. They are added to topic_config, and win over it; an empty value takes one away."`
 }
 
 // TLS says how connections are encrypted. It is used where Enabled is set or a file or name is given. Brokers prove who they are, always.
@@ -118,7 +128,13 @@ func (c *Config) Validate(prefix string) []settings.Problem {
 			problem("topic", "%v", err)
 		}
 	}
-	oneOf("partition_by", c.PartitionBy, "key", "table", "database", "transaction")
+	oneOf("partition_by", c.PartitionBy, partitionings()...)
+	if _, err := parseColumns(c.PartitionColumns); err != nil {
+		problem("partition_columns", "%v", err)
+	}
+	if (c.PartitionBy == byColumns) != (len(c.PartitionColumns) > 0) {
+		problem("partition_columns", "goes with partition_by: columns, and that with it")
+	}
 	oneOf("exactly_once", c.ExactlyOnce, onceAuto, onceRequired, onceOff)
 	if c.ExactlyOnce == onceRequired && !on(c.Headers) {
 		problem("exactly_once", "is required, and headers is false: records are told by their headers")
@@ -148,11 +164,21 @@ func (c *Config) Validate(prefix string) []settings.Problem {
 	if c.MaxRecord > 1<<30 {
 		problem("max_record", "%s is more than 1GiB", c.MaxRecord)
 	}
-	if c.Partitions < 0 || c.Partitions > 10000 {
-		problem("partitions", "%d is not between 1 and 10000", c.Partitions)
+	sized := func(at string, partitions int32, replicas int16) {
+		if partitions < 0 || partitions > 10000 {
+			problem(at+"partitions", "%d is not between 1 and 10000", partitions)
+		}
+		if replicas < 0 {
+			problem(at+"replication_factor", "is negative")
+		}
 	}
-	if c.ReplicationFactor < 0 {
-		problem("replication_factor", "is negative")
+	sized("", c.Partitions, c.ReplicationFactor)
+	for i := range c.Topics {
+		r := &c.Topics[i]
+		at := fmt.Sprintf("topics[%d].", i)
+		if sized(at, r.Partitions, r.ReplicationFactor); r.Match == "" {
+			problem(at+"match", "is missing")
+		}
 	}
 	for _, d := range []struct {
 		path  string
@@ -217,7 +243,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	def(&o.ClientID, "cdc")
 	def(&o.Topic, "{database}.{table}")
-	def(&o.PartitionBy, "key")
+	def(&o.PartitionBy, byKey)
 	def(&o.Compression, "lz4")
 	def(&o.Oversize, "fail")
 	def(&o.Batch, 512<<10)

@@ -389,7 +389,7 @@ func (r *collector) batch(p *stretch, s *stored) error {
 		r.mu.Lock()
 		err := r.reader.each(s, func(l label) {
 			if r.sieve.passes(l.txn) {
-				key := l.key
+				key := r.g.keyIn(l.key, p.id)
 				if !p.gaps {
 					key = 0
 				}

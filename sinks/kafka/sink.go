@@ -75,6 +75,10 @@ func Open(opt Options) (*Sink, error) {
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "topic: %w", err)
 	}
+	columns, err := parseColumns(opt.PartitionColumns)
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "partition_columns: %w", err)
+	}
 	held, err := parseState(opt.State)
 	if err != nil {
 		return nil, err
@@ -97,7 +101,7 @@ func Open(opt Options) (*Sink, error) {
 		begun: make(chan struct{}), covered: map[string]covered{}, own: producer{id: -1},
 	}
 	s.enc = &encoder{
-		opt: &s.opt, s: s.send, enc: opt.Encoder(), namer: newNamer(tmpl), tables: map[*schemas.Table]*route{}, by: opt.PartitionBy,
+		opt: &s.opt, s: s.send, enc: opt.Encoder(), namer: newNamer(tmpl), tables: map[*schemas.Table]*route{}, by: opt.PartitionBy, columns: columns,
 		limit: share(opt.Budget), wake: s.wake, txn: -1,
 	}
 	if opt.TransactionTopic != "" {

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"cdc/fault"
@@ -147,4 +148,44 @@ func (n *namer) topic(t *schemas.Table) (string, error) {
 		return "", fault.New(fault.SinkTopicName, "the topic %s is that of %s already; table %s would be mixed with it", name, first.what, called(t)).At(where)
 	}
 	return name, nil
+}
+
+// tableTopic says how the topic of a table is made.
+func tableTopic(o *Options, name string) newTopic {
+	return o.ruled(newTopic{name: name, partitions: o.Partitions, replicas: o.ReplicationFactor, config: o.TopicConfig})
+}
+
+// sideTopic says how a topic is made that is not for rows.
+func sideTopic(o *Options, name string) newTopic {
+	return o.ruled(newTopic{name: name, partitions: 1, replicas: o.ReplicationFactor})
+}
+
+// ruled gives t as the first rule has it that fits its name.
+func (o *Options) ruled(t newTopic) newTopic {
+	for i := range o.Topics {
+		r := &o.Topics[i]
+		if !schemas.Wild(r.Match, t.name) {
+			continue
+		}
+		if r.Partitions != 0 {
+			t.partitions = r.Partitions
+		}
+		if r.ReplicationFactor != 0 {
+			t.replicas = r.ReplicationFactor
+		}
+		if len(r.Config) > 0 {
+			config := maps.Clone(t.config)
+			if config == nil {
+				config = map[string]string{}
+			}
+			for name, value := range r.Config {
+				if config[name] = value; value == "" {
+					delete(config, name)
+				}
+			}
+			t.config = config
+		}
+		return t
+	}
+	return t
 }
