@@ -36,12 +36,12 @@ func (a *Alterer) Next() []string {
 	case 0, 1, 2: // a column comes, or goes
 		if n := a.extra[t]; n > 0 && a.r.IntN(2) == 0 {
 			a.extra[t] = n - 1
-			return []string{fmt.Sprintf("ALTER TABLE %s DROP COLUMN `x%d`", full, n)}
+			return []string{fmt.Sprintf("ALTER TABLE %s DROP COLUMN `x%d`%s", full, n, t.rebuilt())}
 		}
 		a.extra[t]++
 		def := pick("INT NOT NULL DEFAULT 7", "VARCHAR(20) DEFAULT 'new'", "DATETIME(3) DEFAULT NULL", "JSON", "DECIMAL(8,3) DEFAULT 1.5", "TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP")(a.r)
 		place := pick("", " FIRST", " AFTER `"+t.columns[a.r.IntN(len(t.columns))].name+"`")(a.r)
-		return []string{fmt.Sprintf("ALTER TABLE %s ADD COLUMN `x%d` %s%s", full, a.extra[t], def, place)}
+		return []string{fmt.Sprintf("ALTER TABLE %s ADD COLUMN `x%d` %s%s%s", full, a.extra[t], def, place, t.rebuilt())}
 	case 3:
 		if a.index[t] {
 			delete(a.index, t)
@@ -78,7 +78,7 @@ func (a *Alterer) Next() []string {
 		shadow, old := fmt.Sprintf("`%s`.`_%s_gho`", a.o.database(t.db), t.name), fmt.Sprintf("`%s`.`_%s_del`", a.o.database(t.db), t.name)
 		a.extra[t] = n + 1
 		return []string{
-			fmt.Sprintf("CREATE TABLE %s LIKE %s", shadow, full), fmt.Sprintf("ALTER TABLE %s ADD COLUMN `x%d` INT DEFAULT 11", shadow, n+1),
+			fmt.Sprintf("CREATE TABLE %s LIKE %s", shadow, full), fmt.Sprintf("ALTER TABLE %s ADD COLUMN `x%d` INT DEFAULT 11%s", shadow, n+1, t.rebuilt()),
 			fmt.Sprintf("RENAME TABLE %s TO %s, %s TO %s", full, old, shadow, full), "DROP TABLE " + old,
 		}
 	case 9:
@@ -96,4 +96,19 @@ func (a *Alterer) Next() []string {
 func (a *Alterer) add(t *table) int {
 	a.extra[t]++
 	return a.extra[t]
+}
+
+// rebuilt keeps MySQL from adding or dropping a column of k_prefix in an instant. MySQL 9.7 cuts a row of such a table to the prefix of its primary key when
+// an update of that column is rolled back, which no binlog tells:
+//
+//	CREATE TABLE k (t TEXT, n INT, PRIMARY KEY (t(3)));
+//	ALTER TABLE k ADD COLUMN x INT;
+//	INSERT INTO k VALUES ('Wonder', 7, 1);
+//	BEGIN; UPDATE k SET t = 'wonDER'; ROLLBACK;
+//	SELECT t FROM k; -- Won
+func (t *table) rebuilt() string {
+	if t.name == "k_prefix" {
+		return ", ALGORITHM=COPY"
+	}
+	return ""
 }

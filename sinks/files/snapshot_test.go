@@ -23,11 +23,11 @@ func TestSnapshotPlace(t *testing.T) {
 		b.Txns[0].Begin, b.Txns[0].End, b.Txns[0].Chunk = begin, end, true
 		return b
 	}
-	var want event.Snapshot
+	var want event.Snapshot // taken from a mark before it is handed over
 	take := func(s *files.Sink, m *event.Mark, begin, end bool) {
+		want = want.Then(m)
 		write(t, s, chunk(m, begin, end))
 		flush(t, s)
-		want = want.Then(m)
 		p, ok, err := s.Position(t.Context())
 		if err != nil || !ok || !reflect.DeepEqual(p.Snapshot, want) {
 			t.Fatalf("place %+v, want %+v, %v", p.Snapshot, want, err)
@@ -36,8 +36,8 @@ func TestSnapshotPlace(t *testing.T) {
 	s := open(t, files.Options{Dir: dir})
 	note := pool.Get()
 	note.Mark = &event.Mark{ID: "a", Begin: &event.Snapshot{State: event.SnapshotRunning, ID: "a", Asked: &event.Asked{Tables: []schemas.Name{name}, Where: "v < 'x'"}}}
-	write(t, s, note)
 	want = want.Then(note.Mark)
+	write(t, s, note)
 	take(s, &event.Mark{ID: "a", Table: &event.TableCopy{Name: name, Key: []string{"id bigint"}, Cursor: []string{"7654321"}, Until: []string{"9"}, Rows: 2}}, true, true)
 	whole := event.TableCopy{Name: schemas.Name{Database: "shop", Table: "bare"}, Rows: 2}
 	take(s, &event.Mark{ID: "a", Part: true, Table: &whole}, true, false)

@@ -50,7 +50,10 @@ type column struct {
 	// touch is set where the server may change the column by itself in an update that does not name it (ON UPDATE CURRENT_TIMESTAMP): such a column
 	// is always named.
 	touch bool
-	json  bool // of the type JSON at the target
+	// cut is set where the key holds no more than the beginning of a value, and so the before image may hold no more either (see ByPrefix): that it is like
+	// the after image says nothing of the row.
+	cut  bool
+	json bool // of the type JSON at the target
 }
 
 // Target is what the target's own table says of the columns of a table version, and of how its rows are found.
@@ -100,6 +103,9 @@ func NewTargetTable(t *schemas.Table, f Flavor, at Target) (*Table, error) {
 		p.cols[i] = column{Column: c, name: sqltext.AppendName(nil, c.Name), write: is.Write, touch: is.Write && is.Touch, json: p.json && is.JSON}
 		writable = writable || is.Write
 	}
+	for n, length := range p.prefix {
+		p.cols[p.key[n]].cut = length > 0
+	}
 	if p.merge = at.Merge && p.key != nil && p.prefix == nil; p.merge {
 		others := false
 		for i := range p.cols {
@@ -120,8 +126,8 @@ func NewTargetTable(t *schemas.Table, f Flavor, at Target) (*Table, error) {
 
 // ByPrefix gives a plan that finds rows by what the unique key sees of their values, nil where that is all of them. The server cannot use an index then.
 //
-// MySQL was seen to log, in the before image of a DELETE, no more of a text than a primary key of a prefix holds. Its replicas do not notice: they look
-// the key up in the index, which holds no more either.
+// MySQL 9.7 cuts a row to the prefix of its primary key when an update is rolled back after a column was added in an instant. No binlog tells that, and
+// before images have no more of the value from then on. Its replicas do not notice: they look the key up in the index, which holds no more either.
 func (t *Table) ByPrefix() *Table {
 	if t.prefix == nil {
 		return nil

@@ -202,7 +202,7 @@ func (w *Writer) update(t *Table, before, after event.Row) (err error) {
 		if !col.write || c.Kind() == event.Absent && !col.touch {
 			continue
 		}
-		if !col.touch && c.Kind() != event.JSONDiff && format.SameCell(before, before.Cells[i], after, c) {
+		if !col.touch && !col.cut && c.Kind() != event.JSONDiff && format.SameCell(before, before.Cells[i], after, c) {
 			continue
 		}
 		if !first {

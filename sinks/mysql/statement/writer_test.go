@@ -260,3 +260,23 @@ func TestTargetTable(t *testing.T) {
 		t.Error("a description of no column was taken")
 	}
 }
+
+// A before image that holds no more of a value than the key does says nothing of the rest: the column is written, as it is.
+func TestWriterCutImage(t *testing.T) {
+	tab := table(1)
+	at := Target{Columns: make([]TargetColumn, len(tab.Columns)), Key: []int{1}, Prefix: []int{3}}
+	for i := range at.Columns {
+		at.Columns[i].Write = i < 2
+	}
+	p, err := NewTargetTable(tab, MySQL, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w Writer
+	if err := write(t, &w, p.ByPrefix(), batchtest.NewWriter(nil).Begin(batchtest.Txn(1)).Update(tab, row(1, "Won"), row(1, "Won")).End().Batch()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(w.Text()), "UPDATE `shop``s`.`t` SET `b`='Won' WHERE LEFT(`b`,3)=LEFT('Won',3)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
