@@ -59,8 +59,7 @@ const (
 	SourceMessage          Code = 2064
 	SourceMessageSchema    Code = 2065
 	SourceMessageType      Code = 2066
-	SourceRecordsAborted   Code = 2067
-	SourceTopicUnavailable Code = 2068
+	SourceTopicUnavailable Code = 2067
 
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
@@ -244,7 +243,6 @@ var descriptions = [...]Description{
 	{SourceMessage, Fatal, "a message of a change topic is not understood", "read only topics that Debezium or the Kafka sink of cdc has written with format debezium; the message shows partition and offset"},
 	{SourceMessageSchema, Fatal, "a message of a change topic does not say the types of its values", "let the writer include the schema: schemas_enable: true for cdc, value.converter.schemas.enable=true and key.converter.schemas.enable=true for Debezium"},
 	{SourceMessageType, Fatal, "a value of a message cannot be taken exactly", "see the message; docs/scaling-out.md lists the types and the settings of the writer that they need"},
-	{SourceRecordsAborted, Fatal, "a topic has records of transactions of Kafka, of which the aborted ones cannot be told", "let the writer do without transactions around its records (for Kafka Connect exactly.once.source.support=disabled)"},
 	{SourceTopicUnavailable, Retry, "a partition cannot be read at present", "none: it is tried again; check the brokers if it lasts"},
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
