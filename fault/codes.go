@@ -106,6 +106,14 @@ const (
 	SinkFenced         Code = 5113
 	SinkPartition      Code = 5114
 
+	// of the schema registry
+	RegistryUnreachable  Code = 5121
+	RegistryAccessDenied Code = 5122
+	RegistryTLSVerify    Code = 5123
+	RegistryIncompatible Code = 5124
+	RegistryRefused      Code = 5125
+	RegistryMissing      Code = 5126
+
 	// of the MySQL sink
 	TargetUnreachable   Code = 5201
 	TargetAccessDenied  Code = 5202
@@ -287,6 +295,13 @@ var descriptions = [...]Description{
 	{SinkVersion, Fatal, "the brokers are too old", "use Kafka 2.4 or later"},
 	{SinkFenced, Fatal, "another process writes to Kafka under the transactional id of this stream", "stop one of the two; where they are different streams, give each its own transactional_id"},
 	{SinkPartition, Fatal, "to which partition a row belongs cannot be told", "mend partition_columns, or have the source log whole rows: binlog_row_image=FULL, binlog_row_value_options=''"},
+
+	{RegistryUnreachable, Retry, "the schema registry does not answer", "check schema_registry.urls, the firewall, and that it runs; cdc goes on by itself when it answers"},
+	{RegistryAccessDenied, Fatal, "the schema registry refused the account, or what it asked for", "check schema_registry.user and password or token, and that the account may read and register schemas of the subject"},
+	{RegistryTLSVerify, Fatal, "the schema registry's certificate could not be verified, or it does not speak TLS", "set schema_registry.tls.ca to the authority that signed it, and use a host name that the certificate is for"},
+	{RegistryIncompatible, Fatal, "the schema of a table is not compatible with those of its subject", "set debezium-avro's avro.optional: all before a change of the table; now: lower the subject's compatibility level for this change, or set schema_registry.incompatible: new_subject"},
+	{RegistryRefused, Fatal, "the schema registry refused a request for a reason that does not go away", "see its answer and its log"},
+	{RegistryMissing, Fatal, "a schema is not in the registry, and none is to be registered", "register it, or set schema_registry.register: true"},
 
 	{TargetUnreachable, Retry, "the target server cannot be reached", "check address and firewall, and that the server runs; cdc goes on by itself when it answers"},
 	{TargetAccessDenied, Fatal, "the target server refused the login", "check user and password; the account must exist for the host that cdc connects from"},

@@ -18,8 +18,6 @@
 package format
 
 import (
-	"context"
-
 	"cdc/event"
 	"cdc/event/jsonbin"
 	"cdc/schemas"
@@ -82,13 +80,6 @@ type Encoder interface {
 	Change(o *Out, b *event.Batch, i int) error
 	// DDL appends the schema-change record of a batch with DDL, where the format has such a thing.
 	DDL(o *Out, b *event.Batch) error
-}
-
-// Preparer is implemented by encoders that need something from elsewhere before the first change of a table version.
-type Preparer interface {
-	// Prepare does what is needed for the changes of t, whose records go to a topic. A sink calls it whenever the table is another than that of the
-	// change before. It may block until ctx ends. Its faults of class Retry are worth another try.
-	Prepare(ctx context.Context, t *schemas.Table, topic string) error
 }
 
 // Marker is implemented by encoders of formats that have records around transactions.

@@ -26,11 +26,12 @@ import (
 // registrar is a registry of a test: ids count from 1, and a schema that goavro refuses is refused.
 type registrar struct {
 	schemas  []string
-	subjects []avro.Subject
+	subjects []format.Subject
 	err      error
 }
 
-func (r *registrar) ID(_ context.Context, s avro.Subject, schema []byte) (uint32, error) {
+func (r *registrar) ID(_ context.Context, x format.Schema) (uint32, error) {
+	s, schema := x.Subject, x.Text
 	if r.err != nil {
 		return 0, r.err
 	}

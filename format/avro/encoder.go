@@ -48,21 +48,34 @@ func (e *Encoder) Prepare(ctx context.Context, t *schemas.Table, topic string) e
 	}
 	p := e.columnsOf(t)
 	p.topic = topic
-	value, key, name := e.schemasOf(t, p)
-	if key != nil {
-		id, err := e.o.Registrar.ID(ctx, Subject{Topic: topic, Record: e.record(t) + ".Key", Key: true}, key)
+	for _, x := range e.describe(t, p) {
+		id, err := e.o.Registrar.ID(ctx, x)
 		if err != nil {
 			return at(err, t)
 		}
-		p.keyHead = header(id)
+		if x.Subject.Key {
+			p.keyHead = header(id)
+		} else {
+			p.head = header(id)
+		}
 	}
-	id, err := e.o.Registrar.ID(ctx, Subject{Topic: topic, Record: name}, value)
-	if err != nil {
-		return at(err, t)
-	}
-	p.head = header(id)
 	e.plans.Put(t, p, 256+220*len(p.columns))
 	return nil
+}
+
+// Describe gives the schemas of a table's records: that of their keys first, where the table has a key, then that of their values.
+func (e *Encoder) Describe(t *schemas.Table, topic string) []format.Schema {
+	p := e.columnsOf(t)
+	p.topic = topic
+	return e.describe(t, p)
+}
+
+func (e *Encoder) describe(t *schemas.Table, p *plan) (all []format.Schema) {
+	value, key, name := e.schemasOf(t, p)
+	if key != nil {
+		all = append(all, format.Schema{Subject: format.Subject{Topic: p.topic, Record: e.record(t) + ".Key", Key: true}, Text: key})
+	}
+	return append(all, format.Schema{Subject: format.Subject{Topic: p.topic, Record: name}, Text: value})
 }
 
 func at(err error, t *schemas.Table) error {

@@ -1,13 +1,13 @@
 package avro
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"cdc/fault"
+	"cdc/format"
 	"cdc/format/debezium"
 )
 
@@ -40,25 +40,12 @@ const (
 	UnsignedString  Unsigned = "string"
 )
 
-// Subject says what a schema is registered for.
-type Subject struct {
-	Topic  string // of the records
-	Record string // full name of the schema's record
-	Key    bool   // the schema is that of keys
-}
-
-// Registrar gives schemas the numbers by which records name them.
-type Registrar interface {
-	// ID registers a schema, if it is not yet, and gives its id. It may block until ctx ends.
-	ID(ctx context.Context, s Subject, schema []byte) (uint32, error)
-}
-
 // Options are the settings of the format. Those of the envelope, and how its values are written, are those of the format debezium.
 type Options struct {
 	Shape     Shape            `yaml:"-"`
 	Keys      bool             `yaml:"-"` // asks for record keys: the sink's to say
 	Debezium  debezium.Options `yaml:"-"` // of Envelope; keys, schemas_enable and provide_transaction_metadata are not for this format
-	Registrar Registrar        `yaml:"-"`
+	Registrar format.Registrar `yaml:"-"`
 
 	Optional  Optional                `yaml:"optional,omitempty" jsonschema:"enum=declared,enum=all" jsonschema_description:"Of debezium-avro: which columns the schema lets be null. declared are those that may be NULL. all are those outside the key, so that columns can be added and dropped under any compatibility. Default declared. In format avro it is always all."`
 	Namespace string                  `yaml:"namespace,omitempty" jsonschema_description:"Of avro: what stands before the database in the names of schemas. Default cdc. In debezium-avro it is debezium.topic_prefix."`

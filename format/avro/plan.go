@@ -84,12 +84,6 @@ type plan struct {
 	table   []byte
 }
 
-// Schemas gives the schemas of a table's values and keys; the latter is nil for a table without a key.
-func (e *Encoder) Schemas(t *schemas.Table) (value, key []byte) {
-	value, key, _ = e.schemasOf(t, e.columnsOf(t))
-	return value, key
-}
-
 // record is the full name of the records of a table, without what they are.
 func (e *Encoder) record(t *schemas.Table) string {
 	prefix := e.o.Debezium.TopicPrefix

@@ -1,5 +1,5 @@
-// Command provision downloads the database servers, the brokers and the reader of Kafka's
-// records (Flink) that tests, demo and benchmarks run, into the cache folder: `make provision`.
+// Command provision downloads the database servers, the brokers, the schema registry and the
+// reader of Kafka's records (Flink) that tests, demo and benchmarks run, into the cache folder: `make provision`.
 package main
 
 import (
@@ -14,13 +14,16 @@ import (
 	"cdc/internal/testbed"
 )
 
-// flink names Flink, which is a set of jars.
-const flink = "flink"
+// flink names Flink, which is a set of jars, and registry the schema registry.
+const (
+	flink    = "flink"
+	registry = "registry"
+)
 
 func main() {
 	deep := flag.Bool("verify", false, "compare the checksum of every file, download nothing")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: provision [-verify] [KIND...]\nkinds: %v %v %s, all of them by default\n", testbed.Kinds(), testbed.KafkaKinds(), flink)
+		fmt.Fprintf(os.Stderr, "usage: provision [-verify] [KIND...]\nkinds: %v %v %s %s, all of them by default\n", testbed.Kinds(), testbed.KafkaKinds(), flink, registry)
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -32,12 +35,16 @@ func main() {
 }
 
 func run(ctx context.Context, deep bool, names []string) error {
-	kinds, brokers, jars := testbed.Kinds(), testbed.KafkaKinds(), true
+	kinds, brokers, jars, schemas := testbed.Kinds(), testbed.KafkaKinds(), true, true
 	if len(names) > 0 && names[0] != "all" {
-		kinds, brokers, jars = nil, nil, false
+		kinds, brokers, jars, schemas = nil, nil, false, false
 		for _, n := range names {
 			if n == flink {
 				jars = true
+				continue
+			}
+			if n == registry {
+				schemas = true
 				continue
 			}
 			if b, err := testbed.ParseKafkaKind(n); err == nil {
@@ -46,7 +53,7 @@ func run(ctx context.Context, deep bool, names []string) error {
 			}
 			k, err := testbed.ParseKind(n)
 			if err != nil {
-				return fmt.Errorf("%w or %v or %s", err, testbed.KafkaKinds(), flink)
+				return fmt.Errorf("%w or %v or %s or %s", err, testbed.KafkaKinds(), flink, registry)
 			}
 			kinds = append(kinds, k)
 		}
@@ -69,6 +76,11 @@ func run(ctx context.Context, deep bool, names []string) error {
 	// Jars and brokers first: the end of the other removes the downloads.
 	if jars {
 		if err := peers.ProvisionFlink(ctx); err != nil {
+			return err
+		}
+	}
+	if schemas {
+		if err := testbed.ProvisionRegistry(ctx, os.Stderr); err != nil {
 			return err
 		}
 	}
