@@ -40,9 +40,11 @@ func Check(ctx context.Context, opt Options, tables []*schemas.Table) []fault.Fi
 	if !c.reach(ctx) {
 		return c.Findings
 	}
-	wants := c.name(newNamer(tmpl), tables)
+	namer := newNamer(tmpl)
+	wants := c.name(namer, tables)
 	c.topics(ctx, wants)
 	c.producer(ctx)
+	c.schemas(ctx, namer, tables)
 	return c.Findings
 }
 

@@ -289,7 +289,7 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 		case rec.key == nil:
 			hash = to.table
 		default:
-			hash = murmur2(rec.key)
+			hash = murmur2(rec.key[r.Head:])
 		}
 		rec.headers = e.headers
 		p := to.topic.partitions[spread(hash, int32(len(to.topic.partitions)))]
@@ -359,6 +359,9 @@ func (e *encoder) to(ctx context.Context, t *schemas.Table) (*route, error) {
 			clear(e.tables) // versions that are long gone
 		}
 		e.tables[t] = r
+	}
+	if err := e.prepare(ctx, t, r.topic.name); err != nil {
+		return nil, err
 	}
 	e.last, e.route = t, r
 	return r, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cdc/event"
+	"cdc/fault"
 	"cdc/format"
 	"cdc/internal/settings"
 )
@@ -223,6 +224,9 @@ type Options struct {
 
 	// Tombstones says that the encoder writes one behind the record of a delete. Only Check asks.
 	Tombstones bool
+
+	// CheckSchemas, if set, looks at what a registry has for schemas. Only Check asks.
+	CheckSchemas func(context.Context, []format.Schema) fault.Findings
 
 	// Stalled, if set, is called with the fault when the brokers do not take what they are sent, and with nil when they do again.
 	Stalled func(error)
