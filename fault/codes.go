@@ -162,6 +162,7 @@ const (
 	TransformRoute Code = 8004
 	TransformLimit Code = 8005
 	DeadLetterSave Code = 8006
+	DeadLetterLeft Code = 8007
 
 	VerifyDiffers Code = 9001
 	VerifyPart    Code = 9002
@@ -350,6 +351,7 @@ var descriptions = [...]Description{
 	{TransformRoute, Fatal, "two tables that are routed to one name differ", "make their columns equal, route them to different names, or allow it by columns: any"},
 	{TransformLimit, Data, "an expression made a value larger than allowed, or took more work for a row", "write it so that it makes or reads less, or let such rows go to the dead letters by on_error: dead_letter"},
 	{DeadLetterSave, Retry, "a dead letter could not be written", "free space or mend the folder named; nothing is acknowledged before it is written"},
+	{DeadLetterLeft, Data, "dead letters could not be replayed", "the list says why of each; mend the step or the limit that set the change aside, and replay again, or copy the rows as they are now by `cdc snapshot --tables`"},
 
 	{VerifyDiffers, Fatal, "rows of the target differ from the source", "the report names each of them; `cdc verify --repair` prints the statements that put them right, `--repair --apply` carries them out"},
 	{VerifyPart, Fatal, "a table could not be compared, or not as a whole", "the report says why; `--tables` chooses others"},

@@ -81,17 +81,9 @@ func (r *record) encode() ([]byte, error) {
 }
 
 func decodeRecord(b []byte) (*record, error) {
-	head, body, ok := bytes.Cut(b, []byte{'\n'})
-	var length int
-	var crc uint32
-	if !ok || !bytes.HasPrefix(head, []byte(recordMagic+" ")) {
-		return nil, fmt.Errorf("%w: it does not begin with %q", errRecord, recordMagic)
-	}
-	if n, err := fmt.Sscanf(string(head[len(recordMagic)+1:]), "%d %08x", &length, &crc); n != 2 || err != nil {
-		return nil, fmt.Errorf("%w: bad first line", errRecord)
-	}
-	if length != len(body) || crc32.Checksum(body, castagnoli) != crc {
-		return nil, fmt.Errorf("%w: length or checksum do not fit", errRecord)
+	body, err := unseal(recordMagic, b)
+	if err != nil {
+		return nil, err
 	}
 	r := &record{}
 	if err := json.Unmarshal(body, r); err != nil {
@@ -103,6 +95,23 @@ func decodeRecord(b []byte) (*record, error) {
 		}
 	}
 	return r, nil
+}
+
+// unseal checks the line before the body of a record, or of a link of the chain.
+func unseal(magic string, b []byte) ([]byte, error) {
+	head, body, ok := bytes.Cut(b, []byte{'\n'})
+	var length int
+	var crc uint32
+	if !ok || !bytes.HasPrefix(head, []byte(magic+" ")) {
+		return nil, fmt.Errorf("%w: it does not begin with %q", errRecord, magic)
+	}
+	if n, err := fmt.Sscanf(string(head[len(magic)+1:]), "%d %08x", &length, &crc); n != 2 || err != nil {
+		return nil, fmt.Errorf("%w: bad first line", errRecord)
+	}
+	if length != len(body) || crc32.Checksum(body, castagnoli) != crc {
+		return nil, fmt.Errorf("%w: length or checksum do not fit", errRecord)
+	}
+	return body, nil
 }
 
 func (r *record) place() (sinks.Place, error) {

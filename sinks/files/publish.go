@@ -83,10 +83,19 @@ func (w *writer) commit(ctx context.Context, sealed []*temp) error {
 // carryOut does what an intent says. Each step may have been done before.
 func (w *writer) carryOut(ctx context.Context, r *record) error {
 	dirs := make([]string, 0, len(r.Files))
+	first := 0
+	if n := len(r.Files) - 1; w.temps.far && n > 0 { // the manifest, which is the last, when all that it names is there
+		if err := together(n, func(i int) error { return w.publishFile(ctx, &r.Files[i]) }); err != nil {
+			return err
+		}
+		first = n
+	}
 	for i := range r.Files {
 		f := &r.Files[i]
-		if err := w.publishFile(ctx, f); err != nil {
-			return err
+		if i >= first {
+			if err := w.publishFile(ctx, f); err != nil {
+				return err
+			}
 		}
 		dirs = append(dirs, path.Dir(f.Path))
 	}
@@ -114,14 +123,17 @@ func (w *writer) carryOut(ctx context.Context, r *record) error {
 
 // publishFile gives a temp its final name. A file that has the name already must be this one, from an earlier try.
 func (w *writer) publishFile(ctx context.Context, f *pubFile) error {
-	err := w.retry(ctx, "publish", f.Path, func() error {
+	publish := func() error {
 		err := w.store.Publish(ctx, f.Temp, f.Path)
 		if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
 			return w.verifyFinal(ctx, f, err)
 		}
 		return err
-	})
-	return err
+	}
+	if w.temps.far { // several at a time: a quota that is used up ends the sink, which begins anew
+		return classify("publish", f.Path, publish())
+	}
+	return w.retry(ctx, "publish", f.Path, publish)
 }
 
 func (w *writer) verifyFinal(ctx context.Context, f *pubFile, cause error) error {
@@ -202,9 +214,8 @@ func (w *writer) manifest(ctx context.Context, r *record) (pubFile, error) {
 		body = append(append(body, '\n'), line...)
 	}
 	body = append(body, '\n')
-	w.temps.serial++
 	m := pubFile{
-		Temp: fmt.Sprintf("%s/%d", tempDir, w.temps.serial), Path: manifestName(r.Number),
+		Temp: w.temps.name(), Path: manifestName(r.Number),
 		Bytes: int64(len(body)), CRC: crcText(crc32.Checksum(body, castagnoli)),
 	}
 	return m, w.writeFile(ctx, m.Temp, body)

@@ -51,7 +51,7 @@ func Open(ctx context.Context, opt Options) (*Sink, error) {
 	s := &Sink{}
 	s.w = newWriter(store, &opt, tmpl, s.moved)
 	if err := s.w.recover(ctx); err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(s.w.why(ctx, err), store.Close())
 	}
 	s.q = queue.New(worker{s.w}, "the files sink was closed")
 	return s, nil
@@ -104,11 +104,11 @@ type worker struct{ w *writer }
 // Take encodes a batch to temporary files.
 func (x worker) Take(ctx context.Context, b *event.Batch, ack func(error)) error {
 	defer b.Release()
-	return x.w.take(ctx, b, ack)
+	return x.w.why(ctx, x.w.take(ctx, b, ack))
 }
 
 // Flush publishes.
-func (x worker) Flush(ctx context.Context) error { return x.w.publish(ctx) }
+func (x worker) Flush(ctx context.Context) error { return x.w.why(ctx, x.w.publish(ctx)) }
 
 // Due is when the oldest change has waited long enough.
 func (x worker) Due() time.Time { return x.w.deadline() }

@@ -58,6 +58,8 @@ type temps struct {
 	opt    *Options
 	retry  func(ctx context.Context, op, name string, f func() error) error
 	serial uint64  // makes names
+	run    string  // begins them, where another process may use the folder too
+	far    bool    // the store is behind a network
 	all    []*temp // in order of their first row
 	open   temp    // head of the ring of open ones
 	opened int
@@ -71,6 +73,9 @@ const maxTemps = 4096
 
 func newTemps(store Store, opt *Options, retry func(context.Context, string, string, func() error) error) *temps {
 	w := &temps{store: store, opt: opt, retry: retry}
+	if r, ok := store.(*remote); ok {
+		w.run, w.far = r.run(), true
+	}
 	w.open.prev, w.open.next = &w.open, &w.open
 	return w
 }
@@ -116,9 +121,22 @@ func (w *temps) row(ctx context.Context, of *table, schema uint64, txn *event.Tx
 	return nil
 }
 
-func (w *temps) begin(of *table, schema uint64) *temp {
+// each calls f for n files, several at a time where that is worth it.
+func (w *temps) each(n int, f func(i int) error) error {
+	if w.far {
+		return together(n, f)
+	}
+	return each(n, f)
+}
+
+// name makes a name for a temporary file.
+func (w *temps) name() string {
 	w.serial++
-	t := &temp{of: of, name: fmt.Sprintf("%s/%d", tempDir, w.serial), schema: schema, epoch: w.epoch}
+	return fmt.Sprintf("%s/%s%d", tempDir, w.run, w.serial)
+}
+
+func (w *temps) begin(of *table, schema uint64) *temp {
+	t := &temp{of: of, name: w.name(), schema: schema, epoch: w.epoch}
 	of.cur = t
 	w.all = append(w.all, t)
 	w.due = w.due || len(w.all) >= maxTemps
@@ -264,7 +282,7 @@ func (w *temps) seal(ctx context.Context) ([]*temp, error) {
 			return nil, err
 		}
 	}
-	if err := each(len(sealed), func(i int) error { return w.sync(ctx, sealed[i]) }); err != nil {
+	if err := w.each(len(sealed), func(i int) error { return w.sync(ctx, sealed[i]) }); err != nil {
 		return nil, err
 	}
 	for _, t := range sealed {

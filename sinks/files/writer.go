@@ -319,6 +319,16 @@ func (w *writer) retry(ctx context.Context, op, name string, f func() error) err
 	}
 }
 
+// why gives the better reason for a failure where there is one: a place that another process took over looks damaged to the first, whose files are gone.
+func (w *writer) why(ctx context.Context, err error) error {
+	if r, ok := w.store.(*remote); ok && err != nil && ctx.Err() == nil {
+		if lost := r.chain.confirm(ctx); errors.Is(lost, ErrLocked) {
+			return classify("write to", "the place", lost)
+		}
+	}
+	return err
+}
+
 // classify makes a fault of what a store says; nil stays nil.
 func classify(op, name string, err error) error {
 	if _, ok := fault.As(err); ok || err == nil {
@@ -330,6 +340,8 @@ func classify(op, name string, err error) error {
 		code = fault.SinkDiskFull
 	case errors.Is(err, ErrLocked):
 		code = fault.SinkLocked
+	case errors.Is(err, errRecord):
+		code = fault.SinkIntent
 	case errors.Is(err, ErrNotRegular), errors.Is(err, fs.ErrExist):
 		code = fault.SinkConflict
 	case errors.Is(err, syscall.ENAMETOOLONG):
@@ -359,9 +371,10 @@ func (w *writer) fail(ctx context.Context, err error) {
 
 // sweep removes temps that nobody needs; the next start removes what is left.
 func (w *writer) sweep(ctx context.Context) {
-	for _, name := range w.trash {
-		_ = w.store.Remove(ctx, name)
-	}
+	_ = w.temps.each(len(w.trash), func(i int) error {
+		_ = w.store.Remove(ctx, w.trash[i])
+		return nil
+	})
 	w.trash = w.trash[:0]
 }
 

@@ -328,10 +328,15 @@ func (d *Disk) Open(_ context.Context, name string) (io.ReadCloser, error) {
 	case nil:
 		return nil, fs.ErrNotExist
 	case *inode:
-		return io.NopCloser(bytes.NewReader(bytes.Clone(n.data))), nil
+		return contents{bytes.NewReader(bytes.Clone(n.data))}, nil
 	}
 	return nil, files.ErrNotRegular
 }
+
+// contents is an open file, in which one can seek as in one of a real disk.
+type contents struct{ *bytes.Reader }
+
+func (contents) Close() error { return nil }
 
 // List implements files.Store.
 func (d *Disk) List(_ context.Context, dir string) ([]string, error) {
