@@ -13,7 +13,7 @@ import (
 // tombstones reports that the format writes them.
 func (f *FormatConfig) tombstones() bool {
 	switch f.Format {
-	case "debezium":
+	case "debezium", formatDebeziumAvro:
 		return f.Debezium == nil || f.Debezium.Tombstones == nil || *f.Debezium.Tombstones
 	case "maxwell":
 		return f.Maxwell != nil && f.Maxwell.Tombstones

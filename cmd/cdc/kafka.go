@@ -8,22 +8,27 @@ import (
 
 	"cdc/checkpoint"
 	"cdc/event"
+	"cdc/format/avro"
 	"cdc/gtid"
 	"cdc/internal/settings"
 	"cdc/sinks"
 	"cdc/sinks/kafka"
+	"cdc/sinks/kafka/registry"
 )
 
 // KafkaConfig is topics of Kafka.
 type KafkaConfig struct {
 	FormatConfig `yaml:",inline"`
 	kafka.Config `yaml:",inline"`
+
+	Avro           *avro.Options    `yaml:"avro" jsonschema_description:"Settings of the formats debezium-avro and avro. The envelope of debezium-avro and how its values are written are set by debezium."`
+	SchemaRegistry *registry.Config `yaml:"schema_registry" jsonschema_description:"Where the formats debezium-avro and avro have their schemas."`
 }
 
 // validate appends what is wrong at the path at.
 func (k *KafkaConfig) validate(out *[]settings.Problem, at string) {
 	f := k.format()
-	f.validate(out, at, false)
+	k.validateFormat(out, at)
 	*out = append(*out, k.Config.Validate(at)...)
 	for _, t := range [...]struct {
 		setting, topic string
@@ -52,6 +57,9 @@ func (f *FormatConfig) marks() (bool, string) {
 
 // tellsDDL reports that the format writes DDL statements as it is set.
 func (f *FormatConfig) tellsDDL() (bool, string) {
+	if f.isAvro() {
+		return false, "the Avro formats have no records for DDL statements"
+	}
 	return f.Format != "maxwell" || f.Maxwell != nil && f.Maxwell.DDL, "set maxwell: {output_ddl: true}"
 }
 
@@ -72,19 +80,14 @@ func (k *KafkaConfig) format() FormatConfig {
 
 // options gives the options of the sink. Paths are relative to the configuration.
 func (k *KafkaConfig) options(c *Config, flavor gtid.Flavor, budget *event.Budget) (kafka.Options, error) {
-	f := k.format()
-	enc, err := f.encoder(flavor, true)
-	if err != nil {
+	o := kafka.Options{Config: k.Config, Budget: budget}
+	if err := k.encoding(&o, c, flavor); err != nil {
 		return kafka.Options{}, err
 	}
-	o := kafka.Options{Config: k.Config, Encoder: enc, Budget: budget}
 	for _, p := range []*string{&o.TLS.CA, &o.TLS.Cert, &o.TLS.Key} {
 		if *p != "" {
 			*p = c.path(*p)
 		}
-	}
-	if f.Format == "debezium" {
-		o.PeerHeaders = [2]string{"__debezium.newkey", "__debezium.oldkey"}
 	}
 	return o, nil
 }

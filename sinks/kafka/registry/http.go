@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
 
@@ -49,7 +50,9 @@ func (c *Config) client() (*http.Client, error) {
 		Timeout: c.Timeout,
 		Transport: &authorized{
 			cfg: c, hosts: hosts,
-			next: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: t, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2},
+			next: &http.Transport{
+				Proxy: http.ProxyFromEnvironment, TLSClientConfig: t, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
+			},
 		},
 	}, nil
 }
