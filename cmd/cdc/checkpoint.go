@@ -24,10 +24,10 @@ import (
 func checkpointCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "checkpoint",
-		Short: "Show, set or export the place of a stream",
+		Short: "Show, set, import or export the place of a stream",
 		Long:  "The checkpoint is the place behind which everything was acknowledged, with the tables as they were there. show works beside a running pipeline.",
 	}
-	c.AddCommand(checkpointShow(), checkpointSet(), checkpointExport())
+	c.AddCommand(checkpointShow(), checkpointSet(), checkpointImport(), checkpointExport())
 	return c
 }
 

@@ -162,17 +162,7 @@ func (o *tailOptions) server(ctx context.Context, text string, sel *schemas.Sele
 	return src, flavor, nil
 }
 
-func (o *tailOptions) password() settings.Secret {
-	if o.passwordFile != "" {
-		return settings.Secret{File: o.passwordFile}
-	}
-	for _, name := range []string{"CDC_PASSWORD", "MYSQL_PWD"} {
-		if os.Getenv(name) != "" {
-			return settings.Secret{Env: name}
-		}
-	}
-	return settings.Secret{}
-}
+func (o *tailOptions) password() settings.Secret { return passwordOf(o.passwordFile) }
 
 // parseURL reads mysql://user@host:port/?tls=MODE&ca=FILE. A password in it is refused: it would show in the list of processes.
 func parseURL(text string) (*live.Config, gtid.Flavor, error) {

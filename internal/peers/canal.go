@@ -36,3 +36,19 @@ func CanalFlat(ctx context.Context, dir, binlog string, gtidon bool) ([]string, 
 	}
 	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), nil
 }
+
+// CanalMeta writes the place of a client as Canal's own classes do: dir/example/meta.dat, and dir/cursor as ZooKeeper would hold it.
+func CanalMeta(ctx context.Context, dir string) error {
+	jars, err := testbed.Jars(ctx, "canal-"+CanalVersion, canalJars)
+	if err != nil {
+		return err
+	}
+	classes, err := compiled(ctx, "CanalMeta.java", jars)
+	if err != nil {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, "java", "-cp", classes+":"+filepath.Join(jars, "*"), "CanalMeta", dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("run Canal's keeper of places: %w\n%s", err, out)
+	}
+	return nil
+}

@@ -55,6 +55,8 @@ type SurveyConfig struct {
 	// value holds the columns of the key as they are in the row, in the order of the table, and is valid during the call. An update is called
 	// with the key that the row had before it.
 	Key func(t *SurveyKey, op event.Op, value []byte)
+	// Rows, where it is not nil, is called for each rows event of a chosen table with the number of its rows, -1 where they could not be counted.
+	Rows func(rows int64)
 	// Catalog knows tables from a dump, for Key. DDL in the stream moves it on. nil is an empty one.
 	Catalog *schemas.Catalog
 	// MaxPayload is that of Config.
@@ -139,6 +141,9 @@ func (s *Survey) Seek(file string, offset uint64) {
 
 // Open reports that the stream stands inside of a transaction.
 func (s *Survey) Open() bool { return s.open }
+
+// Where gives the file, where the last event that was pushed begins in it, and what is behind it. An event that was made up for a connection has no length.
+func (s *Survey) Where() (file string, off, next uint64) { return s.place.file, s.place.off, s.place.next }
 
 // Checksums reports that events end with a checksum.
 func (s *Survey) Checksums() bool { return s.format != nil && s.format.Checksum }
@@ -538,15 +543,20 @@ func (s *Survey) rows(h *Header, body []byte, size int64) error {
 	x := &s.x.Tables[t.txn-1]
 	x.Events++
 	x.Bytes += size
+	rows, op, ok := int64(-1), event.Op(0), false
+	if s.cfg.Rows != nil {
+		defer func() { s.cfg.Rows(rows) }()
+	}
 	if int64(len(body)) < size-HeaderSize-ChecksumSize { // only its beginning was read
 		x.Uncounted++
 		return nil
 	}
-	rows, op, ok := s.measure(h, &c, t)
+	rows, op, ok = s.measure(h, &c, t)
 	if !ok {
 		if !t.ruler.Unsure() {
 			return malformed("%s event of table %s: its rows do not fit its table map", h.Type, t.name)
 		}
+		rows = -1
 		x.Uncounted++
 		return nil
 	}

@@ -22,6 +22,7 @@ const (
 	comBinlogDumpGTID = 0x1e
 
 	dumpNonBlock = 0x01 // an EOF packet at the end instead of waiting for more
+	dumpAnnotate = 0x02 // MariaDB: the texts of statements too, without which offsets cannot be counted where events state none
 
 	firstEvent = 4 // offset of a file's first event
 )
@@ -31,6 +32,7 @@ type dumpRequest struct {
 	gtids    *gtid.Set // nil: by file and offset
 	from     place     // with GTIDs of MySQL, nothing
 	nonBlock bool
+	annotate bool     // MariaDB: with the texts of statements
 	self     identity // zero for a side connection, which must not drive out the main one
 }
 
@@ -216,6 +218,9 @@ func (q *dumpRequest) command(flavor gtid.Flavor) (command byte, arg []byte) {
 	var flags uint16
 	if q.nonBlock {
 		flags = dumpNonBlock
+	}
+	if q.annotate && flavor == gtid.MariaDB {
+		flags |= dumpAnnotate
 	}
 	b := make([]byte, 0, 64)
 	if q.gtids != nil && flavor == gtid.MySQL {

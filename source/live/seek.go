@@ -145,6 +145,17 @@ var errEnough = errors.New("nothing more is needed")
 // side opens a connection of its own that reads without waiting at the end, and calls yield with each event. It has no identity, so that it
 // does not drive out the main one. Large rows events are left out.
 func (s *Source) side(ctx context.Context, f *facts, q dumpRequest, yield func(in *incoming) error) error {
+	return s.sideAll(ctx, f, q, func(in *incoming) error {
+		if in.body != nil && binlog.EventType(in.header[4]).IsRows() {
+			_, err := io.Copy(io.Discard, in.body)
+			return err
+		}
+		return yield(in)
+	})
+}
+
+// sideAll is side with every event; yield reads the large ones to their end.
+func (s *Source) sideAll(ctx context.Context, f *facts, q dumpRequest, yield func(in *incoming) error) error {
 	sess, err := connect(ctx, &s.cfg)
 	if err != nil {
 		return err
@@ -167,11 +178,7 @@ func (s *Source) side(ctx context.Context, f *facts, q dumpRequest, yield func(i
 			t := binlog.EventType(head[4])
 			return t == binlog.TransactionPayload || t.IsRows()
 		})
-		switch {
-		case err != nil:
-		case in.body != nil && binlog.EventType(in.header[4]).IsRows():
-			_, err = io.Copy(io.Discard, in.body)
-		default:
+		if err == nil {
 			err = yield(&in)
 		}
 		switch {
