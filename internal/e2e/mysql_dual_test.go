@@ -111,11 +111,14 @@ func direction(t *testing.T, from, to *testbed.Server, mode string) *pipe {
 	return newPipe(t, from, towards(to, mode, ""))
 }
 
-// towards are the settings of such a pipeline. parallel are the keys of that section.
-func towards(to *testbed.Server, mode, parallel string) settings {
+// towards are the settings of such a pipeline. more are settings of the sink.
+func towards(to *testbed.Server, mode, more string) settings {
+	if more != "" {
+		more = ", " + more
+	}
 	return settings{
 		start: "start", tables: `"ring.%"`, memory: "64MiB",
-		sink: fmt.Sprintf("mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}, exactly_once: %s, lock_wait: 1s, parallel: {%s}}", to.Addr(), applier, mode, parallel),
+		sink: fmt.Sprintf("mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}, exactly_once: %s, lock_wait: 1s%s}", to.Addr(), applier, mode, more),
 	}
 }
 

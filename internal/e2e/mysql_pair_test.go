@@ -104,11 +104,12 @@ func trafficOn(t testing.TB, k testbed.Kind) random.Server {
 	return s
 }
 
-// configure writes the configuration. parallel are the keys of that section.
-func (p *pair) configure(t testing.TB, parallel string) {
+// configure writes the configuration. more are settings of the sink.
+func (p *pair) configure(t testing.TB, more string) {
 	t.Helper()
-	if parallel != "" {
-		t.Logf("parallel: {%s}", parallel)
+	if more != "" {
+		t.Log(more)
+		more = ", " + more
 	}
 	var b strings.Builder
 	flavor := "mysql"
@@ -127,8 +128,8 @@ func (p *pair) configure(t testing.TB, parallel string) {
 		// Those that the source does not log the target's own keys carry out.
 		b.WriteString("  accept_unlogged_cascades: [\"%.%\"]\n")
 	}
-	fmt.Fprintf(&b, "streams:\n  - name: all\n    sink:\n      mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}, exactly_once: %s, parallel: {%s}}\n",
-		p.target.Addr(), applier, p.mode, parallel)
+	fmt.Fprintf(&b, "streams:\n  - name: all\n    sink:\n      mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}, exactly_once: %s%s}\n",
+		p.target.Addr(), applier, p.mode, more)
 	b.WriteString("checkpoint: {dir: state, every: 200ms}\nmemory: 64MiB\n")
 	if err := os.WriteFile(p.yaml, []byte(b.String()), 0o600); err != nil {
 		t.Fatal(err)

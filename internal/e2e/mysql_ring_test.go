@@ -273,7 +273,7 @@ func TestMySQLRing(t *testing.T) {
 				r.runs[i].kill()
 				how := parallel(rng)
 				r.pipes[i].write(t, towards(r.next(i), r.mode, how))
-				t.Logf("pipeline %d goes on with parallel: {%s}", i, how)
+				t.Logf("pipeline %d goes on with %s", i, how)
 				r.runs[i] = r.pipes[i].run(t)
 			}
 			cancel()

@@ -48,13 +48,14 @@ func ways(t testing.TB, otherwise ...way) []way {
 	return out
 }
 
-// parallel chooses how transactions are applied side by side. Each run may do it in another way.
+// parallel chooses how transactions are applied side by side, and whether changes of a row are merged. Each run may do it in another way.
 func parallel(rng *rand.Rand) string {
 	by := []string{"serial", "database", "logical_clock", "writeset", "writeset_session"}[rng.IntN(5)]
 	if v := os.Getenv("CDC_BY"); v != "" {
 		by = v
 	}
-	return fmt.Sprintf("by: %s, workers: %d, preserve_commit_order: %v, history: %d", by, 1+rng.IntN(8), rng.IntN(2) == 0, []int{25000, 50}[rng.IntN(2)])
+	how := fmt.Sprintf("parallel: {by: %s, workers: %d, preserve_commit_order: %v, history: %d}", by, 1+rng.IntN(8), rng.IntN(2) == 0, []int{25000, 50}[rng.IntN(2)])
+	return how + fmt.Sprintf(", compact: %v", rng.IntN(2) == 0)
 }
 
 // wild is the traffic of these tests.

@@ -171,11 +171,18 @@ func (p *pipe) contains(t testing.TB, have, want string) bool {
 // streaming waits until the reader follows the server.
 func (p *pipe) streaming(t testing.TB, r *process) {
 	t.Helper()
+	var last status
+	defer func() {
+		if t.Failed() {
+			t.Logf("the last status: %+v", last)
+		}
+	}()
 	poll(t, "the stream runs", func() bool {
 		if !r.running() {
 			t.Fatalf("cdc ended; stderr:\n%s", tailOf(r.err.String(), 30))
 		}
 		st, ok := p.status(t)
+		last = st
 		return ok && st.State == "running" && st.Reader == "streaming"
 	})
 }
