@@ -18,13 +18,15 @@ import (
 // Names below the sink's folder. Everything but workDir and manifestDir is published data.
 const (
 	workDir     = ".cdc"
-	tempDir     = workDir + "/tmp"
 	intentFile  = workDir + "/intent"
 	placeFile   = workDir + "/place"
 	scratchFile = workDir + "/scratch" // the intent while it is being written
 	manifestDir = "_manifest"
 	ddlDir      = "_ddl"
 )
+
+// TempDir is where the files of the next publication are, below the sink's folder. Each start empties it.
+const TempDir = workDir + "/tmp"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -90,7 +92,7 @@ func decodeRecord(b []byte) (*record, error) {
 		return nil, fmt.Errorf("%w: %w", errRecord, err)
 	}
 	for _, f := range r.Files {
-		if path.Dir(f.Temp) != tempDir || !fs.ValidPath(f.Path) {
+		if path.Dir(f.Temp) != TempDir || !fs.ValidPath(f.Path) {
 			return nil, fmt.Errorf("%w: names %q", errRecord, f.Path)
 		}
 	}

@@ -70,7 +70,7 @@ func (w *writer) commit(ctx context.Context, sealed []*temp) error {
 		}
 		r.Files = append(r.Files, m)
 	}
-	if err := w.syncDir(ctx, tempDir); err != nil {
+	if err := w.syncDir(ctx, TempDir); err != nil {
 		return err
 	}
 	w.hold = true // from here on a failure leaves the temps to the next start: it cannot know how far the intent came
@@ -279,7 +279,7 @@ func (w *writer) check(ctx context.Context) error {
 	if err := w.enough(ctx); err != nil {
 		return err
 	}
-	from, to := tempDir+"/check", tempDir+"/check-link"
+	from, to := TempDir+"/check", TempDir+"/check-link"
 	defer func() {
 		_ = w.store.Remove(ctx, from)
 		_ = w.store.Remove(ctx, to)

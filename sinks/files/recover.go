@@ -114,12 +114,12 @@ func (w *writer) unused(ctx context.Context) error {
 // clean empties the folder of temps and makes sure of the names of the work folders.
 func (w *writer) clean(ctx context.Context) error {
 	w.trash = w.trash[:0]
-	names, err := w.store.List(ctx, tempDir)
+	names, err := w.store.List(ctx, TempDir)
 	if err != nil {
-		return classify("list", tempDir, err)
+		return classify("list", TempDir, err)
 	}
 	for _, n := range names {
-		if err := w.store.Remove(ctx, path.Join(tempDir, n)); err != nil {
+		if err := w.store.Remove(ctx, path.Join(TempDir, n)); err != nil {
 			return classify("remove", n, err)
 		}
 	}
@@ -127,7 +127,7 @@ func (w *writer) clean(ctx context.Context) error {
 		return classify("remove", scratchFile, err)
 	}
 	if len(names) == 0 { // make the folder of temps, if only to see that it can be made
-		probe := path.Join(tempDir, "0")
+		probe := path.Join(TempDir, "0")
 		f, err := w.store.Create(ctx, probe)
 		if err != nil {
 			return classify("create", probe, err)
@@ -136,5 +136,5 @@ func (w *writer) clean(ctx context.Context) error {
 			return classify("create", probe, err)
 		}
 	}
-	return w.syncPaths(ctx, tempDir)
+	return w.syncPaths(ctx, TempDir)
 }

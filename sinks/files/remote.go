@@ -64,12 +64,12 @@ func OpenRemote(ctx context.Context, at Remote, spool Store) (Store, error) {
 }
 
 func (r *remote) open(ctx context.Context) error {
-	names, err := r.spool.List(ctx, tempDir)
+	names, err := r.spool.List(ctx, TempDir)
 	if err != nil {
 		return fmt.Errorf("list the spool: %w", err)
 	}
 	for _, n := range names {
-		if err := r.spool.Remove(ctx, path.Join(tempDir, n)); err != nil {
+		if err := r.spool.Remove(ctx, path.Join(TempDir, n)); err != nil {
 			return fmt.Errorf("empty the spool: %w", err)
 		}
 	}
@@ -85,7 +85,7 @@ func (r *remote) open(ctx context.Context) error {
 // run makes the names of temporary files those of one process: two never write the same one, so that what a process sends that was taken for dead does no harm.
 func (r *remote) run() string { return r.chain.owner + "-" }
 
-func isTemp(name string) bool { return path.Dir(name) == tempDir }
+func isTemp(name string) bool { return path.Dir(name) == TempDir }
 
 func (r *remote) Create(ctx context.Context, name string) (File, error) {
 	f, err := r.spool.Create(ctx, name)
@@ -225,7 +225,7 @@ func probe(ctx context.Context, at Remote) error {
 }
 
 func probeOnce(ctx context.Context, at Remote) error {
-	own := path.Join(tempDir, "check-"+randomName())
+	own := path.Join(TempDir, "check-"+randomName())
 	text := []byte("cdc\n")
 	steps := []struct {
 		what string
@@ -248,13 +248,13 @@ func probeOnce(ctx context.Context, at Remote) error {
 			return classify(s.what, own, err)
 		}
 	}
-	names, err := at.List(ctx, tempDir)
+	names, err := at.List(ctx, TempDir)
 	if err != nil {
-		return classify("list", tempDir, err)
+		return classify("list", TempDir, err)
 	}
 	seen := 0
 	for _, n := range names {
-		if name := path.Join(tempDir, n); name == own+"-a" || name == own+"-c" {
+		if name := path.Join(TempDir, n); name == own+"-a" || name == own+"-c" {
 			seen++
 		}
 	}

@@ -132,7 +132,7 @@ func (w *temps) each(n int, f func(i int) error) error {
 // name makes a name for a temporary file.
 func (w *temps) name() string {
 	w.serial++
-	return fmt.Sprintf("%s/%s%d", tempDir, w.run, w.serial)
+	return fmt.Sprintf("%s/%s%d", TempDir, w.run, w.serial)
 }
 
 func (w *temps) begin(of *table, schema uint64) *temp {
