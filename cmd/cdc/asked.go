@@ -149,6 +149,9 @@ func (a *app) askSnapshot(ctx context.Context, s *stream, o *order) error {
 	if o.Stream == "" {
 		return fault.New(fault.UsageInvalid, "snapshot needs the name of a stream")
 	}
+	if err := a.cfg.wantsServer("cdc snapshot"); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, orderPatience-5*time.Second)
 	defer cancel()
 	if o.Cancel {

@@ -89,6 +89,14 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 		}
 	}
 	out := check.Local(c.localFacts(user, !ok))
+	if c.Source.Kafka != nil {
+		findings, states := c.checkStoredTopics(ctx)
+		out = append(out, findings...)
+		for i := range c.Streams {
+			out = append(out, c.checkStream(ctx, &c.Streams[i], nil, states[c.Streams[i].Name])...)
+		}
+		return out, nil
+	}
 	places, states, bad := c.storedPlaces(ctx)
 	out = append(out, bad...)
 	findings, facts := c.checkSource(ctx, places, ours, 0)
@@ -385,6 +393,12 @@ func (s *stream) preflight(ctx context.Context, place live.InspectPlace, state [
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
+	return s.judge(ctx, findings, facts, state)
+}
+
+// judge adds what a stream's sink says to what was found at the source, and gives an error where the stream cannot run so.
+func (s *stream) judge(ctx context.Context, findings []fault.Finding, facts *source.Facts, state []byte) error {
+	a := s.app
 	if err := retryable(findings); err != nil {
 		return err
 	}

@@ -207,6 +207,9 @@ func (c *Config) newDocument(ctx context.Context, store *badger.Store, name stri
 		}
 		return doc, nil
 	}
+	if err := c.wantsServer("cdc checkpoint set --to"); err != nil {
+		return nil, err
+	}
 	// With --to the old checkpoint does not matter, also if it is damaged. Only the counts are taken over.
 	start, perr := parseStart(o.to, c.Source.flavor())
 	if perr != nil {

@@ -12,6 +12,7 @@ import (
 	"cdc/internal/settings"
 	"cdc/schemas"
 	"cdc/sinks/mysql"
+	"cdc/source/kafka"
 	"cdc/source/live"
 )
 
@@ -31,10 +32,11 @@ type Config struct {
 
 // SourceConfig is where changes come from.
 type SourceConfig struct {
-	MySQL   *live.Config `yaml:"mysql" jsonschema_description:"A MySQL server."`
-	MariaDB *live.Config `yaml:"mariadb" jsonschema_description:"A MariaDB server."`
-	Tables  []string     `yaml:"tables" jsonschema_description:"Tables to capture, as patterns database.table with % and _; a leading ! takes away. Default: all but the system databases."`
-	Start   string       `yaml:"start" jsonschema_description:"Where a stream without a checkpoint starts: now, start (the oldest binlog), a GTID set, FILE:POSITION, or a time as 2006-01-02T15:04:05Z. Default now."`
+	MySQL   *live.Config  `yaml:"mysql" jsonschema_description:"A MySQL server."`
+	MariaDB *live.Config  `yaml:"mariadb" jsonschema_description:"A MariaDB server."`
+	Kafka   *kafka.Config `yaml:"kafka" jsonschema_description:"Change topics, which cdc or Debezium has written: see docs/scaling-out.md."`
+	Tables  []string      `yaml:"tables" jsonschema_description:"Tables to capture, as patterns database.table with % and _; a leading ! takes away. Default: all but the system databases."`
+	Start   string        `yaml:"start" jsonschema_description:"Where a stream without a checkpoint starts: now, start (the oldest binlog), a GTID set, FILE:POSITION, or a time as 2006-01-02T15:04:05Z. Default now."`
 
 	AcceptUnloggedCascades []string `yaml:"accept_unlogged_cascades" jsonschema_description:"Tables, as patterns like those of tables, whose rows foreign keys may change below the binlog (ON DELETE or ON UPDATE CASCADE, SET NULL): such changes are not captured, and without this the pipeline does not start."`
 }
@@ -124,10 +126,14 @@ func (c *Config) validate() []settings.Problem {
 		out = append(out, settings.Problem{Path: path, Text: fmt.Sprintf(format, args...)})
 	}
 	switch s := &c.Source; {
-	case s.MySQL == nil && s.MariaDB == nil:
-		problem("source", "needs mysql: or mariadb:")
+	case s.MySQL == nil && s.MariaDB == nil && s.Kafka == nil:
+		problem("source", "needs mysql: or mariadb: or kafka:")
 	case s.MySQL != nil && s.MariaDB != nil:
 		problem("source", "mysql and mariadb are both given; one configuration has one source")
+	case s.Kafka != nil && (s.MySQL != nil || s.MariaDB != nil):
+		problem("source", "kafka and a server are both given; one configuration has one source")
+	case s.Kafka != nil:
+		c.validateKafka(&out, problem)
 	case s.MySQL != nil:
 		out = append(out, s.MySQL.Validate("source.mysql")...)
 	default:
@@ -233,8 +239,11 @@ func (s *SourceConfig) flavor() gtid.Flavor {
 }
 
 func (s *SourceConfig) server() *live.Config {
-	if s.MariaDB != nil {
+	switch {
+	case s.MariaDB != nil:
 		return s.MariaDB
+	case s.Kafka != nil:
+		return kafkaServer(s.Kafka)
 	}
 	return s.MySQL
 }

@@ -15,6 +15,7 @@ import (
 
 	"cdc/fault"
 	"cdc/pipeline"
+	"cdc/source/live"
 )
 
 // statusReport is what the control socket answers to GET /status.
@@ -67,10 +68,15 @@ func (s *stream) status() streamStatus {
 		if out.Source == "" {
 			out.Source = s.app.cfg.Source.server().Address
 		}
-		r := s.src.Status()
-		out.ReaderState, out.Reconnects, out.ServerID = string(r.State), r.Reconnects, r.ServerID
-		out.ReaderSince = time.Since(r.Since).Seconds()
-		out.Filtered, out.Ignored = r.Stats.Filtered, r.Stats.Ignored
+		var r live.Status
+		if s.src != nil {
+			r = s.src.Status()
+			out.ReaderState, out.Reconnects, out.ServerID = string(r.State), r.Reconnects, r.ServerID
+			out.ReaderSince = time.Since(r.Since).Seconds()
+			out.Filtered, out.Ignored = r.Stats.Filtered, r.Stats.Ignored
+		} else {
+			out.ReaderState = string(live.StateStreaming)
+		}
 		out.Restarts = s.runs - 1
 		out.Snapshot = describeSnapshot(s.snap, time.Now())
 		out.Applier = describeApplier(s.cfg, s.sink)

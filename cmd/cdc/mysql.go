@@ -20,6 +20,9 @@ import (
 // mysqlOptions gives the options of a stream's sink. Paths are relative to the configuration.
 func (c *Config) mysqlOptions(s *StreamConfig) mysql.Options {
 	o := mysql.Options{Config: *s.Sink.MySQL, Stream: s.Name, Copies: s.Snapshot != "" && s.Snapshot != snapshotNever}
+	if c.Source.Kafka != nil {
+		o.ExactlyOnce = "table" // its GTIDs name places in partitions, and no transactions of a server
+	}
 	for _, p := range []*string{&o.TLS.CA, &o.TLS.Cert, &o.TLS.Key} {
 		if *p != "" {
 			*p = c.path(*p)
@@ -29,7 +32,7 @@ func (c *Config) mysqlOptions(s *StreamConfig) mysql.Options {
 }
 
 // openMySQL opens the sink of a stream that begins at rec. waits is told why the target takes nothing.
-func openMySQL(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Record, waits func(error)) (*mysql.Sink, error) {
+func openMySQL(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Record, waits func(error), unordered bool) (*mysql.Sink, error) {
 	a.checkMu.Lock()
 	fold := a.folds
 	a.checkMu.Unlock()
@@ -37,7 +40,7 @@ func openMySQL(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Re
 	if err != nil {
 		return nil, err
 	}
-	o.Source, o.State, o.Budget, o.Stalled = rec.Server, rec.SinkState, budget, waits
+	o.Source, o.State, o.Budget, o.Stalled, o.Unordered = rec.Server, rec.SinkState, budget, waits, unordered
 	if o.Source.Address == "" { // a new stream has met no server yet
 		o.Source.Flavor = a.cfg.Source.flavor()
 	}

@@ -53,6 +53,9 @@ The exit code is 1 where something could not be made.`,
 			if err != nil {
 				return err
 			}
+			if err := cfg.wantsServer("cdc objects"); err != nil {
+				return err
+			}
 			return o.run(c, cfg)
 		},
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 // openSink opens the one sink that a stream names. A new sink is one more case here and one more field in SinkConfig. rec is where
-// the stream begins. waits is told why the target takes nothing, and nil when it does again.
-func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budget, rec *checkpoint.Record, waits func(error)) (sinks.Sink, error) {
+// the stream begins. waits is told why the target takes nothing, and nil when it does again. unordered says that changes of different rows come in any order.
+func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budget, rec *checkpoint.Record, waits func(error), unordered bool) (sinks.Sink, error) {
 	flavor := a.cfg.Source.flavor()
 	switch {
 	case cfg.Sink.Files != nil:
@@ -30,7 +30,7 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 	case cfg.Sink.Kafka != nil:
 		return openKafka(a, cfg, budget, rec, waits)
 	case cfg.Sink.MySQL != nil:
-		return openMySQL(a, cfg, budget, rec, waits)
+		return openMySQL(a, cfg, budget, rec, waits, unordered)
 	case cfg.Sink.Stdout != nil:
 		enc, err := cfg.Sink.Stdout.encoder(flavor, false)
 		if err != nil {

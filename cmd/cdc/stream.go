@@ -101,6 +101,9 @@ func (s *stream) ended(err error) {
 // once is one run of the stream, from its checkpoint to its end or a failure. It ends cleanly when stop is closed.
 func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	a, cfg := s.app, s.app.cfg
+	if cfg.Source.Kafka != nil {
+		return s.onceTopics(ctx, stop)
+	}
 	sel, err := schemas.ParseSelector(cfg.Source.Tables)
 	if err != nil {
 		return err
@@ -159,7 +162,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	// Every stream has an equal part of the memory.
 	budget := event.NewBudget(int64(cfg.Memory) / int64(len(cfg.Streams)))
 	_, _, limit := budget.Used()
-	sink, err := openSink(ctx, a, s.cfg, budget, &rec, s.waits)
+	sink, err := openSink(ctx, a, s.cfg, budget, &rec, s.waits, false)
 	if err != nil {
 		return err
 	}

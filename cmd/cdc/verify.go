@@ -64,6 +64,9 @@ metrics have the outcome of each sweep.`,
 			if err != nil {
 				return err
 			}
+			if err := cfg.wantsServer("cdc verify"); err != nil {
+				return err
+			}
 			stream := ""
 			if len(args) > 1 {
 				stream = args[1]

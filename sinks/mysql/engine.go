@@ -282,6 +282,10 @@ func (e *engine) know(ctx context.Context, t *schemas.Table) error {
 	if len(p.Triggers) > 0 && e.opt.Triggers == triggersRefuse {
 		return fault.New(fault.TargetTrigger, "the table has the trigger %s", p.Triggers[0]).At(fault.Where{Table: t.FullName(), Server: e.opt.Address})
 	}
+	if e.opt.Unordered && !p.Apart {
+		return fault.New(fault.TargetRefused, "changes of different rows come in any order, and the table has no key, or at the target more than one unique key, foreign keys or triggers: they could be in each other's way").
+			At(fault.Where{Table: t.FullName(), Server: e.opt.Address}).Hint("drop those keys at the target, or have one topic with one partition for all tables")
+	}
 	e.mu.Lock()
 	e.plans[t] = p
 	e.mu.Unlock()

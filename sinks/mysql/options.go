@@ -15,6 +15,9 @@ type Options struct {
 	Budget *event.Budget // charged with the SQL text that is under way; may be nil
 	// Rename gives the name that a table of the source has at the target, and false for one that is not replicated; nil keeps all names. DDL goes by it.
 	Rename func(schemas.Name) (schemas.Name, bool)
+	// Unordered says that changes of different rows come in any order: only tables are taken whose rows have nothing to do with each other but for the
+	// one key by which their changes come in order.
+	Unordered bool
 	// Fold, Whole and Shared are as in ddl.Options.
 	Fold   bool
 	Whole  func(database string) bool

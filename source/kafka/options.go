@@ -1,0 +1,183 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"cdc/event"
+	"cdc/gtid"
+	"cdc/internal/settings"
+)
+
+// Config is the `kafka:` part of a source. A zero field means its default.
+type Config struct {
+	Brokers  []string `yaml:"brokers" jsonschema_description:"Brokers to ask for the others, as host:port (9092 where the port is left out). One that answers is enough."`
+	ClientID string   `yaml:"client_id" jsonschema_description:"Name under which brokers log and limit this client. Default cdc."`
+	TLS      TLS      `yaml:"tls" jsonschema_description:"Encryption of the connections."`
+	SASL     SASL     `yaml:"sasl" jsonschema_description:"How to log in."`
+
+	Topics []string `yaml:"topics" jsonschema_description:"Change topics to read, in Debezium's JSON with schemas. A * stands for any characters: topics that come later are read too."`
+
+	NewPartitions string `yaml:"new_partitions" jsonschema:"enum=stop,enum=read" jsonschema_description:"What to do when a topic gets more partitions, by which the changes of a key move to another one and may come before older ones. stop ends the stream, read goes on with all of them. Default stop."`
+	Placeholder   string `yaml:"placeholder" jsonschema:"enum=stop,enum=absent" jsonschema_description:"What the placeholder of an unavailable value is: absent says that the message does not hold the column. Default stop."`
+	Unavailable   string `yaml:"unavailable_value_placeholder" jsonschema_description:"The placeholder that the writer of the topics uses. Default __debezium_unavailable_value."`
+	Defaults      string `yaml:"defaults" jsonschema:"enum=stop,enum=kept" jsonschema_description:"What a value is that is the default of a column which may be NULL: kept says that the writer does not put defaults in place of NULLs. Default stop."`
+
+	ConnectTimeout time.Duration `yaml:"connect_timeout" jsonschema_description:"How long connecting and logging in may take. Default 10s."`
+	RequestTimeout time.Duration `yaml:"request_timeout" jsonschema_description:"How long a broker may take to answer. Default 30s."`
+}
+
+// TLS says how connections are encrypted. It is used where Enabled is set or a file or name is given. Brokers prove who they are, always.
+type TLS struct {
+	Enabled    bool   `yaml:"enabled" jsonschema_description:"Use TLS (1.2 or later). Certificates of brokers are verified, their host names too. Set by any of the settings below."`
+	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities that may have signed the brokers' certificates; the system's where left out."`
+	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate, for brokers that ask for one."`
+	Key        string `yaml:"key" jsonschema_description:"PEM file of the client certificate's key."`
+	ServerName string `yaml:"server_name" jsonschema_description:"Name that all brokers' certificates must be for; the host that each is reached by where left out."`
+}
+
+func (t *TLS) on() bool { return *t != TLS{} }
+
+// SASL says how to log in. Without a mechanism there is no login.
+type SASL struct {
+	Mechanism string          `yaml:"mechanism" jsonschema:"enum=PLAIN,enum=SCRAM-SHA-256,enum=SCRAM-SHA-512" jsonschema_description:"SCRAM-SHA-512, SCRAM-SHA-256, or PLAIN, which is refused without TLS. Default: no login."`
+	User      string          `yaml:"user" jsonschema_description:"Account to log in with."`
+	Password  settings.Secret `yaml:"password" jsonschema_description:"Password of the account, by file or environment variable."`
+}
+
+// What settings may say.
+const (
+	saslPlain    = "PLAIN"
+	saslSCRAM256 = "SCRAM-SHA-256"
+	saslSCRAM512 = "SCRAM-SHA-512"
+
+	onStop   = "stop"
+	onRead   = "read"
+	onAbsent = "absent"
+	onKept   = "kept"
+)
+
+// Validate lists what cannot work, with paths that begin at prefix (such as source.kafka).
+func (c *Config) Validate(prefix string) []settings.Problem {
+	var out []settings.Problem
+	problem := func(path, format string, args ...any) {
+		out = append(out, settings.Problem{Path: prefix + "." + path, Text: fmt.Sprintf(format, args...)})
+	}
+	oneOf := func(path, v string, names ...string) {
+		if v != "" && !slices.Contains(names, v) {
+			problem(path, "%q is none of %s", v, strings.Join(names, ", "))
+		}
+	}
+	if len(c.Brokers) == 0 {
+		problem("brokers", "is missing: give host:port of at least one")
+	}
+	for i, b := range c.Brokers {
+		if host, port, err := net.SplitHostPort(withPort(b)); err != nil || host == "" || port == "" {
+			problem(fmt.Sprintf("brokers[%d]", i), "%q is not host:port", b)
+		}
+	}
+	if len(c.Topics) == 0 {
+		problem("topics", "is missing: name the change topics to read")
+	}
+	for i, t := range c.Topics {
+		if t == "" || strings.Trim(t, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-*") != "" {
+			problem(fmt.Sprintf("topics[%d]", i), "%q: a topic may have letters, digits, '.', '_' and '-' only; * stands for any of them", t)
+		}
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		problem("tls.cert", "cert and key go together")
+	}
+	oneOf("sasl.mechanism", c.SASL.Mechanism, saslSCRAM512, saslSCRAM256, saslPlain)
+	switch s := &c.SASL; {
+	case s.Mechanism == "" && (s.User != "" || !s.Password.IsZero()):
+		problem("sasl.mechanism", "is missing, but a user or password is given")
+	case s.Mechanism != "" && s.User == "":
+		problem("sasl.user", "is missing")
+	case s.Mechanism != "" && s.Password.IsZero():
+		problem("sasl.password", "is missing")
+	case s.Mechanism == saslPlain && !c.TLS.on():
+		problem("sasl.mechanism", "PLAIN sends the password as it is, and is refused without tls")
+	}
+	if c.SASL.Password.File != "" && c.SASL.Password.Env != "" {
+		problem("sasl.password", "give file or env, not both")
+	}
+	oneOf("new_partitions", c.NewPartitions, onStop, onRead)
+	oneOf("placeholder", c.Placeholder, onStop, onAbsent)
+	oneOf("defaults", c.Defaults, onStop, onKept)
+	for path, d := range map[string]time.Duration{"connect_timeout": c.ConnectTimeout, "request_timeout": c.RequestTimeout} {
+		if d != 0 && (d < 100*time.Millisecond || d > time.Hour) {
+			problem(path, "%s is not between 100ms and an hour", d)
+		}
+	}
+	return out
+}
+
+// chosen reports that a topic is one of those to read.
+func (c *Config) chosen(topic string) bool {
+	return slices.ContainsFunc(c.Topics, func(p string) bool {
+		ok, err := path.Match(p, topic)
+		return ok && err == nil
+	})
+}
+
+// patterns reports that topics are not all named.
+func (c *Config) patterns() bool {
+	return slices.ContainsFunc(c.Topics, func(p string) bool { return strings.Contains(p, "*") })
+}
+
+func withPort(broker string) string {
+	if _, _, err := net.SplitHostPort(broker); err != nil && strings.Contains(err.Error(), "missing port") {
+		return net.JoinHostPort(strings.Trim(broker, "[]"), "9092")
+	}
+	return broker
+}
+
+// Options of a source.
+type Options struct {
+	Config
+
+	// From is the place of the checkpoint; nil for a stream without one, which begins where the topics do.
+	From *gtid.Set
+	// UntilNow ends the stream where the partitions end when it is opened.
+	UntilNow bool
+	// ByKey says that the order of the changes of a key matters: a record of a topic with several partitions must be in that which its key says.
+	ByKey bool
+
+	Pool       *event.Pool
+	BatchBytes int64 // size at which a batch is handed over
+	MaxRow     int64 // bytes of the largest record
+	Log        *slog.Logger
+	// Dial, if set, makes the connections instead of net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+func (o Options) withDefaults() Options {
+	def(&o.ClientID, "cdc")
+	def(&o.ConnectTimeout, 10*time.Second)
+	def(&o.RequestTimeout, 30*time.Second)
+	def(&o.BatchBytes, 2<<20)
+	def(&o.MaxRow, 64<<20)
+	if o.Pool == nil {
+		o.Pool = &event.Pool{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext
+	}
+	return o
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
