@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,8 +11,8 @@ import (
 	"cdc/schemas"
 )
 
-// letter is what is written of a change that was set aside: which it was, and why, and never a value of it.
-type letter struct {
+// Letter is what is written of a change that was set aside: which it was, and why, and never a value of it.
+type Letter struct {
 	Database string `json:"database"`
 	Table    string `json:"table"`
 	Op       string `json:"op"`
@@ -22,11 +23,16 @@ type letter struct {
 	Commit   int64  `json:"commit_us"` // microseconds since 1970
 	Code     string `json:"code"`
 	Reason   string `json:"reason"`
+	// Replayed says that this is no letter, but the note that the one of the same name was replayed, and when, as RFC 3339.
+	Replayed string `json:"replayed,omitempty"`
 }
 
-func letterOf(b *event.Batch, c *event.Change, t *schemas.Table, sub uint16) letter {
+// Txn gives the name of the letter's transaction: its GTID, else its position.
+func (l *Letter) Txn() string { return cmp.Or(l.GTID, l.Position) }
+
+func letterOf(b *event.Batch, c *event.Change, t *schemas.Table, sub uint16) Letter {
 	x := b.Txn(c)
-	l := letter{Database: t.Database, Table: t.Name, Op: c.Op.String(), Row: c.Row, Sub: sub, Commit: x.Commit}
+	l := Letter{Database: t.Database, Table: t.Name, Op: c.Op.String(), Row: c.Row, Sub: sub, Commit: x.Commit}
 	if !x.GTID.IsZero() {
 		l.GTID = x.GTID.String()
 	}
@@ -50,7 +56,11 @@ func (e *encoder) dead(ctx context.Context, b *event.Batch, d *event.DeadLetter)
 }
 
 // post writes a dead letter.
-func (e *encoder) post(ctx context.Context, l *letter) error {
+func (e *encoder) post(ctx context.Context, l *Letter) error {
+	if e.opt.Aside != nil && l.Replayed == "" {
+		e.opt.Aside(*l)
+		return nil
+	}
 	if e.opt.DeadLetter.Topic == "" {
 		return missingTopic(l)
 	}
@@ -59,11 +69,7 @@ func (e *encoder) post(ctx context.Context, l *letter) error {
 		return err
 	}
 	if g := e.s.guard; g.names != nil {
-		name := l.GTID
-		if name == "" {
-			name = l.Position
-		}
-		if past := g.names.txns[name]; past != nil && past.take(t.name, l.Row, l.Sub, 0) {
+		if past := g.names.txns[l.Txn()]; past != nil && past.take(t.name, l.Row, l.Sub, 0) {
 			return nil
 		}
 	}
@@ -73,7 +79,7 @@ func (e *encoder) post(ctx context.Context, l *letter) error {
 	}
 	rec := record{value: value}
 	if on(e.opt.Headers) {
-		for _, h := range [...]struct{ name, value string }{{headerGTID, l.GTID}, {headerPosition, l.Position}, {"table", l.Database + "." + l.Table}, {"code", l.Code}} {
+		for _, h := range [...]struct{ name, value string }{{headerGTID, l.GTID}, {headerPosition, l.Position}, {"table", l.Database + "." + l.Table}, {"code", l.Code}, {headerReplayed, l.Replayed}} {
 			if h.value != "" {
 				rec.headers = appendHeader(rec.headers, h.name, h.value)
 				rec.number++

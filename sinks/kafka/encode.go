@@ -18,6 +18,7 @@ const (
 	headerPosition = "position" // of the transaction's first event, as FILE:OFFSET
 	headerRow      = "row"      // of the change among the selected ones of its transaction, from 0
 	headerSub      = "sub"      // of the record among those made of the row; see number
+	headerReplayed = "replayed" // of records that come once more, out of the dead letters
 	headerMoved    = "moved"    // of the records of a row that went to another partition under its key
 )
 
@@ -70,7 +71,7 @@ type route struct {
 
 // identity names a record that may be too large.
 type identity struct {
-	letter letter
+	letter Letter
 	size   int
 }
 
@@ -267,6 +268,15 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 			}
 			e.headers = appendHeader(e.headers, name, e.out.Bytes(r.Peer))
 			rec.number++
+		}
+		if e.opt.Only != nil {
+			if !e.opt.Only(e.name, c.Row, sub) {
+				continue
+			}
+			if own {
+				e.headers = appendHeader(e.headers, headerReplayed, "true")
+				rec.number++
+			}
 		}
 		var hash uint32
 		switch {
@@ -486,6 +496,6 @@ func atoi(s string, otherwise int) int {
 }
 
 // missingTopic is the fault of a change that was set aside where nothing takes it.
-func missingTopic(l *letter) error {
+func missingTopic(l *Letter) error {
 	return fault.New(fault.SinkDeadLetter, "a change was set aside (%s), and dead_letter.topic is not set", l.Reason).At(fault.Where{Table: l.Database + "." + l.Table, GTID: l.GTID})
 }

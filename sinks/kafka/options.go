@@ -235,6 +235,12 @@ type Options struct {
 	// Guarded, if set, is called once with what ExactlyOnce then gives.
 	Guarded func(state string)
 
+	// Only, if set, says which records of rows are written, by the name of their transaction, row and sub; they get a header "replayed". For replaying
+	// letters.
+	Only func(txn []byte, row uint32, sub uint16) bool
+	// Aside, if set, is given what would go to the dead letters, in place of their topic.
+	Aside func(Letter)
+
 	// Gone is how long a topic that was there may be unknown to the brokers before it counts as deleted; 10 s where 0.
 	Gone time.Duration
 	// Patience is how long brokers that answer may have no coordinator of transactions before exactly_once: auto goes on without; 30 s where 0.

@@ -18,7 +18,8 @@ const queueLen = 4
 
 // item is a batch that was written and not acked.
 type item struct {
-	b    *event.Batch
+	b    *event.Batch // nil for notes
+	note []Letter     // to be written to the topic of dead letters
 	ack  func(error)
 	pos  event.Position
 	refs atomic.Int32 // record batches with records of it, and one while it is encoded
@@ -140,14 +141,26 @@ func (s *Sink) Start(_ context.Context, base sinks.Place) error {
 
 // Write queues b.
 func (s *Sink) Write(ctx context.Context, b *event.Batch, ack func(error)) error {
-	s.writes.RLock()
-	defer s.writes.RUnlock()
-	if err := s.ended(); err != nil {
+	it := &item{b: b, ack: ack, pos: b.Pos}
+	if err := s.enqueue(ctx, it); err != nil {
 		b.Release()
 		return err
 	}
+	return nil
+}
+
+// Note writes letters to the topic of dead letters: notes of those that were replayed. They are durable behind the next Flush.
+func (s *Sink) Note(ctx context.Context, letters []Letter) error {
+	return s.enqueue(ctx, &item{note: letters, ack: func(error) {}})
+}
+
+func (s *Sink) enqueue(ctx context.Context, it *item) error {
+	s.writes.RLock()
+	defer s.writes.RUnlock()
+	if err := s.ended(); err != nil {
+		return err
+	}
 	s.send.guard.start(nil)
-	it := &item{b: b, ack: ack, pos: b.Pos}
 	it.refs.Store(1)
 	select {
 	case s.queue <- it:
@@ -155,10 +168,8 @@ func (s *Sink) Write(ctx context.Context, b *event.Batch, ack func(error)) error
 		s.mu.Lock()
 		s.gap = true
 		s.mu.Unlock()
-		b.Release()
 		return ctx.Err()
 	case <-s.ctx.Done():
-		b.Release()
 		return s.ended()
 	}
 	s.mu.Lock()
@@ -297,7 +308,9 @@ func (s *Sink) refuse() {
 	for {
 		select {
 		case it := <-s.queue:
-			it.b.Release()
+			if it.b != nil {
+				it.b.Release()
+			}
 			it.ack(err)
 		default:
 			return
@@ -348,6 +361,9 @@ func (s *Sink) loop() error {
 
 // take encodes a batch and releases it.
 func (s *Sink) take(it *item) error {
+	if it.b == nil {
+		return s.takeNotes(it)
+	}
 	completes, inside := !it.b.Pos.IsZero(), s.inside
 	if n := len(it.b.Txns); n > 0 {
 		inside = !it.b.Txns[n-1].End
@@ -366,6 +382,22 @@ func (s *Sink) take(it *item) error {
 		s.release(it)
 	}
 	return err
+}
+
+// takeNotes encodes notes.
+func (s *Sink) takeNotes(it *item) error {
+	s.mu.Lock()
+	it.class = s.enc.class
+	s.items = append(s.items, it)
+	s.mu.Unlock()
+	s.enc.item, s.enc.now = it, time.Now().UnixMilli()
+	for i := range it.note {
+		if err := s.enc.post(s.ctx, &it.note[i]); err != nil {
+			return err
+		}
+	}
+	s.release(it)
+	return nil
 }
 
 // lateLetters writes what turned out too large.

@@ -1,0 +1,258 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go/compress"
+
+	"cdc/fault"
+)
+
+// letterName names a letter: one for each record in whose place it stands.
+type letterName struct {
+	txn string
+	row uint32
+	sub uint16
+}
+
+// Letters reads the topic of dead letters up to its end, and gives those that were not replayed, in the order of their commit times. A change that was set
+// aside again since it was replayed is among them.
+func Letters(ctx context.Context, opt Options) ([]Letter, error) {
+	opt = opt.withDefaults()
+	name := opt.DeadLetter.Topic
+	if name == "" {
+		return nil, fault.New(fault.ConfigInvalid, "the stream has no dead_letter.topic")
+	}
+	k, err := newCluster(&opt)
+	if err != nil {
+		return nil, err
+	}
+	defer k.drop()
+	s := &sender{opt: &opt, cluster: k, stalls: stalls{tell: opt.Stalled}, links: map[int32]*link{}, addrs: map[int32]string{}}
+	g := &guard{s: s, mode: onceRequired}
+	var parts []*stretch
+	err = s.stalls.persist(ctx, "topic "+name, func() error {
+		l, err := k.layout(ctx, []string{name})
+		if err != nil {
+			return err
+		}
+		s.brokers(l)
+		if len(l.topics) != 1 {
+			return fault.New(fault.SinkUnreachable, "the brokers say nothing about topic %s", name)
+		}
+		switch code := kerror(l.topics[0].ErrorCode); {
+		case code == errUnknownTopic:
+			return nil // nothing was ever set aside
+		case code.passing():
+			return fault.New(fault.SinkUnreachable, "see topic %s: %w", name, code)
+		case code != errNone:
+			return refused(code, "see topic "+name, "").Hint("%s", k.allow(name, "Read", "Describe"))
+		}
+		parts = nil
+		for _, p := range l.topics[0].Partitions {
+			parts = append(parts, &stretch{topic: name, id: p.PartitionIndex, leader: p.LeaderID, next: -1, until: -1, end: -1, high: -1})
+		}
+		return nil
+	})
+	if err != nil || len(parts) == 0 {
+		return nil, err
+	}
+	for _, at := range []int64{atEarliest, atLatest} {
+		to := func(p *stretch) *int64 {
+			if at == atEarliest {
+				return &p.next
+			}
+			return &p.until
+		}
+		err := g.each(ctx, "find the ends of partitions", parts, func(p *stretch) bool { return *to(p) < 0 }, func(_ context.Context, c *conn, list []*stretch) error {
+			return g.offsets(c, list, at, func(p *stretch, o int64) { *to(p) = o })
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range parts {
+		if p.next >= p.until {
+			p.close(p.until)
+		}
+	}
+	open := letters{}
+	var mu sync.Mutex
+	err = g.each(ctx, "read dead letters", parts, func(p *stretch) bool { return !p.over }, func(ctx context.Context, c *conn, list []*stretch) error {
+		return open.read(ctx, g, c, slices.Clone(list), &mu)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Letter, 0, len(open))
+	for _, l := range open {
+		out = append(out, *l)
+	}
+	slices.SortFunc(out, func(a, b Letter) int {
+		return compareBy(a.Commit-b.Commit, int64(len(a.Txn())-len(b.Txn())), int64(bytes.Compare([]byte(a.Txn()), []byte(b.Txn()))), int64(a.Row)-int64(b.Row), int64(a.Sub)-int64(b.Sub))
+	})
+	return out, nil
+}
+
+// compareBy gives the sign of the first difference that is one.
+func compareBy(differences ...int64) int {
+	for _, d := range differences {
+		switch {
+		case d < 0:
+			return -1
+		case d > 0:
+			return 1
+		}
+	}
+	return 0
+}
+
+// letters are those that were not replayed. A note is in the partition of its letter, behind it.
+type letters map[letterName]*Letter
+
+// read reads partitions of one leader to their ends.
+func (o letters) read(ctx context.Context, g *guard, c *conn, list []*stretch, mu *sync.Mutex) error {
+	quiet := time.Now()
+	for len(list) > 0 && ctx.Err() == nil {
+		answer, err := c.fetch(g.s.opt.ClientID, list, 200*time.Millisecond, g.s.opt.RequestTimeout)
+		if err != nil {
+			return err
+		}
+		moved := false
+		err = eachFetched(answer, c.fetches, func(_ []byte, id int32, code kerror, records []byte) error {
+			i := slices.IndexFunc(list, func(p *stretch) bool { return p.id == id })
+			if i < 0 || list[i].over {
+				return nil
+			}
+			p := list[i]
+			switch code {
+			case errNone:
+			case errOffsetOutOfRange: // retention took what lay there
+				p.next = -1
+				return g.offsets(c, []*stretch{p}, atEarliest, func(p *stretch, at int64) { p.next = at })
+			default:
+				return g.missed(p, code)
+			}
+			return eachStored(records, func(s *stored) error {
+				if s.last < p.next {
+					return nil
+				}
+				if !s.control {
+					mu.Lock()
+					err := eachValue(s, o.take)
+					mu.Unlock()
+					if err != nil {
+						return fault.New(fault.SinkRefused, "topic %s, partition %d, offset %d: %w", p.topic, p.id, s.first, err)
+					}
+				}
+				p.next, moved = s.last+1, true
+				return nil
+			})
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range list {
+			if p.next >= p.until {
+				p.close(p.until)
+			}
+		}
+		list = slices.DeleteFunc(list, func(p *stretch) bool { return p.over })
+		switch {
+		case moved:
+			quiet = time.Now()
+		case time.Since(quiet) > silence && len(list) > 0:
+			return fault.New(fault.SinkUnreachable, "topic %s, partition %d: nothing comes behind offset %d", list[0].topic, list[0].id, list[0].next)
+		}
+		if len(list) > 1 {
+			list = append(list[1:], list[0])
+		}
+	}
+	return ctx.Err()
+}
+
+// take takes in a record. What is no letter is somebody else's.
+func (o letters) take(value []byte) {
+	var l Letter
+	if json.Unmarshal(value, &l) != nil || l.Txn() == "" || l.Table == "" {
+		return
+	}
+	name := letterName{l.Txn(), l.Row, l.Sub}
+	if l.Replayed != "" {
+		delete(o, name)
+		return
+	}
+	o[name] = &l
+}
+
+// eachValue calls f for the value of each record of a batch that has one.
+func eachValue(s *stored, f func([]byte)) error {
+	var in io.Reader = bytes.NewReader(s.records)
+	if s.codec != codecNone {
+		c := compress.Compression(s.codec).Codec()
+		if c == nil {
+			return fmt.Errorf("a record batch is compressed by method %d", s.codec)
+		}
+		d := c.NewReader(in)
+		defer d.Close()
+		in = d
+	}
+	all, err := io.ReadAll(in)
+	if err != nil {
+		return fmt.Errorf("read a record: %w", err)
+	}
+	c := varints{b: all}
+	for range s.count {
+		r := varints{b: c.take(c.number())}
+		r.take(1) // attributes
+		r.number()
+		r.number()         // deltas of time and offset
+		r.take(r.number()) // key
+		n := r.number()
+		value := r.take(n)
+		if c.bad || r.bad {
+			return errRecord
+		}
+		if n >= 0 {
+			f(value)
+		}
+	}
+	return nil
+}
+
+// varints reads the parts of records. What is not there is empty, and bad.
+type varints struct {
+	b   []byte
+	bad bool
+}
+
+func (c *varints) number() int64 {
+	v, n := binary.Varint(c.b)
+	if n <= 0 {
+		c.bad, c.b = true, nil
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *varints) take(n int64) []byte {
+	if n < 0 { // null
+		return nil
+	}
+	if n > int64(len(c.b)) {
+		c.bad, c.b = true, nil
+		return nil
+	}
+	v := c.b[:n]
+	c.b = c.b[n:]
+	return v
+}
