@@ -3,7 +3,7 @@
 //
 //	places, err := takeover.Debezium(data)                 // a file of offsets, or the records of its topic
 //	place, err := takeover.Choose(places, name)
-//	taken, err := takeover.Take(ctx, takeover.Options{Place: place, Config: ..., Flavor: ..., Select: ...})
+//	taken, err := takeover.Take(ctx, takeover.Options{Place: place, Locate: ..., Flavor: ..., Select: ...})
 //	taken.Record  // of a stream that begins there
 //
 // # What the places mean
@@ -15,7 +15,7 @@
 //	Maxwell                                        ^   |         behind the last rows event, before the end of the transaction
 //	Canal                                          ^   |         the event that it took last: the beginning or the end of a transaction, or DDL
 //
-// So the server is asked for the file (live.Locate), which says whether the place is behind all rows of its transaction: then the other program took all of
+// So the server is asked for the file (Locate of source/live), which says whether the place is behind all rows of its transaction: then the other program took all of
 // it, and nothing comes twice. Otherwise the stream begins with that transaction, and what was taken of it comes again.
 //
 // The same scan gives the GTID set of a place that is only a file and a position. Where the other program has kept a set as well, the two must agree, or

@@ -10,7 +10,7 @@ import (
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
-	"cdc/source/live"
+	"cdc/source"
 )
 
 // By says which half of a place is believed.
@@ -27,10 +27,10 @@ const (
 type Options struct {
 	Place  Place
 	By     By
-	Config live.Config
 	Flavor gtid.Flavor
 	Select *schemas.Selector
-	MaxRow int64
+	// Locate asks the source what a place means.
+	Locate func(context.Context, source.Progress) (*source.Located, error)
 	Now    time.Time
 }
 
@@ -70,15 +70,9 @@ func Take(ctx context.Context, o Options) (*Taken, error) {
 	return taken, nil
 }
 
-func (o *Options) locate() live.LocateOptions {
-	return live.LocateOptions{Config: o.Config, Flavor: o.Flavor, Select: o.Select, MaxRow: o.MaxRow}
-}
-
 // byGTIDs believes the GTID set alone.
 func byGTIDs(ctx context.Context, o *Options, set *gtid.Set) (*Taken, error) {
-	ask := o.locate()
-	ask.GTIDs = set
-	found, err := live.Locate(ctx, ask)
+	found, err := o.Locate(ctx, source.Progress{GTIDs: set})
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +92,7 @@ func byGTIDs(ctx context.Context, o *Options, set *gtid.Set) (*Taken, error) {
 // byFile asks the server what stands at the place.
 func byFile(ctx context.Context, o *Options, set *gtid.Set) (*Taken, error) {
 	p := &o.Place
-	ask := o.locate()
-	ask.File, ask.Offset, ask.Events, ask.Rows = p.File, p.Offset, p.Events, p.Rows
-	found, err := live.Locate(ctx, ask)
+	found, err := o.Locate(ctx, source.Progress{File: p.File, Offset: p.Offset, Events: p.Events, Rows: p.Rows})
 	if fault.Has(err, fault.SourcePositionUnknown) || fault.Has(err, fault.SourcePurged) || fault.Has(err, fault.SourceAhead) {
 		return elsewhere(ctx, o, set, err)
 	}
@@ -160,7 +152,7 @@ func firstLine(err error) string {
 
 // agree checks that a file and position are those of the same place as the GTIDs, or at least of the same server: other servers have files of the
 // same names.
-func agree(o *Options, found *live.Located, set *gtid.Set, t *Taken) error {
+func agree(o *Options, found *source.Located, set *gtid.Set, t *Taken) error {
 	p := &o.Place
 	if set.Empty() || found.GTIDs == nil {
 		switch {
@@ -181,7 +173,7 @@ func agree(o *Options, found *live.Located, set *gtid.Set, t *Taken) error {
 
 // same compares a peer's set with that of its place. The transaction in which the place lies may be in the one and not in the other, and peers that began
 // to read by a file know nothing of what was purged.
-func same(found *live.Located, set *gtid.Set) bool {
+func same(found *source.Located, set *gtid.Set) bool {
 	in := found.Inside
 	if found.Server.Flavor == gtid.MariaDB {
 		for _, d := range found.GTIDs.Domains() {

@@ -11,7 +11,8 @@ import (
 	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
-	"cdc/source/live"
+	"cdc/schemas"
+	"cdc/source"
 )
 
 // recorded is what Debezium 3.5 wrote behind a transaction of two statements.
@@ -159,7 +160,7 @@ func TestSame(t *testing.T) {
 		{"u:1-8", "u:1-5", "", "u:6-8", true},
 		{"u:1-8", "u:1-4", "", "u:6-8", false},
 	} {
-		l := &live.Located{Server: event.Server{Flavor: gtid.MySQL}, GTIDs: my(c.found), Purged: my(c.purged), Inside: in(gtid.MySQL, c.inside)}
+		l := &source.Located{Server: event.Server{Flavor: gtid.MySQL}, GTIDs: my(c.found), Purged: my(c.purged), Inside: in(gtid.MySQL, c.inside)}
 		if got := same(l, my(c.said)); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
@@ -177,7 +178,7 @@ func TestSame(t *testing.T) {
 		{"0-1-8", "0-1-8", "0-1-7", true},
 		{"0-1-8", "0-1-8", "0-1-6", false},
 	} {
-		l := &live.Located{Server: event.Server{Flavor: gtid.MariaDB}, GTIDs: maria(c.found), Inside: in(gtid.MariaDB, c.inside)}
+		l := &source.Located{Server: event.Server{Flavor: gtid.MariaDB}, GTIDs: maria(c.found), Inside: in(gtid.MariaDB, c.inside)}
 		if got := same(l, maria(c.said)); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
@@ -243,5 +244,78 @@ func TestMaxwell(t *testing.T) {
 	}
 	if p, err := Choose(places, "two@2"); err != nil || p.Offset != 5 || p.GTIDs != "x:1-5" {
 		t.Errorf("%+v %v", p, err)
+	}
+}
+
+// A server that has the file, has it not, or is another one.
+func TestTake(t *testing.T) {
+	const u = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+	set := mustParse(t, gtid.MySQL, u+":1-7")
+	txn, err := gtid.ParseGTID(gtid.MySQL, u+":8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	purged := fault.New(fault.SourcePurged, "gone")
+	place := Place{Peer: PeerDebezium, Name: "a", File: "b.000001", Offset: 99, GTIDs: u + ":1-7", ServerID: 1, Events: 2}
+	var sel *schemas.Selector
+	for _, c := range []struct {
+		name   string
+		change func(p *Place, l *source.Located)
+		by     By
+		err    error // of the file
+		code   fault.Code
+		means  string
+		again  string
+		notes  int
+	}{
+		{name: "between", means: "between two transactions"},
+		{name: "part", change: func(_ *Place, l *source.Located) { l.Inside, l.Began, l.Again = txn, 50, 3 }, means: "at the beginning of " + txn.String(), again: "the first 3 rows"},
+		{name: "unknown part", change: func(_ *Place, l *source.Located) { l.Inside, l.Began, l.Again = txn, 50, -1 }, means: "at the beginning", again: "cannot be said"},
+		{name: "whole", change: func(_ *Place, l *source.Located) {
+			l.Inside, l.Began, l.Whole, l.GTIDs = txn, 50, true, gtid.Union(set, single(txn))
+		}, means: "behind " + txn.String()},
+		{name: "another set", change: func(p *Place, _ *source.Located) { p.GTIDs = u + ":1-6" }, code: fault.ImportPlace},
+		{name: "another set, by file", change: func(p *Place, _ *source.Located) { p.GTIDs = u + ":1-6" }, by: File, means: "between"},
+		{name: "another server, no set", change: func(p *Place, _ *source.Located) { p.GTIDs, p.ServerID = "", 2 }, code: fault.ImportPlace},
+		{name: "no id, no set", change: func(p *Place, _ *source.Located) { p.GTIDs, p.ServerID = "", 0 }, means: "between", notes: 1},
+		{name: "failover", err: purged, means: "behind the GTID set", again: "what Debezium took", notes: 1},
+		{name: "failover of Maxwell", err: purged, change: func(p *Place, _ *source.Located) { p.Peer = PeerMaxwell }, means: "behind the GTID set", again: "the transaction that Maxwell took last", notes: 1},
+		{name: "failover of Canal", err: purged, change: func(p *Place, _ *source.Located) { p.Peer = PeerCanal }, code: fault.ImportPlace},
+		{name: "failover, no set", err: purged, change: func(p *Place, _ *source.Located) { p.GTIDs = "" }, code: fault.SourcePurged},
+		{name: "failover, by file", err: purged, by: File, code: fault.SourcePurged},
+		{name: "no set", change: func(p *Place, _ *source.Located) { p.GTIDs = "" }, by: GTIDs, code: fault.ImportPlace},
+		{name: "no file", change: func(p *Place, _ *source.Located) { p.File = "" }, by: File, code: fault.ImportPlace},
+		{name: "a set that is none", change: func(p *Place, _ *source.Located) { p.GTIDs = "0-1-7" }, code: fault.ImportUnreadable},
+		{name: "server does not answer", err: fault.New(fault.SourceUnreachable, "x"), code: fault.SourceUnreachable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := place
+			l := &source.Located{Server: event.Server{ID: 1}, GTIDs: set, File: p.File, Offset: p.Offset}
+			if c.change != nil {
+				c.change(&p, l)
+			}
+			got, err := Take(t.Context(), Options{Place: p, By: c.by, Select: sel, Now: time.UnixMicro(5), Locate: func(_ context.Context, of source.Progress) (*source.Located, error) {
+				if of.File == "" {
+					return &source.Located{Server: l.Server, GTIDs: of.GTIDs}, nil
+				}
+				return l, c.err
+			}})
+			if c.code != 0 {
+				if !fault.Has(err, c.code) {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &got.Record
+			if !strings.HasPrefix(got.Means, c.means) || !strings.Contains(got.Again, c.again) || (got.Again == "") != (c.again == "") || len(got.Notes) != c.notes {
+				t.Errorf("%+v", got)
+			}
+			if !r.ByHand || r.Saved != 5 || r.Selection != sel.Hash() || r.GTIDs.Empty() || c.err == nil && r.File == "" {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"cdc/internal/settings"
 	"cdc/schemas"
 	"cdc/session"
+	"cdc/source"
+	"cdc/source/live"
 )
 
 // importOptions are the flags of `cdc checkpoint import`.
@@ -76,6 +78,9 @@ func (o *importOptions) run(c *cobra.Command, args []string) error {
 	if err := cfg.hasStream(args[:2]); err != nil {
 		return err
 	}
+	if cfg.Source.MySQL == nil && cfg.Source.MariaDB == nil {
+		return fault.New(fault.UsageInvalid, "the place of another program is one in a binlog, and %s reads none", args[0])
+	}
 	for _, s := range cfg.Streams {
 		if s.Name == args[1] && s.Snapshot == snapshotOnly {
 			return fault.New(fault.UsageInvalid, "stream %q is a snapshot and nothing else: it has no place to go on from", s.Name)
@@ -96,7 +101,10 @@ func (o *importOptions) run(c *cobra.Command, args []string) error {
 	out := c.OutOrStdout()
 	fmt.Fprintf(out, "found      %s\n", place.String())
 	taken, err := takeover.Take(ctx, takeover.Options{
-		Place: place, By: by, Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Select: sel, MaxRow: int64(cfg.MaxRow), Now: time.Now(),
+		Place: place, By: by, Flavor: cfg.Source.flavor(), Select: sel, Now: time.Now(),
+		Locate: func(ctx context.Context, of source.Progress) (*source.Located, error) {
+			return live.Locate(ctx, live.LocateOptions{Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Select: sel, MaxRow: int64(cfg.MaxRow)}, of)
+		},
 	})
 	if err != nil {
 		return err

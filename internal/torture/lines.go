@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -96,6 +97,11 @@ func lines() []line {
 		}},
 		{"flashback", "stretches of random traffic over all types, undone on each server, as a script and by --apply; tables compared", 200, len(kinds), func(n int, _ uint64) []command {
 			return test("./internal/traffic", "^TestServersUndo$", env("CDC_FLASHBACKS", n), all)
+		}},
+		{"import-peers", "cut-overs from the real Debezium and the real Maxwell, stopped under traffic, each change counted in their topics and the files of cdc", 5, 2, func(n int, _ uint64) []command {
+			c := test("./internal/e2e", "^TestImportFromPeers$", "", "", "-count", strconv.Itoa(n))
+			c[0].args[slices.Index(c[0].args, "-tags")+1] += ",peers"
+			return c
 		}},
 		{"fuzz", "seconds for each fuzz target", 60, 1, func(n int, _ uint64) []command {
 			return []command{{args: []string{"scripts/fuzz.sh", fmt.Sprintf("%ds", n)}}}

@@ -143,7 +143,9 @@ func (s *Survey) Seek(file string, offset uint64) {
 func (s *Survey) Open() bool { return s.open }
 
 // Where gives the file, where the last event that was pushed begins in it, and what is behind it. An event that was made up for a connection has no length.
-func (s *Survey) Where() (file string, off, next uint64) { return s.place.file, s.place.off, s.place.next }
+func (s *Survey) Where() (file string, off, next uint64) {
+	return s.place.file, s.place.off, s.place.next
+}
 
 // Checksums reports that events end with a checksum.
 func (s *Survey) Checksums() bool { return s.format != nil && s.format.Checksum }

@@ -6,48 +6,24 @@ import (
 	"log/slog"
 	"time"
 
-	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
+	"cdc/source"
 	"cdc/source/binlog"
 )
 
-// LocateOptions say how far another reader of a binlog has come.
+// LocateOptions of Locate.
 type LocateOptions struct {
 	Config Config
 	Flavor gtid.Flavor
 	Select *schemas.Selector // rows of other tables do not count; nil takes all but the system databases
-	// File and Offset are its place: everything that begins before was taken. With File empty, GTIDs is its place.
-	File   string
-	Offset uint64
-	GTIDs  *gtid.Set
-	// Events is how many events it took from Offset on, and Rows how many rows of the event behind those.
-	Events, Rows uint64
-	MaxRow       int64 // bytes; 0 is 64 MiB
-}
-
-// Located is where to go on behind another reader: at the end of a transaction, always.
-type Located struct {
-	Server           event.Server
-	Executed, Purged *gtid.Set // of the server; Purged is nil on MariaDB
-	// GTIDs is what was committed before the place; nil where the server has no GTIDs. File is empty where only the GTIDs are known.
-	GTIDs  *gtid.Set
-	File   string
-	Offset uint64
-	// Inside is the transaction that the reader's place lies in, zero where it lies between two; without GTIDs only Began says that there is one.
-	Inside gtid.GTID
-	Began  uint64 // where it begins in File; 0 where there is none
-	// Whole says that the reader took all of it, so that the place is behind it. Otherwise the place is before it, and what the reader took of it
-	// comes again.
-	Whole bool
-	// Again is how many rows of selected tables that is, -1 where it cannot be said.
-	Again int64
+	MaxRow int64             // bytes; 0 is 64 MiB
 }
 
 // Locate finds out what the place of another reader means: as a GTID set, and outside of a transaction. It reads the binlog file of the place from its
 // beginning, without decoding rows, and changes nothing.
-func Locate(ctx context.Context, opt LocateOptions) (*Located, error) {
+func Locate(ctx context.Context, opt LocateOptions, of source.Progress) (*source.Located, error) {
 	s := &Source{
 		opt: Options{Config: opt.Config, Flavor: opt.Flavor, Select: opt.Select, MaxRow: opt.MaxRow}, cfg: opt.Config.withDefaults(),
 		log: slog.New(slog.DiscardHandler), domains: map[uint32]bool{},
@@ -65,9 +41,9 @@ func Locate(ctx context.Context, opt LocateOptions) (*Located, error) {
 	if v := f.vars["lower_case_table_names"]; v != "" && v != "0" {
 		s.opt.Select = s.opt.Select.Folded()
 	}
-	out := &Located{Server: f.server(), Executed: f.executed, Purged: f.purged}
-	if opt.File == "" {
-		s.opt.Start = Start{Kind: StartGTIDs, GTIDs: opt.GTIDs}
+	out := &source.Located{Server: f.server(), Purged: f.purged}
+	if of.File == "" {
+		s.opt.Start = Start{Kind: StartGTIDs, GTIDs: of.GTIDs}
 		o, err := s.resolveGTIDs(f)
 		if err != nil {
 			return nil, err
@@ -75,7 +51,7 @@ func Locate(ctx context.Context, opt LocateOptions) (*Located, error) {
 		out.GTIDs = o.gtids
 		return out, s.check(ctx, sess, f, &o, 2*time.Second)
 	}
-	p := place{opt.File, opt.Offset}
+	p := place{of.File, of.Offset}
 	files, err := sess.binlogs(ctx)
 	if err != nil {
 		return nil, err
@@ -83,7 +59,7 @@ func Locate(ctx context.Context, opt LocateOptions) (*Located, error) {
 	if err := checkFile(p, files, f.address); err != nil {
 		return nil, err
 	}
-	l := &locator{at: p, opt: &opt, out: out}
+	l := &locator{at: p, of: &of, out: out}
 	if s.useGTID && f.flavor == gtid.MySQL {
 		l.set = gtid.NewSet(gtid.MySQL)
 	}
@@ -112,7 +88,7 @@ func Locate(ctx context.Context, opt LocateOptions) (*Located, error) {
 // Where the place is behind all rows of a transaction, the other reader took all of it, and had only not read its end.
 type locator struct {
 	at     place
-	opt    *LocateOptions
+	of     *source.Progress
 	tell   *binlog.Survey
 	set    *gtid.Set // nil where places have none, and of MariaDB
 	format bool      // the format of the file is known
@@ -125,7 +101,7 @@ type locator struct {
 	again       int64
 
 	done bool
-	out  *Located
+	out  *source.Located
 }
 
 func (l *locator) read(in *incoming) error {
@@ -169,7 +145,7 @@ func (l *locator) read(in *incoming) error {
 		}
 		return nil
 	}
-	if began && l.opt.Events == 0 && l.opt.Rows == 0 { // the place is before this transaction
+	if began && l.of.Events == 0 && l.of.Rows == 0 { // the place is before this transaction
 		return errEnough
 	}
 	l.count++
@@ -193,16 +169,16 @@ func (l *locator) rows(n int64) {
 	switch inside := l.kind == binlog.TransactionPayload; {
 	case next <= l.at.offset:
 		l.take(n)
-	case inside && (off < l.at.offset || l.opt.Events+l.opt.Rows > 0):
+	case inside && (off < l.at.offset || l.of.Events+l.of.Rows > 0):
 		l.vague = true // the other reader counted the events that are compressed
-	case off < l.at.offset || l.count < l.opt.Events:
+	case off < l.at.offset || l.count < l.of.Events:
 		l.take(n)
-	case l.count > l.opt.Events || l.opt.Rows == 0:
+	case l.count > l.of.Events || l.of.Rows == 0:
 		l.left = true
-	case n >= 0 && uint64(n) <= l.opt.Rows:
+	case n >= 0 && uint64(n) <= l.of.Rows:
 		l.take(n)
 	default:
-		l.take(int64(l.opt.Rows))
+		l.take(int64(l.of.Rows))
 		l.left = true
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"cdc/gtid"
 	"cdc/internal/testbed"
 	"cdc/schemas"
+	"cdc/source"
 )
 
 // step is an event of the binlog as the server lists it.
@@ -80,8 +81,8 @@ func locate(t *testing.T, k testbed.Kind) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(offset, events, rows uint64) (*Located, error) {
-		return Locate(t.Context(), LocateOptions{Config: o.Config, Flavor: flavorOf(k), Select: sel, File: file, Offset: offset, Events: events, Rows: rows})
+	ask := func(offset, events, rows uint64) (*source.Located, error) {
+		return Locate(t.Context(), LocateOptions{Config: o.Config, Flavor: flavorOf(k), Select: sel}, source.Progress{File: file, Offset: offset, Events: events, Rows: rows})
 	}
 	all := steps(t, s, file)
 	begins := []uint64{} // of transactions
@@ -94,7 +95,7 @@ func locate(t *testing.T, k testbed.Kind) {
 		t.Fatalf("%+v", all)
 	}
 	begins = append(begins, all[len(all)-1].end)
-	check := func(what string, got *Located, err error, txn int, whole bool, again int64) {
+	check := func(what string, got *source.Located, err error, txn int, whole bool, again int64) {
 		t.Helper()
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
