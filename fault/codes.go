@@ -137,6 +137,7 @@ const (
 	TargetImage         Code = 5220
 	TargetStatementText Code = 5221
 	TargetCreate        Code = 5222
+	TargetCascade       Code = 5223
 
 	CheckpointLocked   Code = 6001
 	CheckpointCorrupt  Code = 6002
@@ -326,6 +327,7 @@ var descriptions = [...]Description{
 	{TargetImage, Fatal, "a change lacks columns that are needed to apply it", "set binlog_row_image=FULL at the source, or give the table a primary key"},
 	{TargetStatementText, Fatal, "a value cannot be written as SQL for the target", "see the cause; leave the column out by a project transform, or step over this transaction by `cdc skip`"},
 	{TargetCreate, Fatal, "a table of the source cannot be made at the target", "make it there by hand as the message shows: a table that is there with the columns that are needed is left as it is; or leave it out of the stream"},
+	{TargetCascade, Fatal, "the target has to change rows by its own foreign keys, and was seen to leave some of them undone", "set innodb_native_foreign_keys=ON in the target's option file and restart it (MySQL 9.6 and later; it is OFF by default); a source that logs cascades needs it not"},
 
 	{CheckpointLocked, Fatal, "another process uses this checkpoint folder", "stop it, or give each pipeline a folder of its own"},
 	{CheckpointCorrupt, Fatal, "the checkpoint is damaged and no whole copy of it is left", "restore the folder from a backup, or set the position by `cdc checkpoint set`; cdc never starts from now by itself"},

@@ -29,8 +29,7 @@ type pair struct {
 }
 
 // targetOptions are those of the target. Where the source does not log what its foreign keys do, the target's have to do the same, and those that
-// MySQL 9.7 handles above the engine (its default) do not always: a DELETE was seen, and seen again when the target's statements were sent to another
-// server, that left children with ON DELETE SET NULL as they were.
+// MySQL 9.7 handles above the engine (its default) do not always: see target.Cascade.
 func targetOptions(from, to testbed.Kind) testbed.Options {
 	if from != testbed.MySQL97 && to == testbed.MySQL97 {
 		return testbed.Options{Args: []string{"--innodb-native-foreign-keys=ON"}}

@@ -328,7 +328,7 @@ func TestCheckOfTargets(t *testing.T) {
 					unlogged := o
 					unlogged.SourceVariables = maps.Clone(o.SourceVariables)
 					delete(unlogged.SourceVariables, "innodb_native_foreign_keys")
-					b.only(t, unlogged, fault.Warn, 0, "target foreign keys", "ON DELETE SET NULL undone", "innodb_native_foreign_keys=ON")
+					b.only(t, unlogged, fault.Fail, fault.TargetCascade, "target foreign keys", "leave some of them as they were", "innodb_native_foreign_keys=ON")
 				}
 				b.cured(t, b.opt, b.only(t, b.opt, fault.Warn, 0, "target foreign keys", "of_customer", "ON DELETE CASCADE"))
 				testbed.MustExec(t, b.s, "ALTER TABLE shop.orders DROP INDEX of_customer")

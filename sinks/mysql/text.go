@@ -71,6 +71,12 @@ func (w *worker) change(b *event.Batch, i int, over, merge bool) error {
 	if over && c.Op != event.Delete || b.Groups[c.Group].Flags&logged != 0 {
 		keys = lax
 	}
+	if keys == strict && len(w.plan.Cascades) > 0 {
+		if k := w.plan.Unsafe(c.Op, b.Before(i), b.After(i)); k != nil {
+			return fault.New(fault.TargetCascade, "%s: by the foreign key %s the target has to change rows of %s along with it, which the source did not log, and innodb_native_foreign_keys is OFF there",
+				c.Op, k.Name, k.Child).At(fault.Where{Table: w.table.FullName(), Server: w.c.Address})
+		}
+	}
 	if keys != w.keys {
 		w.keys = keys
 		if keys == lax {

@@ -27,6 +27,7 @@ type Plan struct {
 	Statement *statement.Table
 	Schedule  schedule.Table
 	Apart     bool            // rows have nothing to do with each other but for the one unique key of the target, by which changes find them
+	Cascades  []Cascade       // foreign keys that the target may leave undone
 	Triggers  []string        // of the target's table: "name (BEFORE INSERT)"
 	Warnings  []fault.Finding // what works, but not well, or may come out otherwise than at the source
 }

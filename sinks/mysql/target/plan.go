@@ -59,7 +59,7 @@ func (p *planner) plan() (*Plan, error) {
 		return nil, fault.New(fault.TargetColumn, "%w", err).At(where)
 	}
 	p.compare(at.Key)
-	plan := &Plan{Table: p.version, Target: p.at, Statement: st, Schedule: p.schedule(), Apart: at.Merge, Triggers: p.at.Triggers, Warnings: p.warnings}
+	plan := &Plan{Table: p.version, Target: p.at, Statement: st, Schedule: p.schedule(), Cascades: p.unsafe(), Apart: at.Merge, Triggers: p.at.Triggers, Warnings: p.warnings}
 	return plan, nil
 }
 

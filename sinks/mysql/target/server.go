@@ -40,6 +40,7 @@ type Server struct {
 	InvisibleKey        bool // sql_generate_invisible_primary_key, MySQL 8.0.30
 	ExplicitTimestamp   bool // explicit_defaults_for_timestamp
 	EventScheduler      bool
+	SQLForeignKeys      bool // innodb_native_foreign_keys is there and OFF (MySQL 9.6 and later): see Cascade
 
 	// What the session's account may do. It was tried.
 	MaySkipLog  bool // SET sql_log_bin = 0
@@ -61,8 +62,8 @@ func (s *Server) Fold(name string) string {
 }
 
 var variables = []string{
-	"event_scheduler", "explicit_defaults_for_timestamp", "gtid_binlog_pos", "gtid_domain_id", "gtid_mode", "innodb_flush_log_at_trx_commit", "log_bin", "log_replica_updates",
-	"log_slave_updates", "lower_case_table_names", "max_allowed_packet", "read_only", "server_id", "server_uuid",
+	"event_scheduler", "explicit_defaults_for_timestamp", "gtid_binlog_pos", "gtid_domain_id", "gtid_mode", "innodb_flush_log_at_trx_commit", "innodb_native_foreign_keys", "log_bin",
+	"log_replica_updates", "log_slave_updates", "lower_case_table_names", "max_allowed_packet", "read_only", "server_id", "server_uuid",
 	"sql_generate_invisible_primary_key", "sql_require_primary_key", "super_read_only", "sync_binlog",
 }
 
@@ -135,6 +136,8 @@ func (s *Server) take(rows [][][]byte) (err error) {
 			s.GTIDMode = v
 		case "innodb_flush_log_at_trx_commit":
 			s.FlushLogAtCommit = int(number(v, 8))
+		case "innodb_native_foreign_keys":
+			s.SQLForeignKeys = !on
 		case "log_bin":
 			s.LogBin = on
 		case "log_replica_updates", "log_slave_updates":

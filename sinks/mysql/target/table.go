@@ -50,13 +50,10 @@ type ForeignKey struct {
 
 // acts reports whether the target itself changes or deletes rows of the child along with the parent's.
 func (f *ForeignKey) acts() bool {
-	for _, rule := range []string{f.OnUpdate, f.OnDelete} {
-		if rule == "CASCADE" || rule == "SET NULL" || rule == "SET DEFAULT" {
-			return true
-		}
-	}
-	return false
+	return acting(f.OnUpdate) || acting(f.OnDelete)
 }
+
+func acting(rule string) bool { return rule == "CASCADE" || rule == "SET NULL" || rule == "SET DEFAULT" }
 
 // column finds a column by name, -1 where there is none.
 func (t *Table) column(name string) int {
