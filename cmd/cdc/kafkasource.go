@@ -38,6 +38,9 @@ func (c *Config) validateKafka(out *[]settings.Problem, problem func(path, forma
 		if m := c.Streams[i].Sink.MySQL; m != nil && m.ExactlyOnce == "gtid_next" {
 			problem(at+".sink.mysql.exactly_once", "gtid_next goes with a server and not with kafka: leave it out")
 		}
+		if m := c.Streams[i].Sink.MySQL; m != nil && (m.Parallel.By == "logical_clock" || m.Parallel.By == "writeset_session") {
+			problem(at+".sink.mysql.parallel.by", "%s goes with a server and not with kafka, whose messages do not say what was committed together: take writeset", m.Parallel.By)
+		}
 	}
 }
 
