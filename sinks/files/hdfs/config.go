@@ -2,7 +2,6 @@ package hdfs
 
 import (
 	"net"
-	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -34,20 +33,17 @@ const DefaultTimeout = time.Minute
 
 // Split takes a place hdfs://HOST[:PORT]/PATH or hdfs:///PATH apart; problem says what is wrong with it.
 func Split(dir string) (host, folder, problem string) {
-	u, err := url.Parse(dir)
+	host, folder, _ = strings.Cut(strings.TrimPrefix(dir, "hdfs://"), "/") // as it stands: a name may hold nearly any character
 	switch {
-	case err != nil || u.Scheme != "hdfs":
+	case !strings.HasPrefix(dir, "hdfs://") || strings.ContainsAny(host, "@?#%"):
 		return "", "", "is not hdfs://HOST:PORT/PATH"
-	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return "", "", "has more than hdfs://HOST:PORT/PATH"
-	case !strings.HasPrefix(u.Path, "/") || path.Clean(u.Path) == "/":
+	case path.Clean("/"+folder) == "/":
 		return "", "", "names no folder below /"
 	}
-	host = u.Host
-	if host != "" && u.Port() == "" {
-		host = net.JoinHostPort(u.Hostname(), "8020")
+	if host != "" && !strings.Contains(host, ":") {
+		host = net.JoinHostPort(host, "8020")
 	}
-	return host, path.Clean(u.Path), ""
+	return host, path.Clean("/" + folder), ""
 }
 
 // Validate says what is wrong with the settings for a place.

@@ -1,0 +1,67 @@
+//go:build servers
+
+package s3_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"testing"
+
+	"cdc/internal/testbed"
+	"cdc/sinks/files"
+	"cdc/sinks/files/s3"
+)
+
+func TestPlace(t *testing.T) {
+	store := testbed.StartS3(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	ctx := t.Context()
+	if err := store.MakeBucket(ctx, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	p, err := s3.Open(ctx, "s3://shop/a+b/100% c", &s3.Config{Endpoint: store.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	big := bytes.Repeat([]byte("0123456789abcdef"), 500_000)
+	if err := p.Put(ctx, files.TempDir+"/1", bytes.NewReader(big), int64(len(big))); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.PutNew(ctx, "x/y", []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.PutNew(ctx, "x/y", []byte("second")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a second PutNew: %v", err)
+	}
+	if err := p.Publish(ctx, files.TempDir+"/1", "x/y"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("publish over a file: %v", err)
+	}
+	if err := p.Publish(ctx, files.TempDir+"/none", "x/z"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("publish nothing: %v", err)
+	}
+	if err := p.Publish(ctx, files.TempDir+"/1", "deep/%41/z"); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]byte{"deep/%41/z": big, "x/y": []byte("first")} {
+		r, err := p.Open(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: read %d bytes, %v", name, len(got), err)
+		}
+		r.Close()
+	}
+	names, err := p.List(ctx, "deep")
+	if err != nil || len(names) != 1 || names[0] != "%41" {
+		t.Errorf("listed %q, %v", names, err)
+	}
+	if err := p.Sweep(ctx); err != nil {
+		t.Error(err)
+	}
+}
