@@ -340,7 +340,7 @@ func TestPage(t *testing.T) {
 	}
 	got := string(old)
 	for name, table := range map[string]string{
-		"types": typesTable(t), "modes": modesTable(t), "edges": edgesTable(t), "flat-types": flatTypesTable(t), "flat-edges": flatEdgesTable(t),
+		"types": typesTable(t), "modes": modesTable(t), "edges": edgesTable(t), "flat-types": flatTypesTable(t), "avro-types": avroTypesTable(t), "flat-edges": flatEdgesTable(t),
 		"maxwell-messages": maxwellMessages(t), "canal-messages": canalMessages(t),
 	} {
 		block := regexp.MustCompile(`(?s)(<!-- ` + name + `: [^\n]* -->\n).*?(<!-- end -->)`)
