@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -39,7 +38,7 @@ where the primary key is known: by binlog_row_metadata=FULL, by a CREATE TABLE i
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	f := c.Flags()
-	o.common(c)
+	o.flags(c)
 	f.StringVar(&o.op, "op", "", "count rows of one operation alone: insert, update or delete")
 	f.Uint32Var(&o.thread, "thread", 0, "count transactions of one connection alone")
 	f.IntVar(&o.top, "top", 10, "how long the lists of transactions, connections and rows are")
@@ -49,54 +48,12 @@ where the primary key is known: by binlog_row_metadata=FULL, by a CREATE TABLE i
 }
 
 type analyzeOptions struct {
-	readOptions
+	stretch
 	op     string
 	thread uint32
 	top    int
 	long   time.Duration
 	asJSON bool
-}
-
-// readOptions are what the commands that read a stretch of the binlog have in common.
-type readOptions struct{ tailOptions }
-
-func (o *readOptions) common(c *cobra.Command) {
-	f := c.Flags()
-	f.StringArrayVar(&o.tables, "tables", nil, "tables to look at, as patterns with % and _ (shop.%, !shop.tmp_%); may be given more than once")
-	f.StringVar(&o.from, "from", "", "where to start: a time, FILE:POSITION, or a GTID set that is left out (default: the beginning)")
-	f.StringVar(&o.until, "until", "", "where to end: a time, FILE:POSITION or a GTID set (default: the end)")
-	f.StringVar(&o.dump, "schema-dump", "", "for binlog files: a mysqldump --no-data of the tables as they were at their beginning")
-	f.StringVar(&o.passwordFile, "password-file", "", "for a server: file that holds the password (default: CDC_PASSWORD or MYSQL_PWD of the environment)")
-}
-
-// selector reads --tables.
-func (o *readOptions) selector() (*schemas.Selector, error) {
-	sel, err := schemas.ParseSelector(o.tables)
-	if err != nil {
-		return nil, fault.New(fault.UsageInvalid, "--tables: %w", err)
-	}
-	return sel, nil
-}
-
-// server reports that the arguments name a server, and refuses what cannot be.
-func (o *readOptions) isServer(args []string) (bool, error) {
-	switch {
-	case len(args) == 0:
-		return false, fault.New(fault.UsageInvalid, "want binlog files or a server's URL")
-	case !strings.Contains(args[0], "://"):
-		return false, nil
-	case len(args) > 1:
-		return true, fault.New(fault.UsageInvalid, "want one server, found %d arguments", len(args))
-	case o.dump != "":
-		return true, fault.New(fault.UsageInvalid, "--schema-dump goes with binlog files: a server is asked itself")
-	}
-	if o.from == "" {
-		o.from = "start"
-	}
-	if o.until == "" {
-		o.until = "now"
-	}
-	return true, nil
 }
 
 // operation reads --op.
@@ -156,21 +113,11 @@ func (o *analyzeOptions) run(c *cobra.Command, args []string) error {
 
 // survey reads files.
 func (o *analyzeOptions) survey(ctx context.Context, paths []string, sel *schemas.Selector, list *analyze.Collector) error {
-	flavor, version, err := files.Inspect(paths[0])
+	f, err := o.look(paths)
 	if err != nil {
 		return err
 	}
-	from, to, err := o.bounds(flavor)
-	if err != nil {
-		return err
-	}
-	catalog := schemas.NewCatalog(flavor, version)
-	if o.dump != "" {
-		if err := loadDump(catalog, o.dump, flavor, version); err != nil {
-			return err
-		}
-	}
-	return files.Survey(ctx, files.Config{Paths: paths, Start: from, Stop: to}, binlog.SurveyConfig{Select: sel.Match, Txn: list.Survey, Key: list.Key, Catalog: catalog})
+	return files.Survey(ctx, files.Config{Paths: paths, Start: f.start, Stop: f.stop}, binlog.SurveyConfig{Select: sel.Match, Txn: list.Survey, Key: list.Key, Catalog: f.catalog})
 }
 
 // batches reads from a server.

@@ -44,7 +44,7 @@ finds out which. Statements on the tables in that range stop it, for their rows 
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	f := c.Flags()
-	o.common(c)
+	o.flags(c)
 	f.StringVar(&o.gtids, "gtids", "", "undo only these transactions: a GTID set of MySQL, GTIDs of MariaDB with commas between them")
 	f.StringVar(&o.exclude, "exclude-gtids", "", "do not undo these transactions, written in the same way")
 	f.Uint32Var(&o.filter.Thread, "thread", 0, "undo only what this connection did")
@@ -67,7 +67,7 @@ finds out which. Statements on the tables in that range stop it, for their rows 
 }
 
 type flashbackOptions struct {
-	readOptions
+	stretch
 	gtids, exclude, where, output, temp string
 	apply, conflict                     string
 	ops                                 []string

@@ -7,22 +7,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"cdc/checkpoint/spool"
 	"cdc/event"
 	"cdc/fault"
-	"cdc/gtid"
 	"cdc/recovery/history"
 	"cdc/schemas"
-	"cdc/source"
-	"cdc/source/binlog"
-	"cdc/source/files"
 	"cdc/transform"
 )
 
@@ -40,7 +34,8 @@ over before and after, as of a filter; or by both. All times are UTC.`,
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}
 	f := c.Flags()
-	o.window(c)
+	o.flags(c)
+	f.Lookup("tables").Hidden = true // the table is an argument
 	f.StringArrayVar(&o.key, "key", nil, "value of the primary key, or COLUMN=VALUE; given once for each column")
 	f.StringVar(&o.where, "where", "", "an expression that is true for the changes to show")
 	f.BoolVar(&o.all, "all", false, "show all columns of updates, not only those that changed")
@@ -49,7 +44,7 @@ over before and after, as of a filter; or by both. All times are UTC.`,
 }
 
 type historyOptions struct {
-	readOptions
+	stretch
 	key         []string
 	where       string
 	all, asJSON bool
@@ -163,12 +158,6 @@ func printable(s string) string {
 	}, strings.Join(strings.Fields(s), " "))
 }
 
-// window are the flags of what is read, without those that choose tables.
-func (o *readOptions) window(c *cobra.Command) {
-	o.common(c)
-	c.Flags().Lookup("tables").Hidden = true
-}
-
 // literal is a pattern that fits a name and no other.
 func literal(name string) string {
 	var b strings.Builder
@@ -179,56 +168,4 @@ func literal(name string) string {
 		b.WriteByte(name[i])
 	}
 	return b.String()
-}
-
-// open opens files or a server. unnamed takes tables of files whose columns nothing names. clean closes what was opened and takes away what was spooled.
-func (o *readOptions) open(ctx context.Context, args []string, sel *schemas.Selector, unnamed bool, log *slog.Logger) (src source.Source, flavor gtid.Flavor, clean func(), err error) {
-	live, err := o.isServer(args)
-	if err != nil {
-		return nil, 0, nil, err
-	}
-	if live {
-		src, flavor, err = o.server(ctx, args[0], sel, log)
-		if err != nil {
-			return nil, flavor, nil, err
-		}
-		return src, flavor, func() { _ = src.Close() }, nil
-	}
-	flavor, version, err := files.Inspect(args[0])
-	if err != nil {
-		return nil, flavor, nil, err
-	}
-	from, to, err := o.bounds(flavor)
-	if err != nil {
-		return nil, flavor, nil, err
-	}
-	catalog := schemas.NewCatalog(flavor, version)
-	if o.dump != "" {
-		if err := loadDump(catalog, o.dump, flavor, version); err != nil {
-			return nil, flavor, nil, err
-		}
-	}
-	dir, err := os.MkdirTemp("", "cdc-xa-") // rows of prepared transactions, which only this run needs
-	if err != nil {
-		return nil, flavor, nil, fault.New(fault.RecoverySpace, "make a temporary folder: %w", err)
-	}
-	rows, err := spool.Open(dir, nil)
-	if err != nil {
-		_ = os.RemoveAll(dir)
-		return nil, flavor, nil, err
-	}
-	limitHeap(defaultMemory)
-	opened, err := files.Open(files.Config{
-		Paths: args, Pool: &event.Pool{}, Start: from, Stop: to, AllowUnnamed: unnamed,
-		Binlog: binlog.Config{Flavor: flavor, Select: sel.Match, SelectDatabase: sel.MatchDatabase, Catalog: catalog, NextSeq: 1, Spool: spoolFor{rows}},
-	})
-	if err != nil {
-		_ = os.RemoveAll(dir)
-		return nil, flavor, nil, err
-	}
-	f := &fileSource{Source: opened, log: log}
-	return f, flavor, func() {
-		_ = f.Close()
-		_ = os.RemoveAll(dir)
-	}, nil
 }

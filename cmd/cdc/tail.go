@@ -20,8 +20,6 @@ import (
 	"cdc/fault"
 	"cdc/format"
 	"cdc/gtid"
-	"cdc/internal/settings"
-	"cdc/schemas"
 	"cdc/session"
 	"cdc/source"
 	"cdc/source/live"
@@ -47,24 +45,21 @@ Nothing but changes goes to stdout. It ends with exit code 0 at --until or after
 			return o.tail(c, args)
 		},
 	}
+	o.follow = true
+	o.flags(c)
 	f := c.Flags()
 	f.StringVar(&o.format, "format", "plain", "plain, debezium, maxwell, canal or none (count only)")
-	f.StringArrayVar(&o.tables, "tables", nil, "tables to print, as patterns with % and _ (shop.%, !shop.tmp_%); may be given more than once")
-	f.StringVar(&o.from, "from", "", "where to start: now, start, a time, FILE:POSITION or a GTID set (default: now; of files their beginning)")
-	f.StringVar(&o.until, "until", "", "where to end: now, a time, FILE:POSITION or a GTID set (default: never; of files their end)")
 	f.Uint64Var(&o.count, "count", 0, "end after so many changes")
-	f.StringVar(&o.dump, "schema-dump", "", "for binlog files: a mysqldump --no-data of the tables as they were at their beginning")
-	f.StringVar(&o.passwordFile, "password-file", "", "file that holds the password")
 	f.BoolVar(&o.noColor, "no-color", false, "no colours, also on a terminal")
 	f.BoolVar(&o.verbose, "verbose", false, "log to stderr what the reader does")
 	return c
 }
 
 type tailOptions struct {
-	format, from, until, dump, passwordFile string
-	tables                                  []string
-	count                                   uint64
-	noColor, verbose                        bool
+	stretch
+	format           string
+	count            uint64
+	noColor, verbose bool
 }
 
 func (o *tailOptions) tail(c *cobra.Command, args []string) error {
@@ -75,35 +70,15 @@ func (o *tailOptions) tail(c *cobra.Command, args []string) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
-	for _, p := range o.tables {
-		if _, err := schemas.ParseSelector([]string{p}); err != nil {
-			return fault.New(fault.UsageInvalid, "--tables: %w", err)
-		}
-	}
-	sel, err := schemas.ParseSelector(o.tables)
+	sel, err := o.selector()
 	if err != nil {
-		return fault.New(fault.UsageInvalid, "--tables: %w", err)
+		return err
 	}
-	var src source.Source
-	var flavor gtid.Flavor
-	if strings.Contains(args[0], "://") {
-		if len(args) > 1 {
-			return fault.New(fault.UsageInvalid, "want one server, found %d arguments", len(args))
-		}
-		if o.dump != "" {
-			return fault.New(fault.UsageInvalid, "--schema-dump goes with binlog files: a server is asked itself")
-		}
-		src, flavor, err = o.server(ctx, args[0], sel, log)
-	} else {
-		var files *fileSource
-		if files, flavor, err = o.files(args, sel, log); err == nil {
-			src = files
-		}
-	}
+	src, flavor, clean, err := o.open(ctx, args, sel, true, log)
 	if err != nil {
 		return quiet(ctx, err)
 	}
-	defer src.Close()
+	defer clean()
 	p, err := newPrinter(c.OutOrStdout(), o, flavor)
 	if err != nil {
 		return err
@@ -135,34 +110,6 @@ func (o *tailOptions) print(ctx context.Context, src source.Source, p *printer) 
 		}
 	}
 }
-
-// server opens a live source from a URL.
-func (o *tailOptions) server(ctx context.Context, text string, sel *schemas.Selector, log *slog.Logger) (source.Source, gtid.Flavor, error) {
-	cfg, flavor, err := parseURL(text)
-	if err != nil {
-		return nil, flavor, err
-	}
-	cfg.Password = o.password()
-	if bad := cfg.Validate("url"); len(bad) > 0 {
-		return nil, flavor, fault.New(fault.UsageInvalid, "%s: %s", bad[0].Path, bad[0].Text)
-	}
-	start, err := parseStart(o.from, flavor)
-	if err != nil {
-		return nil, flavor, fault.New(fault.UsageInvalid, "--from: %w", err)
-	}
-	end, err := parseStop(o.until, flavor)
-	if err != nil {
-		return nil, flavor, fault.New(fault.UsageInvalid, "--until: %w", err)
-	}
-	limitHeap(defaultMemory)
-	src, err := live.Open(ctx, live.Options{Config: *cfg, Flavor: flavor, Select: sel, Start: start, Stop: end, NextSeq: 1, Pool: &event.Pool{}, Log: log})
-	if err != nil {
-		return nil, flavor, err // not src: a nil *live.Source is not a nil source.Source
-	}
-	return src, flavor, nil
-}
-
-func (o *tailOptions) password() settings.Secret { return passwordOf(o.passwordFile) }
 
 // parseURL reads mysql://user@host:port/?tls=MODE&ca=FILE. A password in it is refused: it would show in the list of processes.
 func parseURL(text string) (*live.Config, gtid.Flavor, error) {
