@@ -104,7 +104,8 @@ func locate(t *testing.T, k testbed.Kind) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Offset != begins[txn] || !got.GTIDs.Equal(set) || got.Whole != whole || got.Again != again {
+		between := !slices.ContainsFunc(all, func(e step) bool { return got.Offset <= e.off && e.off < begins[txn] && e.kind != "Binlog_checkpoint" })
+		if got.Offset > begins[txn] || !between || !got.GTIDs.Equal(set) || got.Whole != whole || got.Again != again {
 			t.Errorf("%s: %s:%d %s whole %v again %d, want %d %s whole %v again %d", what, got.File, got.Offset, got.GTIDs, got.Whole, got.Again, begins[txn], sets[txn], whole, again)
 		}
 	}
@@ -114,6 +115,9 @@ func locate(t *testing.T, k testbed.Kind) {
 	for _, e := range all[first:] {
 		if e.off >= begins[txn+1] {
 			txn, before = txn+1, 0
+		}
+		if e.kind == "Binlog_checkpoint" { // MariaDB writes it between transactions when it likes
+			continue
 		}
 		got, err := ask(e.off, 0, 0)
 		switch what := fmt.Sprintf("%s at %d", e.kind, e.off); {
