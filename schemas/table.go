@@ -239,6 +239,7 @@ type Table struct {
 	Origin     Origin   `json:"origin,omitempty"`
 	Seq        uint64   `json:"seq,omitempty"` // of the Entry that made it, 0 before it is in a history
 	Topic      string   `json:"-"`             // where a transform sends its changes; empty for what the sink's own setting says
+	Message    *Message `json:"-"`             // set by a transform whose rows are messages of their own
 }
 
 // FullName gives database.table, unquoted.

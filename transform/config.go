@@ -20,6 +20,7 @@ type Config struct {
 	Mask           *MaskConfig    `yaml:"mask" jsonschema_description:"Hide the values of columns."`
 	Filter         *FilterConfig  `yaml:"filter" jsonschema_description:"Carry only changes for which an expression is true."`
 	Compute        *ComputeConfig `yaml:"compute" jsonschema_description:"Add a column, or replace one, by the value of an expression."`
+	Outbox         *OutboxConfig  `yaml:"outbox" jsonschema_description:"Make messages of the rows of outbox tables, each with its own topic, key and value. The last of the steps; for the kafka sink."`
 	OnError        string         `yaml:"on_error" jsonschema:"enum=stop,enum=dead_letter" jsonschema_description:"What to do with a change at which this step fails: stop the stream, or set it aside. Default: that of the stream."`
 }
 
@@ -53,10 +54,11 @@ func (c *Config) chosen() (key string, m maker, n int) {
 	take("mask", c.Mask != nil, c.Mask)
 	take("filter", c.Filter != nil, c.Filter)
 	take("compute", c.Compute != nil, c.Compute)
+	take("outbox", c.Outbox != nil, c.Outbox)
 	return key, m, n
 }
 
-const kinds = "include, exclude, include_columns, exclude_columns, route, project, rename, mask, filter, compute"
+const kinds = "include, exclude, include_columns, exclude_columns, route, project, rename, mask, filter, compute, outbox"
 
 // Validate gives all that is wrong with a step at a path such as streams[0].transforms[1], whatever the tables.
 func (c *Config) Validate(path string) []settings.Problem {

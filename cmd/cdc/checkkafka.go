@@ -49,6 +49,10 @@ func (c *Config) kafkaGrants(s *StreamConfig) []string {
 		tables = []string{"%.%"}
 	}
 	for i := range s.Transforms {
+		if o := s.Transforms[i].Outbox; o != nil {
+			topic, _, _ := strings.Cut(o.TopicTemplate(), "{")
+			topics = append(topics, strings.NewReplacer("%", `\%`, "_", `\_`).Replace(topic)+"%")
+		}
 		r := s.Transforms[i].Route
 		if r == nil {
 			continue

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"cdc/format/plain"
 
@@ -39,6 +40,9 @@ func (c *TransformsConfig) validate(at string, inSink bool) []settings.Problem {
 		t := &c.Transforms[i]
 		out = append(out, t.Validate(fmt.Sprintf("%s.transforms[%d]", at, i))...)
 		dead = dead || t.WantsDeadLetters(c.OnError)
+		if t.Outbox != nil && i+1 < len(c.Transforms) {
+			problem(fmt.Sprintf("transforms[%d].outbox", i), "must be the last of the steps: behind it there are messages, and no rows")
+		}
 	}
 	if dead && c.DeadLetter.Dir == "" && !inSink {
 		problem("dead_letter.dir", "is missing: changes are to be set aside, and there is no place for them")
@@ -61,6 +65,11 @@ func (s *stream) openTransforms(rec *checkpoint.Record) ([]transform.Step, pipel
 		return nil, nil, err
 	}
 	return steps, dead, nil
+}
+
+// makesMessages reports that a step makes messages of rows.
+func (c *TransformsConfig) makesMessages() bool {
+	return slices.ContainsFunc(c.Transforms, func(t transform.Config) bool { return t.Outbox != nil })
 }
 
 // deadLetters reports that the sink itself has a place for dead letters.

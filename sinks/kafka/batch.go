@@ -125,3 +125,10 @@ func appendHeader[V string | []byte](b []byte, name string, value V) []byte {
 	b = binary.AppendVarint(b, int64(len(value)))
 	return append(b, value...)
 }
+
+// appendNull appends a header without a value.
+func appendNull(b []byte, name string) []byte {
+	b = binary.AppendVarint(b, int64(len(name)))
+	b = append(b, name...)
+	return append(b, 1) // -1
+}

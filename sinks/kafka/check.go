@@ -274,6 +274,9 @@ func (c *checker) name(n *namer, tables []*schemas.Table) []*want {
 	columns, _ := parseColumns(c.opt.PartitionColumns)
 	used := make([]bool, len(columns))
 	for _, t := range tables {
+		if t.Message != nil {
+			continue // its topics are made of values
+		}
 		for i := range columns {
 			got, err := columnsOf(columns[i:i+1], t)
 			if used[i] = used[i] || len(got) > 0; err != nil && !c.crowded("columns to partition by") {

@@ -30,24 +30,25 @@ const (
 
 // encoder turns batches into records of open record batches. It belongs to one goroutine.
 type encoder struct {
-	opt     *Options
-	s       *sender
-	enc     format.Encoder
-	marker  format.Marker // nil where transactions are not marked
-	out     format.Out
-	namer   *namer
-	tables  map[*schemas.Table]*route
-	last    *schemas.Table
-	route   *route // of last
-	by      string
-	columns []columnPattern // by which tables go
-	place   []byte          // see appendPlace
-	open    []*partition    // with open batches
-	sealing []*partition
-	now     int64 // of the records, milliseconds since 1970
-	limit   int64 // bytes on their way at which encoding waits
-	wake    chan struct{}
-	item    *item
+	opt      *Options
+	s        *sender
+	enc      format.Encoder
+	marker   format.Marker // nil where transactions are not marked
+	out      format.Out
+	namer    *namer
+	tables   map[*schemas.Table]*route
+	last     *schemas.Table
+	route    *route // of last
+	by       string
+	messages map[messageTopic]*route
+	columns  []columnPattern // by which tables go
+	place    []byte          // see appendPlace
+	open     []*partition    // with open batches
+	sealing  []*partition
+	now      int64 // of the records, milliseconds since 1970
+	limit    int64 // bytes on their way at which encoding waits
+	wake     chan struct{}
+	item     *item
 
 	txn     int    // whose headers are in fixed, of the present batch; -1 for none
 	fixed   []byte // headers of the transaction
@@ -231,6 +232,9 @@ func (e *encoder) begin(b *event.Batch, i int) {
 // change encodes one change.
 func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 	c := &b.Changes[i]
+	if t := b.Tables[c.Table]; t.Message != nil {
+		return e.message(ctx, b, i, t)
+	}
 	to, err := e.to(ctx, b.Tables[c.Table])
 	if err != nil {
 		return err

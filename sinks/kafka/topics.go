@@ -127,11 +127,16 @@ func called(t *schemas.Table) string {
 
 // topic gives the topic of a table.
 func (n *namer) topic(t *schemas.Table) (string, error) {
-	where := fault.Where{Table: t.FullName()}
 	raw, origin := n.tmpl.expand(t.Database, t.Name)
 	if t.Topic != "" {
 		raw, origin = t.Topic, "route:"+t.Topic
 	}
+	return n.named(t, raw, origin)
+}
+
+// named gives the topic of a table that is called raw, and refuses one of another origin.
+func (n *namer) named(t *schemas.Table, raw, origin string) (string, error) {
+	where := fault.Where{Table: t.FullName()}
 	name := safe(raw)
 	if name == "" || name == "." || name == ".." {
 		return "", fault.New(fault.SinkTopicName, "%q cannot be the name of a topic", raw).At(where)
