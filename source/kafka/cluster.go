@@ -36,7 +36,8 @@ type partition struct {
 type layout struct {
 	cluster string
 	brokers map[int32]string
-	parts   []*partition // by topic and number
+	parts   []*partition // of the share, by topic and number
+	total   int          // partitions of all shares
 }
 
 // uuidOf names a partition, or with none a cluster, in a set of GTIDs.
@@ -109,7 +110,11 @@ func (s *Source) layout(ctx context.Context) (*layout, error) {
 			return nil, fault.New(fault.SourceTopicMissing, "the topic %s: %w", t.Name, code)
 		}
 		found[t.Name] = true
+		l.total += len(t.Partitions)
 		for _, p := range t.Partitions {
+			if !s.o.Share.has(p.PartitionIndex) {
+				continue
+			}
 			if p.LeaderID < 0 || l.brokers[p.LeaderID] == "" {
 				return nil, fault.New(fault.SourceTopicUnavailable, "partition %d of the topic %s has no leader", p.PartitionIndex, t.Name)
 			}
@@ -267,7 +272,7 @@ func (s *Source) locate(ctx context.Context, l *layout) error {
 			p.end = end[p]
 		}
 	}
-	s.parts, s.brokers, s.cluster = l.parts, nil, l.cluster
+	s.parts, s.total, s.brokers, s.cluster = l.parts, l.total, nil, l.cluster
 	for _, b := range l.brokers {
 		s.brokers = append(s.brokers, b)
 	}
@@ -295,7 +300,7 @@ func (s *Source) settle(ctx context.Context) error {
 	begun := time.Now()
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		l, err := s.layout(ctx)
-		if err == nil && s.o.ByKey && len(s.parts) == 1 && len(l.parts) > 1 {
+		if err == nil && s.o.ByKey && s.total == 1 && l.total > 1 {
 			return fault.New(fault.SourceLost, "partitions have come to the only one: the stream begins anew, since changes no longer come in one order")
 		}
 		if err == nil {

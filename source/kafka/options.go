@@ -24,6 +24,8 @@ type Config struct {
 
 	Topics []string `yaml:"topics" jsonschema_description:"Change topics to read, in Debezium's JSON with schemas. A * stands for any characters: topics that come later are read too."`
 
+	Share Share `yaml:"share" jsonschema_description:"Which part of the partitions this process reads. Default: all."`
+
 	NewPartitions string `yaml:"new_partitions" jsonschema:"enum=stop,enum=read" jsonschema_description:"What to do when a topic gets more partitions, by which the changes of a key move to another one and may come before older ones. stop ends the stream, read goes on with all of them. Default stop."`
 	Placeholder   string `yaml:"placeholder" jsonschema:"enum=stop,enum=absent" jsonschema_description:"What the placeholder of an unavailable value is: absent says that the message does not hold the column. Default stop."`
 	Unavailable   string `yaml:"unavailable_value_placeholder" jsonschema_description:"The placeholder that the writer of the topics uses. Default __debezium_unavailable_value."`
@@ -32,6 +34,15 @@ type Config struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout" jsonschema_description:"How long connecting and logging in may take. Default 10s."`
 	RequestTimeout time.Duration `yaml:"request_timeout" jsonschema_description:"How long a broker may take to answer. Default 30s."`
 }
+
+// Share is a part of the partitions: those whose number in their topic, divided by Of, leaves Number-1. The zero Share is all of them.
+type Share struct {
+	Number int `yaml:"number" jsonschema_description:"Which of the parts, from 1."`
+	Of     int `yaml:"of" jsonschema_description:"How many parts there are, each read by a process with another number and another name of its stream."`
+}
+
+// has reports that a partition is of the share.
+func (s Share) has(id int32) bool { return s.Of == 0 || int(id)%s.Of == s.Number-1 }
 
 // TLS says how connections are encrypted. It is used where Enabled is set or a file or name is given. Brokers prove who they are, always.
 type TLS struct {
@@ -89,6 +100,9 @@ func (c *Config) Validate(prefix string) []settings.Problem {
 		if t == "" || strings.Trim(t, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-*") != "" {
 			problem(fmt.Sprintf("topics[%d]", i), "%q: a topic may have letters, digits, '.', '_' and '-' only; * stands for any of them", t)
 		}
+	}
+	if c.Share != (Share{}) && (c.Share.Of < 2 || c.Share.Number < 1 || c.Share.Number > c.Share.Of) {
+		problem("share", "number is to be between 1 and of, and of at least 2")
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		problem("tls.cert", "cert and key go together")
@@ -153,6 +167,7 @@ type Options struct {
 	BatchBytes int64 // size at which a batch is handed over
 	MaxRow     int64 // bytes of the largest record
 	Log        *slog.Logger
+	Refresh    time.Duration // how often the brokers are asked for topics and partitions that came; 10 s where 0
 	// Dial, if set, makes the connections instead of net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -163,6 +178,7 @@ func (o Options) withDefaults() Options {
 	def(&o.RequestTimeout, 30*time.Second)
 	def(&o.BatchBytes, 2<<20)
 	def(&o.MaxRow, 64<<20)
+	def(&o.Refresh, 10*time.Second)
 	if o.Pool == nil {
 		o.Pool = &event.Pool{}
 	}

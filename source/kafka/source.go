@@ -13,9 +13,6 @@ import (
 	"cdc/source/kafka/envelope"
 )
 
-// refreshEvery is how often the brokers are asked for topics and partitions that came.
-const refreshEvery = 10 * time.Second
-
 // Source reads change topics. It is a source.Source.
 type Source struct {
 	o       Options
@@ -25,6 +22,7 @@ type Source struct {
 	brokers []string // known ones
 	cluster string
 	parts   []*partition
+	total   int       // partitions of all shares
 	marks   *gtid.Set // of partitions that are read for the first time: to be told with the next batch
 	begun   bool      // the first batch was handed over
 	err     error     // found behind what was handed over
@@ -66,7 +64,7 @@ func opened(o Options) (*Source, error) {
 }
 
 // Single reports that there is one partition in all, so that changes come in the order in which they were written.
-func (s *Source) Single() bool { return len(s.parts) == 1 }
+func (s *Source) Single() bool { return s.total == 1 }
 
 // Close ends the source.
 func (s *Source) Close() error {
@@ -147,7 +145,7 @@ func (s *Source) await(ctx context.Context) error {
 			}
 			continue
 		}
-		timer := time.NewTimer(time.Until(s.asked.Add(refreshEvery)))
+		timer := time.NewTimer(time.Until(s.asked.Add(s.o.Refresh)))
 		select {
 		case a := <-s.answers:
 			timer.Stop()
