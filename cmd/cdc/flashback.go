@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cdc/fault"
+	"cdc/format/plain"
 	"cdc/gtid"
 	"cdc/recovery/flashback"
 	"cdc/session"
@@ -38,6 +39,7 @@ finds out which. Statements on the tables in that range stop it, for their rows 
 		Example: `  cdc flashback binlog.000041 --gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1077 --output undo.sql
   cdc flashback binlog.000041 --tables shop.orders --op delete --from '2024-05-01 14:02' --until '2024-05-01 14:04' --output undo.sql
   cdc flashback binlog.000041 --tables shop.orders --op update --changed price --where 'after.price == 0' --output undo.sql
+  cdc flashback binlog.000041 --tables shop.orders --op delete --events   # for consumers of changes
   mysql shop < undo.sql
   cdc flashback binlog.000041 --gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1077 --apply mysql://root@db1/           # a trial
   cdc flashback binlog.000041 --gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1077 --apply mysql://root@db1/ --yes`,
@@ -56,7 +58,8 @@ finds out which. Statements on the tables in that range stop it, for their rows 
 	f.BoolVar(&o.noGuard, "no-guard", false, "put rows back by their key, whatever became of them since")
 	f.BoolVar(&o.noKeys, "no-foreign-key-checks", false, "put rows back without a check of foreign keys, as rows need that had no parent")
 	f.BoolVar(&o.acrossDDL, "across-ddl", false, "go on over statements on the tables")
-	f.StringVar(&o.output, "output", "", "file for the script, which must not exist (default: stdout)")
+	f.BoolVar(&o.events, "events", false, "write the reversed changes as JSON lines, the last one first, in the place of SQL")
+	f.StringVar(&o.output, "output", "", "file for the script, or the changes, which must not exist (default: stdout)")
 	f.StringVar(&o.apply, "apply", "", "carry the statements out at this server, mysql://USER@HOST/ or mariadb://USER@HOST/, as a trial unless there is --yes")
 	f.BoolVar(&o.yes, "yes", false, "with --apply: for good")
 	f.StringVar(&o.conflict, "on-conflict", "stop", "with --apply, for a row that is not as the change left it: stop, skip or report, which skips and prints it")
@@ -71,7 +74,7 @@ type flashbackOptions struct {
 	gtids, exclude, where, output, temp string
 	apply, conflict                     string
 	ops                                 []string
-	yes, triggers                       bool
+	yes, triggers, events               bool
 	every                               int64
 	noGuard, noKeys, acrossDDL          bool
 	filter                              flashback.Filter
@@ -99,7 +102,11 @@ func (o *flashbackOptions) run(c *cobra.Command, args []string) error {
 	if o.filter.Exclude, err = parseGTIDs("--exclude-gtids", flavor, o.exclude); err != nil {
 		return err
 	}
-	u, err := flashback.Collect(ctx, src, flashback.Options{Filter: o.filter, Flavor: flavor, Temp: o.temp, NoGuard: o.noGuard, NoForeignKeys: o.noKeys, AcrossDDL: o.acrossDDL})
+	opt := flashback.Options{Filter: o.filter, Flavor: flavor, Temp: o.temp, NoGuard: o.noGuard, NoForeignKeys: o.noKeys, AcrossDDL: o.acrossDDL}
+	if o.events {
+		opt.Events = plain.New(plain.Options{})
+	}
+	u, err := flashback.Collect(ctx, src, opt)
 	if err != nil {
 		return err
 	}
@@ -150,6 +157,8 @@ func (o *flashbackOptions) choose() error {
 		return fault.New(fault.UsageInvalid, "--yes, --on-conflict, --commit-every and --triggers go with --apply")
 	case o.every < 0 || o.every > 0 && !o.yes:
 		return fault.New(fault.UsageInvalid, "--commit-every wants a number of rows, and --yes")
+	case o.events && (o.apply != "" || o.noGuard || o.noKeys):
+		return fault.New(fault.UsageInvalid, "--events writes changes and no statements: it goes without --apply, --no-guard and --no-foreign-key-checks")
 	case o.apply != "" && o.output != "":
 		return fault.New(fault.UsageInvalid, "want --output or --apply, not both")
 	}
@@ -193,8 +202,14 @@ func (o *flashbackOptions) carryOut(ctx context.Context, c *cobra.Command, u *fl
 }
 
 func (o *flashbackOptions) write(stdout io.Writer, u *flashback.Undo, about []string) error {
+	put := func(w io.Writer) error {
+		if o.events {
+			return u.Events(w)
+		}
+		return u.SQL(w, about...)
+	}
 	if o.output == "" {
-		return u.SQL(stdout, about...)
+		return put(stdout)
 	}
 	f, err := os.OpenFile(o.output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // rows are in it
 	if errors.Is(err, fs.ErrExist) {
@@ -203,7 +218,7 @@ func (o *flashbackOptions) write(stdout io.Writer, u *flashback.Undo, about []st
 	if err != nil {
 		return fault.New(fault.UsageInvalid, "--output: %w", err)
 	}
-	if err := u.SQL(f, about...); err != nil {
+	if err := put(f); err != nil {
 		_ = f.Close()
 		_ = os.Remove(o.output) // half of it must not be run
 		return err

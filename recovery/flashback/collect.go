@@ -32,6 +32,8 @@ type Options struct {
 	NoForeignKeys bool
 	// AcrossDDL goes on over statements that changed the tables.
 	AcrossDDL bool
+	// Events, where it is not nil, writes the reversed changes for Events of Undo, in the place of statements.
+	Events format.Encoder
 }
 
 // Undo is what Collect has gathered. It is not safe for concurrent use.
@@ -74,6 +76,7 @@ const (
 	recBegin     = 'b' // its beginning
 	recStatement = 's' // a statement that has to find one row
 	recInsert    = 'i' // a row of a deleted table: the number of its head, and its values
+	recEvent     = 'e' // a reversed change, in lines
 	recChecks    = 'k' // what comes before it in the file runs with foreign_key_checks 0 or 1
 )
 
@@ -118,6 +121,7 @@ type collector struct {
 	head   []byte
 	rec    []byte
 	text   []byte
+	out    format.Out
 }
 
 // table is one version.
@@ -309,11 +313,41 @@ func (c *collector) change(b *event.Batch, x *event.Txn, i int) error {
 	case err != nil:
 		return fault.New(fault.RecoveryImage, "%s of row %d cannot be undone: %w", ch.Op, ch.Row, err).Hint("leave the table out by --tables")
 	}
+	if c.o.Events != nil {
+		if err := c.event(b, i); err != nil {
+			return err
+		}
+	}
 	if err := c.begin(x, b.Groups[ch.Group].Flags); err != nil {
 		return err
 	}
 	c.rows++
 	return c.u.spill.add(c.rec)
+}
+
+// event makes a record of a change that is turned round.
+func (c *collector) event(b *event.Batch, i int) error {
+	for n, cell := range b.After(i).Cells {
+		if cell.Kind() == event.JSONDiff {
+			return fault.New(fault.RecoveryImage, "column %s was updated in part, and the document as a whole is not in the binlog", b.Tables[b.Changes[i].Table].Columns[n].Name).
+				Hint("write SQL: it puts the document back as it was before")
+		}
+	}
+	was := b.Changes[i]
+	b.Reverse(i)
+	c.out.Reset()
+	err := c.o.Events.Change(&c.out, b, i)
+	b.Changes[i] = was
+	if err != nil {
+		return err
+	}
+	c.rec = append(c.rec[:0], recEvent)
+	for _, r := range c.out.Recs {
+		if !r.Tombstone {
+			c.rec = append(append(c.rec, c.out.Bytes(r.Value)...), '\n')
+		}
+	}
+	return nil
 }
 
 func (c *collector) headOf() int {

@@ -6,6 +6,8 @@
 //	err = u.SQL(w)                             // a script
 //	result, err := u.Apply(ctx, conn, policy)  // or carried out
 //
+// With Options.Events it gathers reversed changes in the place of statements, for a consumer that has applied the changes: u.Events(w).
+//
 // # Memory
 //
 // What is read forward is wanted backward. Collect decodes once, and writes each statement to a temporary file as soon as its change was read; the way

@@ -3,8 +3,10 @@ package flashback_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +15,7 @@ import (
 
 	"cdc/event"
 	"cdc/fault"
+	"cdc/format/plain"
 	"cdc/gtid"
 	"cdc/internal/batchtest"
 	"cdc/recovery/flashback"
@@ -317,3 +320,52 @@ func (s spool) Create(name string) (binlog.SpoolFile, error) {
 func (s spool) Open(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(s.dir, name)) }
 
 func (s spool) Remove(name string) error { return os.Remove(filepath.Join(s.dir, name)) }
+
+// Reversed changes come last first, with their images exchanged; a reader that has applied the changes ends where it began.
+func TestEvents(t *testing.T) {
+	u, err := flashback.Collect(t.Context(), day(), flashback.Options{Events: plain.New(plain.Options{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	var w bytes.Buffer
+	if err := u.Events(&w); err != nil {
+		t.Fatal(err)
+	}
+	type values struct {
+		ID, N int
+		State string
+	}
+	// What day leaves of the rows, which were there before the first and after the last.
+	rows := map[int]values{}
+	for line := range strings.Lines(w.String()) {
+		var e struct {
+			Op            string
+			Before, After *values
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		if e.Before != nil {
+			if rows[e.Before.ID] != *e.Before {
+				t.Errorf("%s: there is %+v", line, rows[e.Before.ID])
+			}
+			delete(rows, e.Before.ID)
+		}
+		if e.After != nil {
+			if _, ok := rows[e.After.ID]; ok {
+				t.Errorf("%s: it is there already", line)
+			}
+			rows[e.After.ID] = *e.After
+		}
+		if (e.Op == "insert") != (e.Before == nil) || (e.Op == "delete") != (e.After == nil) {
+			t.Error(line)
+		}
+	}
+	if want := map[int]values{3: {ID: 3, State: "it's", N: 7}}; !maps.Equal(rows, want) { // that one was there before the day
+		t.Errorf("%+v", rows)
+	}
+	if n := strings.Count(w.String(), "\n"); n != 7 || int64(n) != u.Rows() {
+		t.Errorf("%d lines\n%s", n, w.String())
+	}
+}

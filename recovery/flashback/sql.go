@@ -38,7 +38,7 @@ func (u *Undo) steps(yield func(s *step) error) error {
 			s.end = true
 		case recChecks:
 			s.checks = int(body[0] - '0')
-		case recStatement:
+		case recStatement, recEvent:
 			s.text = body
 		case recInsert:
 			n, size := binary.Uvarint(body)
@@ -98,6 +98,22 @@ func (u *Undo) SQL(w io.Writer, about ...string) error {
 		return err
 	}
 	out.WriteString("\nSET SESSION foreign_key_checks=@cdc_checks, time_zone=@cdc_zone, sql_mode=@cdc_mode;\n")
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// Events writes the reversed changes, the last one first, as Options.Events has written them: what a consumer has to apply that has applied the changes
+// themselves. It goes with Options.Events, and SQL and Apply without it.
+func (u *Undo) Events(w io.Writer) error {
+	out := bufio.NewWriterSize(w, 1<<20)
+	if err := u.steps(func(s *step) error {
+		out.Write(s.text)
+		return nil // the writer keeps its first error
+	}); err != nil {
+		return err
+	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
