@@ -39,7 +39,10 @@ var leaves = map[string][]string{
 	"github.com/dgraph-io/badger":      {"checkpoint/badger"},
 	"github.com/segmentio/kafka-go":    {"sinks/kafka", "source/kafka", "internal"},
 	"github.com/linkedin/goavro":       {"format/avro", "sinks/files"},
+	"github.com/twmb/franz-go":         {"sinks/kafka/registry", "internal"},
 	"github.com/spf13/cobra":           {"cmd/cdc", "internal"},
+	"github.com/colinmarc/hdfs":        {"sinks/files/hdfs"},
+	"github.com/aws":                   {"sinks/files/s3"},
 }
 
 func level(pkg string) int {

@@ -239,7 +239,75 @@ func TestAvroRegistry(t *testing.T) {
 		subjects[i] = strings.TrimPrefix(subjects[i], topic)
 	}
 	same(t, subjects, []string{".orders-key", ".orders-value", ".orders-value-2", "-flat-key", "-flat-value"})
+	t.Run("altered", func(t *testing.T) { registryAltered(t, reg, topic) })
 	t.Run("away", func(t *testing.T) { registryAway(t, reg, k, topic) })
+}
+
+// registryAltered has a table changed in every way that docs/avro.md lists: each is or is not compatible for the registry, as it says there.
+func registryAltered(t *testing.T, reg *testbed.Registry, topic string) {
+	c, err := registry.Open(registry.Config{URLs: []string{reg.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	modes := []avro.Options{{Shape: avro.Envelope}, {Shape: avro.Envelope, Optional: avro.OptionalAll}, {Shape: avro.Flat}}
+	col := func(typ schemas.Type, change ...func(*schemas.Column)) schemas.Column {
+		c := schemas.Column{Name: "c", Type: typ, Charset: "utf8mb4", Precision: 10, Scale: 2}
+		for _, f := range change {
+			f(&c)
+		}
+		return c
+	}
+	null := func(c *schemas.Column) { c.Nullable = true }
+	def := func(text string) func(*schemas.Column) {
+		return func(c *schemas.Column) { c.HasDefault, c.Default = true, text }
+	}
+	scale := func(c *schemas.Column) { c.Scale = 4 }
+	name := func(c *schemas.Column) { c.Name = "d" }
+	none := schemas.Column{}
+	for i, x := range []struct {
+		what          string
+		before, after schemas.Column
+		yes           [3]bool
+	}{
+		{"add NULL", none, col(schemas.Int, null), [3]bool{true, true, true}},
+		{"add NOT NULL with a default", none, col(schemas.Int, def("5")), [3]bool{true, true, true}},
+		{"add text with a default", none, col(schemas.VarChar, def("\"ü")), [3]bool{true, true, true}},
+		{"add DECIMAL with a default", none, col(schemas.Decimal, def("-0.50")), [3]bool{true, true, true}},
+		{"add NOT NULL without a default", none, col(schemas.Int), [3]bool{false, true, true}},
+		{"drop", col(schemas.Int), none, [3]bool{true, true, true}},
+		{"NULL to NOT NULL", col(schemas.Int, null), col(schemas.Int), [3]bool{false, true, true}},
+		{"NOT NULL to NULL", col(schemas.Int), col(schemas.Int, null), [3]bool{true, true, true}},
+		{"INT to BIGINT", col(schemas.Int), col(schemas.BigInt), [3]bool{true, true, true}},
+		{"BIGINT to INT", col(schemas.BigInt), col(schemas.Int), [3]bool{false, false, false}},
+		{"text to number", col(schemas.Text), col(schemas.Int), [3]bool{false, false, false}},
+		{"scale", col(schemas.Decimal), col(schemas.Decimal, scale), [3]bool{true, true, true}},
+		{"rename NULL", col(schemas.Int, null), col(schemas.Int, null, name), [3]bool{true, true, true}},
+		{"rename NOT NULL", col(schemas.Int), col(schemas.Int, name), [3]bool{false, true, true}},
+	} {
+		for m, o := range modes {
+			o.Registrar = c
+			e, err := avro.New(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			table := func(more schemas.Column) *schemas.Table {
+				t := &schemas.Table{Database: "shop", Name: "t", Columns: []schemas.Column{{Name: "id", Type: schemas.Int}}, PrimaryKey: []int{0}}
+				if more.Name != "" {
+					t.Columns = append(t.Columns, more)
+				}
+				return t
+			}
+			subject := fmt.Sprintf("%s-altered-%d-%d", topic, i, m)
+			if err := e.Prepare(t.Context(), table(x.before), subject); err != nil {
+				t.Fatal(err)
+			}
+			switch err := e.Prepare(t.Context(), table(x.after), subject); {
+			case x.yes[m] && err != nil, !x.yes[m] && !fault.Has(err, fault.RegistryIncompatible):
+				t.Errorf("%s, mode %d: %v", x.what, m, err)
+			}
+		}
+	}
 }
 
 // registryAway has a registry away at the start and later: what needs it waits, and what does not goes on.
