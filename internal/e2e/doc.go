@@ -15,6 +15,10 @@
 //	CDC_SNAPSHOT_KILLS how often cdc is killed in TestSnapshotKill (5) and TestSnapshotIntoMySQL (3)
 //	CDC_ROWS     rows of the transaction of TestMemory (300000)
 //
+// of the drill:
+//
+//	CDC_DRILLS   the servers of TestDisasterDrill, with commas between (mysql97)
+//
 // and for Kafka:
 //
 //	CDC_KAFKA        the brokers of TestKafkaKill (kafka39) and TestKafkaBrokerKill (kafka43), with commas between
