@@ -190,6 +190,12 @@ func (c *Config) checkStream(ctx context.Context, s *StreamConfig, facts *source
 			out = append(out, f)
 		}
 	}
+	if s.Sink.Files != nil {
+		for _, f := range c.checkFiles(ctx, s) {
+			f.Check += " of " + s.Name
+			out = append(out, f)
+		}
+	}
 	if s.Sink.MySQL != nil {
 		for _, f := range c.checkMySQL(ctx, s, facts, tables) {
 			f.Check += " of " + s.Name

@@ -52,7 +52,7 @@ type StreamConfig struct {
 
 // SinkConfig names one sink.
 type SinkConfig struct {
-	Files  *FilesConfig  `yaml:"files" jsonschema_description:"JSON lines in a local folder."`
+	Files  *FilesConfig  `yaml:"files" jsonschema_description:"JSON lines in a folder, local or in HDFS or S3."`
 	Stdout *StdoutConfig `yaml:"stdout" jsonschema_description:"JSON lines on standard output."`
 	Kafka  *KafkaConfig  `yaml:"kafka" jsonschema_description:"Topics of Kafka."`
 	MySQL  *mysql.Config `yaml:"mysql" jsonschema_description:"Tables of another MySQL or MariaDB server."`
@@ -61,12 +61,14 @@ type SinkConfig struct {
 
 // FilesConfig is a folder of JSON lines.
 type FilesConfig struct {
-	Dir          string `yaml:"dir" jsonschema_description:"Folder for the files."`
+	Dir          string `yaml:"dir" jsonschema_description:"Folder for the files: a path, hdfs://HOST:PORT/PATH or s3://BUCKET/PREFIX."`
 	Path         string `yaml:"path" jsonschema_description:"Path of a table's files below dir. Default {database}/{table}/{database}.{table}."`
 	FormatConfig `yaml:",inline"`
 
 	Size     settings.Size `yaml:"size" jsonschema_description:"A file of this size is published at the next end of a transaction. Default 128MiB."`
 	Interval time.Duration `yaml:"interval" jsonschema_description:"The oldest change waits no longer for publication. Default 60s."`
+
+	FilesPlaceConfig `yaml:",inline"`
 }
 
 // StdoutConfig is standard output.
@@ -173,16 +175,13 @@ func (c *Config) validate() []settings.Problem {
 		names[s.Name] = true
 		s.SnapshotConfig.validate(at, &c.Source, problem)
 		out = append(out, s.TransformsConfig.validate(at, s.Sink.deadLetters())...)
+		if s.makesMessages() && s.Sink.Kafka == nil {
+			problem(at+".transforms", "outbox makes messages, which only the kafka sink takes")
+		}
 		n := 0
 		if f := s.Sink.Files; f != nil {
 			n++
-			if f.Dir == "" {
-				problem(at+".sink.files.dir", "is missing")
-			} else if dir := c.path(f.Dir); dirs[dir] {
-				problem(at+".sink.files.dir", "%q belongs to an earlier stream too", f.Dir)
-			} else {
-				dirs[dir] = true
-			}
+			out = append(out, f.validatePlace(c, at+".sink.files", dirs)...)
 			if f.Interval < 0 {
 				problem(at+".sink.files.interval", "is negative")
 			}

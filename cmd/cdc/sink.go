@@ -23,8 +23,12 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 		if err != nil {
 			return nil, err
 		}
+		store, err := a.cfg.filesStore(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
 		return files.Open(ctx, files.Options{
-			Dir: a.cfg.path(f.Dir), Stream: cfg.Name, Encoder: enc, Budget: budget, Template: f.Path, MaxSize: int64(f.Size), Interval: f.Interval,
+			Dir: a.cfg.path(f.Dir), Store: store, Stream: cfg.Name, Encoder: enc, Budget: budget, Template: f.Path, MaxSize: int64(f.Size), Interval: f.Interval,
 			AcceptGap: rec.ByHand, Stalled: waits,
 		})
 	case cfg.Sink.Kafka != nil:

@@ -21,6 +21,7 @@ type S3 struct {
 	URL    string
 	Server *Daemon
 
+	python   string
 	dir      string
 	releases []func()
 }
@@ -57,7 +58,7 @@ func LaunchS3(ctx context.Context, w io.Writer) (*S3, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &S3{}
+	s := &S3{python: python}
 	if s.dir, err = os.MkdirTemp(run, "s3-"); err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func LaunchS3(ctx context.Context, w io.Writer) (*S3, error) {
 
 // motoPython returns the interpreter of an environment that has moto.
 func motoPython(ctx context.Context, cache string, w io.Writer) (string, error) {
-	dir := filepath.Join(cache, "python", "moto-"+MotoVersion)
+	dir := filepath.Join(cache, "python", "moto-"+MotoVersion+"-s3")
 	python := filepath.Join(dir, "bin", "python")
 	if _, err := os.Stat(python); err == nil {
 		return python, nil
@@ -106,7 +107,7 @@ func motoPython(ctx context.Context, cache string, w io.Writer) (string, error) 
 	step := log.step("installing moto %s with pip", MotoVersion)
 	_, err = run(ctx, "python3", "-m", "venv", work)
 	if err == nil {
-		_, err = run(ctx, filepath.Join(work, "bin", "python"), "-m", "pip", "install", "-q", "--no-compile", "moto[server,s3]=="+MotoVersion)
+		_, err = run(ctx, filepath.Join(work, "bin", "python"), "-m", "pip", "install", "-q", "moto[s3]=="+MotoVersion, "flask", "flask-cors") // moto[server] would bring all of AWS
 	}
 	step(err, dirSize(work))
 	if err != nil {
@@ -120,6 +121,22 @@ func (s *S3) answers(ctx context.Context) error { return s.do(ctx, http.MethodGe
 // MakeBucket makes a bucket.
 func (s *S3) MakeBucket(ctx context.Context, name string) error {
 	return s.do(ctx, http.MethodPut, "/"+name)
+}
+
+// Download copies all objects below a prefix of a bucket into a folder, by boto3.
+func (s *S3) Download(ctx context.Context, bucket, prefix, dir string) error {
+	const program = `
+import boto3, os, sys
+url, bucket, prefix, to = sys.argv[1:]
+s3 = boto3.client("s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
+for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+    for o in page.get("Contents", []):
+        path = os.path.join(to, o["Key"][len(prefix):])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        s3.download_file(bucket, o["Key"], path)
+`
+	_, err := run(ctx, s.python, "-c", program, s.URL, bucket, prefix, dir)
+	return err
 }
 
 func (s *S3) do(ctx context.Context, method, path string) error {

@@ -86,6 +86,9 @@ func lines() []line {
 		{"crash-files", "rounds of a machine stopped at every operation of the files sink", 5, 1, func(n int, _ uint64) []command {
 			return test("./sinks/files", "^TestCrashAtEveryOperation$", "", "", "-count", strconv.Itoa(n))
 		}},
+		{"kill-places", "SIGKILL of a process that writes files into HDFS, with restarts of NameNode and DataNode in between, and into S3; what Hadoop's shell and boto3 copy is compared", 200, 2, func(n int, _ uint64) []command {
+			return test("./sinks/files", "^Test(HDFS|S3)Kill$", env("CDC_PLACE_KILLS", n), env("CDC_HDFS_RESTARTS", n/10))
+		}},
 		{"kill-checkpoint", "SIGKILL of a process that saves checkpoints", 200, 1, func(n int, _ uint64) []command {
 			return test("./checkpoint/badger", "^TestKill$", "", "", "-kills", strconv.Itoa(n))
 		}},

@@ -28,7 +28,7 @@ type Remote interface {
 	PutNew(ctx context.Context, name string, body []byte) error
 	// Open reads a file from its start.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
-	// List gives the names of the files in a folder, and of the folders in it; none where there is no such folder.
+	// List gives the names of the files in a folder, and of the folders in it; none where there is no such folder. The top folder is ".".
 	List(ctx context.Context, dir string) ([]string, error)
 	// Publish gives the file temp the name final, and leaves temp or not. It never replaces: a name that is taken is fs.ErrExist.
 	Publish(ctx context.Context, temp, final string) error

@@ -159,7 +159,10 @@ func (b body) Read(p []byte) (int, error) {
 
 // List implements files.Remote.
 func (p *Place) List(ctx context.Context, dir string) ([]string, error) {
-	in := &s3.ListObjectsV2Input{Bucket: &p.bucket, Prefix: p.key(dir + "/"), Delimiter: aws.String("/")}
+	if dir += "/"; dir == "./" {
+		dir = ""
+	}
+	in := &s3.ListObjectsV2Input{Bucket: &p.bucket, Prefix: p.key(dir), Delimiter: aws.String("/")}
 	var names []string
 	for pages := s3.NewListObjectsV2Paginator(p.client, in); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
