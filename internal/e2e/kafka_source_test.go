@@ -20,7 +20,7 @@ import (
 )
 
 // newTopicReader makes a pipe that reads topics of a cluster.
-func newTopicReader(t testing.TB, k *testbed.Kafka, topics []string, sink, more string) *pipe {
+func newTopicReader(t testing.TB, k *testbed.Kafka, name string, topics []string, sink, more string) *pipe {
 	t.Helper()
 	p := &pipe{dir: t.TempDir()}
 	p.yaml = filepath.Join(p.dir, "cdc.yaml")
@@ -31,8 +31,8 @@ func newTopicReader(t testing.TB, k *testbed.Kafka, topics []string, sink, more 
 		}
 		return strings.Join(out, ", ")
 	}
-	text := fmt.Sprintf("source:\n  kafka: {brokers: [%s], topics: [%s]%s}\nstreams:\n  - name: copy\n    sink:\n      %s\ncheckpoint: {dir: state, every: 200ms}\nmemory: 32MiB\n",
-		quote(k.Brokers()), quote(topics), more, sink)
+	text := fmt.Sprintf("source:\n  kafka: {brokers: [%s], topics: [%s]%s}\nstreams:\n  - name: %s\n    sink:\n      %s\ncheckpoint: {dir: state, every: 200ms}\nmemory: 32MiB\n",
+		quote(k.Brokers()), quote(topics), more, name, sink)
 	if err := os.WriteFile(p.yaml, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +48,8 @@ func (p *pipe) ends(t testing.TB) {
 	}
 }
 
-// Two processes read change topics while a third one writes them: one into files, one into another server. All are killed at random moments. In the
-// end the files have each change once, in order, and the target has the rows of the source.
+// Four processes read change topics while another one writes them: one into files, one into further topics, and two, which share the partitions, into
+// another server. All are killed at random moments. In the end files and topics have each change once, in order, and the target has the rows of the source.
 func TestKafkaSourceKill(t *testing.T) {
 	for _, kind := range kafkaKinds(t, testbed.Kafka39) {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -71,10 +71,16 @@ func TestKafkaSourceKill(t *testing.T) {
 			l, stop := traffic(t, s, ledger.Options{Writers: 3, Pause: 15 * time.Millisecond, Seed: n, Large: 1_000})
 			shopAt(t, target)
 			testbed.MustExec(t, target, "CREATE USER "+applier+" IDENTIFIED BY '"+testbed.Password+"'", "GRANT ALL ON *.* TO "+applier)
-			files := newTopicReader(t, k, []string{p.prefix + ".*"}, "files: {dir: out, interval: 300ms}", "")
-			copied := newTopicReader(t, k, topics, fmt.Sprintf("mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}}", target.Addr(), applier), "")
+			files := newTopicReader(t, k, "files", []string{p.prefix + ".*"}, "files: {dir: out, interval: 300ms}", "")
+			again := &topicPipe{cluster: k, prefix: testbed.FreshTopic(t, k)}
+			again.pipe = newTopicReader(t, k, "topics", []string{p.prefix + ".*"}, again.sink(k.Brokers(), "partitions: 2"), "")
+			var copied []*pipe
+			for i := range 2 {
+				copied = append(copied, newTopicReader(t, k, fmt.Sprint("copy-", i+1), topics,
+					fmt.Sprintf("mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}}", target.Addr(), applier), fmt.Sprintf(", share: {number: %d, of: 2}", i+1)))
+			}
 			kills := number(t, "CDC_TOPIC_KILLS", 4)
-			all := []*pipe{p.pipe, files, copied}
+			all := append([]*pipe{p.pipe, files, again.pipe}, copied...)
 			running := make([]*process, len(all))
 			for range kills {
 				for i, x := range all {
@@ -103,14 +109,26 @@ func TestKafkaSourceKill(t *testing.T) {
 			p.reached(t, r)
 			r.stop(t)
 			files.ends(t)
-			copied.ends(t)
+			again.ends(t)
+			for _, x := range copied {
+				x.ends(t)
+			}
 			t.Logf("%d kills", kills)
 			files.verdict(t, l)
+			again.once(t, l)
 			for _, table := range keyed {
 				if a, b := sumOf(t, s, table), sumOf(t, target, table); a != b || a == "" {
 					t.Errorf("the target has other rows in %s than the source: %s, %s", table, a, b)
 				}
 			}
+			if out := must(t, "check", files.yaml); !strings.Contains(out, "4 topics with ") || !strings.Contains(out, ", 0 records to read") {
+				t.Errorf("the check says\n%s", out)
+			}
+			// A key over which rows of different partitions could meet is refused.
+			testbed.MustExec(t, target, "ALTER TABLE shop.customers ADD UNIQUE (change_id)")
+			testbed.MustExec(t, s, "UPDATE shop.customers SET name = 'last'")
+			must(t, "run", p.yaml, "--until", "now")
+			run(t, "run", copied[0].yaml, "--until", "now").refused(t, 1, "CDC5212", "more than one unique key")
 		})
 	}
 }

@@ -66,6 +66,18 @@ func (c *cursor) each(f func(name []byte)) {
 	}
 }
 
+// rest is each for what follows a field of an object.
+func (c *cursor) rest(f func(name []byte)) {
+	for !c.bad && !c.accept('}') {
+		c.take(',')
+		name := c.raw()
+		c.take(':')
+		if !c.bad {
+			f(name)
+		}
+	}
+}
+
 // elements calls f for each element of an array; f must take it.
 func (c *cursor) elements(f func()) {
 	c.take('[')

@@ -48,8 +48,12 @@ func New(o Options) *Decoder {
 	return &Decoder{o: o}
 }
 
+// looked is how many of the versions used last are looked at for the beginning of a message.
+const looked = 16
+
 // parts are what a message is made of, as bytes of it.
 type parts struct {
+	head                      []byte // the message up to the end of its schema part, where that comes first
 	schema                    []byte
 	before, after, source, op []byte
 }
@@ -78,7 +82,7 @@ func (d *Decoder) Append(b *event.Batch, at At, key, value []byte) error {
 
 // change adds the transaction of a message that is no tombstone.
 func (d *Decoder) change(b *event.Batch, txn *event.Txn, key, value []byte) error {
-	p, err := split(value)
+	p, err := d.split(value)
 	if err != nil {
 		return err
 	}
@@ -127,22 +131,39 @@ func inTable(v *version, err error) error {
 	return f.At(fault.Where{Table: v.table.FullName()})
 }
 
-// split takes a message apart.
-func split(value []byte) (p parts, err error) {
+// split takes a message apart. A schema that is there byte for byte as before is passed over.
+func (d *Decoder) split(value []byte) (p parts, err error) {
 	c := &cursor{b: value}
 	var payload []byte
-	whole := false
-	c.each(func(name []byte) {
+	whole, known := false, false
+	for _, v := range d.versions[:min(len(d.versions), looked)] {
+		if known = len(v.head) > 0 && bytes.HasPrefix(value, v.head); known {
+			p.schema, p.head, c.at = v.value, v.head, len(v.head)
+			break
+		}
+	}
+	field := func(name []byte) {
 		switch string(name) {
 		case "schema":
-			p.schema = c.skip()
+			if p.schema != nil { // twice: which one counts is not to be guessed
+				c.fail()
+				return
+			}
+			if p.schema = c.skip(); payload == nil && !c.bad {
+				p.head = value[:c.at]
+			}
 		case "payload":
 			payload, whole = c.skip(), true
 		default:
 			whole = false
 			c.skip()
 		}
-	})
+	}
+	if known {
+		c.rest(field)
+	} else {
+		c.each(field)
+	}
 	switch {
 	case !c.end():
 		return p, errors.New("the message is not JSON")
@@ -251,12 +272,13 @@ func (d *Decoder) version(p parts, key []byte, txn *event.Txn) (*version, error)
 	if !ok || !fine {
 		return nil, errors.New("the name of the table is no text")
 	}
+	head := bytes.Clone(p.head)
 	v, err := read(bytes.Clone(p.schema), bytes.Clone(keySchema), string(db), string(tab))
 	if err != nil {
 		f, _ := fault.As(err)
 		return nil, f.At(fault.Where{Table: string(db) + "." + string(tab)})
 	}
-	v.database, v.name = string(database), string(name)
+	v.database, v.name, v.head = string(database), string(name), head
 	if len(d.versions) == keptVersions {
 		d.versions = d.versions[:keptVersions-1]
 	}

@@ -170,6 +170,7 @@ func TestRefused(t *testing.T) {
 		{"cut off", someKey, string(message("", "c", "null", `{"id":1,"v":"x"}`)[:400]), fault.SourceMessage, "not JSON"},
 		{"not JSON", someKey, "\x00\x00\x00\x00\x01abc", fault.SourceMessage, "not JSON"},
 		{"more behind it", someKey, string(message("", "c", "null", `{"id":1,"v":"x"}`)) + "{}", fault.SourceMessage, "not JSON"},
+		{"a second schema part", someKey, strings.TrimSuffix(string(message("", "c", "null", `{"id":1,"v":"x"}`)), "}") + `,"schema":{"type":"string"}}`, fault.SourceMessage, "not JSON"},
 		{"truncate", someKey, string(message("", "t", "null", "null")), fault.SourceMessage, "TRUNCATE"},
 		{"unknown operation", someKey, string(message("", "m", "null", "null")), fault.SourceMessage, "none of c, u, d, r"},
 		{"update without before", someKey, string(message("", "u", "null", `{"id":1,"v":"x"}`)), fault.SourceMessage, "lacks the image"},

@@ -89,6 +89,7 @@ type column struct {
 // version is a table as some messages describe it.
 type version struct {
 	value, key []byte // the schema parts
+	head       []byte // how messages of it begin; nil where the schema part does not come first
 	database   string
 	name       string
 	table      *schemas.Table
