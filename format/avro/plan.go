@@ -79,9 +79,8 @@ type plan struct {
 	key     []column // those, as they are in the key
 	head    []byte   // wire header of the value
 	keyHead []byte
-	source  []byte // of the envelope: the strings db and, as a union, table
-	db      []byte
-	table   []byte
+	db      []byte // of the source block
+	table   []byte // likewise, as a union
 }
 
 // record is the full name of the records of a table, without what they are.

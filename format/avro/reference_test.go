@@ -207,7 +207,7 @@ func reference(o avro.Options, c *schemas.Column, v batchtest.Value, optional bo
 
 func referenceDate(o avro.Options, d debezium.Options, c *schemas.Column, v batchtest.Value, zero debezium.ZeroDatePolicy) *native {
 	var at time.Time
-	ok := true
+	var ok bool
 	switch v.Kind {
 	case event.Timestamp:
 		at, ok = time.UnixMicro(int64(v.Num)).UTC(), v.Flags&event.ZeroTime == 0
