@@ -11,6 +11,12 @@ import (
 // ErrAbsent is wrapped by the errors of a change whose image lacks what is needed.
 var ErrAbsent = errors.New("absent from the before image (binlog_row_image)")
 
+// spelled reports a key whose values are given column by column, joined by OR. MariaDB reads, and locks, the whole table for (a, b) IN ((1, 2)) with one row.
+// It gives up an index for very many rows too (optimizer_max_sel_args).
+func (t *Table) spelled() bool { return t.maria && len(t.key) > 1 }
+
+const spelledMost = 200 // rows of one statement
+
 // appendWhere appends the condition that finds the row of a before image, and reports whether it may be true for more rows than one.
 func (t *Table) appendWhere(dst []byte, before event.Row) (out []byte, many bool, err error) {
 	if t.key != nil {

@@ -35,6 +35,8 @@ type Table struct {
 	cols []column
 	key  []int // ordinals of the columns that find a row; nil where there is none
 	json bool  // the server has the type JSON
+	// maria is set for MariaDB: see spelled.
+	maria bool
 
 	merge   bool   // see Target.Merge
 	updates []byte // how an INSERT ends that updates rows by their key
@@ -95,7 +97,7 @@ func NewTargetTable(t *schemas.Table, f Flavor, at Target) (*Table, error) {
 	if len(at.Columns) != len(t.Columns) {
 		return nil, fmt.Errorf("table %s has %d columns, the target's table was described by %d", t.FullName(), len(t.Columns), len(at.Columns))
 	}
-	p := &Table{json: f == MySQL, cols: make([]column, len(t.Columns)), key: at.Key, prefix: at.Prefix}
+	p := &Table{json: f == MySQL, maria: f == MariaDB, cols: make([]column, len(t.Columns)), key: at.Key, prefix: at.Prefix}
 	p.name = sqltext.AppendName(append(sqltext.AppendName(nil, t.Database), '.'), t.Name)
 	writable := false
 	for i := range t.Columns {

@@ -124,7 +124,16 @@ func (w *Writer) most() int {
 func (w *Writer) join(t *Table, op event.Op, before, after event.Row) (bool, error) {
 	at := len(w.buf)
 	var err error
-	if op == event.Delete {
+	switch {
+	case op == event.Delete && t.spelled():
+		if s := &w.list[len(w.list)-1]; s.Last-s.First >= spelledMost {
+			return false, nil
+		}
+		if w.buf, _, err = t.appendWhere(append(w.buf, " OR "...), before); err != nil {
+			w.buf = w.buf[:at]
+			return false, err
+		}
+	case op == event.Delete:
 		w.buf = w.buf[:at-1] // the parenthesis
 		w.buf = append(w.buf, ',')
 		if w.buf, err = t.appendKey(w.buf, before); err != nil {
@@ -132,7 +141,7 @@ func (w *Writer) join(t *Table, op event.Op, before, after event.Row) (bool, err
 			return false, err
 		}
 		w.buf = append(w.buf, ')')
-	} else {
+	default:
 		for i, c := range after.Cells {
 			if t.cols[i].write && w.given[i] != (c.Kind() != event.Absent) {
 				return false, nil
@@ -249,7 +258,7 @@ func (w *Writer) delete(t *Table, before event.Row) (err error) {
 		w.buf = append(w.buf, " LIMIT 1"...)
 		return err
 	}
-	if t.loose {
+	if t.loose || t.spelled() {
 		w.buf, _, err = t.appendWhere(w.buf, before)
 		return err
 	}

@@ -280,3 +280,39 @@ func TestWriterCutImage(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// MariaDB uses no index for one row of (a, b) IN ((1, 2)).
+func TestDeleteByKeyOfManyColumns(t *testing.T) {
+	tab := table(0, 1)
+	w := batchtest.NewWriter(nil)
+	w.Begin(batchtest.Txn(1))
+	for i := range int64(2*spelledMost + 1) {
+		w.Delete(tab, row(i, "x")...)
+	}
+	w.End()
+	b := w.Batch()
+	for _, c := range []struct {
+		flavor     Flavor
+		statements int
+		begins     string
+	}{
+		{MySQL, 1, "DELETE FROM `shop``s`.`t` WHERE (`a`,`b`) IN ((0,'x'),(1,'x'),"},
+		{MariaDB, 3, "DELETE FROM `shop``s`.`t` WHERE `a`=0 AND `b`='x' OR `a`=1 AND `b`='x' OR "},
+	} {
+		p, err := NewTable(tab, c.flavor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var to Writer
+		if err := write(t, &to, p, b); err != nil {
+			t.Fatal(err)
+		}
+		rows := 0
+		for _, s := range to.Statements() {
+			rows += s.Rows
+		}
+		if n := len(to.Statements()); n != c.statements || rows != len(b.Changes) || !strings.HasPrefix(string(to.Text()), c.begins) {
+			t.Errorf("%d statements for %d rows, want %d for %d: %.200s", n, rows, c.statements, len(b.Changes), to.Text())
+		}
+	}
+}
