@@ -373,17 +373,22 @@ func fillBare(t testing.TB, s *testbed.Server, rows int) {
 // Chosen tables of a running stream are copied again: rows that the target has lost come back, those that do not meet a condition stay away, and kills while
 // sessions write do no harm.
 func TestSnapshotAsked(t *testing.T) {
-	modes := []string{"gtid_next", "files"}
+	list := []string{"mysql97-gtid_next", "mariadb118-table", "mysql97-files"}
 	if v := os.Getenv("CDC_SNAPSHOT_INTO"); v != "" {
-		modes = strings.Split(v, ",")
+		list = strings.Split(v, ",")
 	}
-	for _, mode := range modes {
-		t.Run(mode, func(t *testing.T) {
+	for _, name := range list {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := seed(t)
 			rng := rand.New(rand.NewPCG(n, 9))
-			s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
-			tables := copiedTables(testbed.MySQL97)
+			server, mode, _ := strings.Cut(name, "-")
+			kind, err := testbed.ParseKind(server)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := testbed.Start(t, kind, testbed.Options{})
+			tables := copiedTables(kind)
 			const rows, low = 1000, 500
 			fillCopied(t, s, tables, rows)
 			fillBare(t, s, 1)
@@ -393,7 +398,7 @@ func TestSnapshotAsked(t *testing.T) {
 			}
 			var target *testbed.Server
 			if mode != "files" {
-				target = testbed.Start(t, testbed.MySQL97, testbed.Options{})
+				target = testbed.Start(t, kind, testbed.Options{})
 				testbed.MustExec(t, target, "SET SESSION sql_log_bin=0", "CREATE USER "+applier+" IDENTIFIED BY '"+testbed.Password+"'", "GRANT ALL ON *.* TO "+applier+" WITH GRANT OPTION")
 				o.sink = fmt.Sprintf("mysql: {address: %q, user: %s, password: {env: CDC_PASSWORD}, exactly_once: %s}", target.Addr(), applier, mode)
 			}
@@ -414,6 +419,9 @@ func TestSnapshotAsked(t *testing.T) {
 				return ok && st.Snapshot != nil && st.Snapshot.State == "done"
 			})
 			p.reached(t, r)
+			poll(t, "the checkpoint knows that it is over", func() bool {
+				return !strings.Contains(run(t, ask("--tables", "mysql.user")...).err, "is not finished")
+			})
 			run(t, ask("--tables", "mysql.user")...).refused(t, 2, "CDC1004", "mysql.user")
 			run(t, ask("--tables", "shop.none")...).refused(t, 2, "CDC1004", "shop.none")
 			run(t, ask("--tables", "shop.ints", "--where", "nothing > 1")...).refused(t, 1, "CDC2039", "nothing")
