@@ -53,7 +53,9 @@ func (f *ForeignKey) acts() bool {
 	return acting(f.OnUpdate) || acting(f.OnDelete)
 }
 
-func acting(rule string) bool { return rule == "CASCADE" || rule == "SET NULL" || rule == "SET DEFAULT" }
+func acting(rule string) bool {
+	return rule == "CASCADE" || rule == "SET NULL" || rule == "SET DEFAULT"
+}
 
 // column finds a column by name, -1 where there is none.
 func (t *Table) column(name string) int {
