@@ -58,6 +58,7 @@ finds out which. Statements on the tables in that range stop it, for their rows 
 	f.BoolVar(&o.noGuard, "no-guard", false, "put rows back by their key, whatever became of them since")
 	f.BoolVar(&o.noKeys, "no-foreign-key-checks", false, "put rows back without a check of foreign keys, as rows need that had no parent")
 	f.BoolVar(&o.acrossDDL, "across-ddl", false, "go on over statements on the tables")
+	f.BoolVar(&o.net, "net", false, "one statement for each row, whatever was done to it: what it was before the first of the chosen changes")
 	f.BoolVar(&o.events, "events", false, "write the reversed changes as JSON lines, the last one first, in the place of SQL")
 	f.StringVar(&o.output, "output", "", "file for the script, or the changes, which must not exist (default: stdout)")
 	f.StringVar(&o.apply, "apply", "", "carry the statements out at this server, mysql://USER@HOST/ or mariadb://USER@HOST/, as a trial unless there is --yes")
@@ -74,7 +75,7 @@ type flashbackOptions struct {
 	gtids, exclude, where, output, temp string
 	apply, conflict                     string
 	ops                                 []string
-	yes, triggers, events               bool
+	yes, triggers, events, net          bool
 	every                               int64
 	noGuard, noKeys, acrossDDL          bool
 	filter                              flashback.Filter
@@ -102,7 +103,7 @@ func (o *flashbackOptions) run(c *cobra.Command, args []string) error {
 	if o.filter.Exclude, err = parseGTIDs("--exclude-gtids", flavor, o.exclude); err != nil {
 		return err
 	}
-	opt := flashback.Options{Filter: o.filter, Flavor: flavor, Temp: o.temp, NoGuard: o.noGuard, NoForeignKeys: o.noKeys, AcrossDDL: o.acrossDDL}
+	opt := flashback.Options{Filter: o.filter, Flavor: flavor, Temp: o.temp, NoGuard: o.noGuard, NoForeignKeys: o.noKeys, AcrossDDL: o.acrossDDL, Net: o.net}
 	if o.events {
 		opt.Events = plain.New(plain.Options{})
 	}
@@ -157,8 +158,8 @@ func (o *flashbackOptions) choose() error {
 		return fault.New(fault.UsageInvalid, "--yes, --on-conflict, --commit-every and --triggers go with --apply")
 	case o.every < 0 || o.every > 0 && !o.yes:
 		return fault.New(fault.UsageInvalid, "--commit-every wants a number of rows, and --yes")
-	case o.events && (o.apply != "" || o.noGuard || o.noKeys):
-		return fault.New(fault.UsageInvalid, "--events writes changes and no statements: it goes without --apply, --no-guard and --no-foreign-key-checks")
+	case o.events && (o.apply != "" || o.noGuard || o.noKeys || o.net):
+		return fault.New(fault.UsageInvalid, "--events writes changes and no statements: it goes without --apply, --net, --no-guard and --no-foreign-key-checks")
 	case o.apply != "" && o.output != "":
 		return fault.New(fault.UsageInvalid, "want --output or --apply, not both")
 	}

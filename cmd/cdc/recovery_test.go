@@ -35,6 +35,8 @@ func TestLookingBack(t *testing.T) {
 		{[]string{"flashback", full, "--tables", "shop.orders", "--across-ddl", "--gtids", third, "--output", undo}, exitOK, "", "not undone: "},
 		{[]string{"flashback", full, "--tables", "shop.orders", "--across-ddl", "--gtids", third, "--output", undo}, exitUsage, "", "exists"},
 		{[]string{"flashback", full, "--tables", "shop.orders", "--across-ddl", "--gtids", third, "--events"}, exitOK, `"op":"insert"`, "1 deletes to undo"},
+		{[]string{"flashback", full, "--tables", "shop.orders", "--across-ddl", "--gtids", third, "--net"}, exitOK, "-- undo", "1 deletes to undo"},
+		{[]string{"flashback", full, "--net", "--events"}, exitUsage, "", "--net"},
 		{[]string{"flashback", full, "--events", "--apply", "mysql://u@h/"}, exitUsage, "", "--events"},
 		{[]string{"flashback", full, "--tables", "shop.orders", "--thread", "4711"}, exitFault, "", "CDC9107"},
 		{[]string{"flashback", full, "--where", "1 +"}, exitUsage, "", "--where"},

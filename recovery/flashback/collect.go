@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -32,6 +33,10 @@ type Options struct {
 	NoForeignKeys bool
 	// AcrossDDL goes on over statements that changed the tables.
 	AcrossDDL bool
+	// Net makes one statement for each row of all its chosen changes: what it was before the first of them. The rows are kept in memory, NetMemory bytes
+	// at most; 0 is DefaultNetMemory. It goes without Events.
+	Net       bool
+	NetMemory int64
 	// Events, where it is not nil, writes the reversed changes for Events of Undo, in the place of statements.
 	Events format.Encoder
 }
@@ -89,6 +94,9 @@ func Collect(ctx context.Context, src source.Source, o Options) (*Undo, error) {
 	c := &collector{
 		o: o, u: &Undo{spill: sp}, tables: map[*schemas.Table]*table{}, counts: map[schemas.Name]*Count{}, heads: map[string]int{}, checks: -1,
 	}
+	if o.Net {
+		c.net = newNet(o.NetMemory)
+	}
 	if o.Flavor == gtid.MariaDB {
 		c.u.flavor = statement.MariaDB
 	}
@@ -114,6 +122,7 @@ type collector struct {
 
 	last    *schemas.Table
 	lastFor *table
+	net     *net // nil without Net
 
 	open   bool // the transaction has a record
 	rows   int64
@@ -149,6 +158,11 @@ func (c *collector) read(ctx context.Context, src source.Source) error {
 }
 
 func (c *collector) finish() error {
+	if c.net != nil {
+		if err := c.writeNet(); err != nil {
+			return err
+		}
+	}
 	for _, n := range c.counts {
 		c.u.Tables = append(c.u.Tables, *n)
 	}
@@ -280,9 +294,41 @@ func (c *collector) change(b *event.Batch, x *event.Txn, i int) error {
 			return err
 		}
 	}
-	before, after := b.Before(i), b.After(i)
+	if c.net != nil {
+		c.open = true
+		switch ch.Op {
+		case event.Insert, event.Read, event.Update, event.Delete:
+			c.net.loose = c.net.loose || unchecked(b.Groups[ch.Group].Flags)
+			return c.net.change(t, at, ch.Op, b.Before(i), b.After(i))
+		default:
+			return nil
+		}
+	}
+	wrote, err := c.statement(at, ch.Op, b.Before(i), b.After(i))
+	if f, ok := fault.As(err); ok {
+		f.Err = fmt.Errorf("row %d: %w", ch.Row, f.Err)
+		return f
+	}
+	if err != nil || !wrote {
+		return err
+	}
+	if c.o.Events != nil {
+		if err := c.event(b, i); err != nil {
+			return err
+		}
+	}
+	if err := c.begin(x, b.Groups[ch.Group].Flags); err != nil {
+		return err
+	}
+	c.rows++
+	return c.u.spill.add(c.rec)
+}
+
+// statement makes the record that undoes a change, and counts it; false where there is nothing to undo.
+func (c *collector) statement(at *table, op event.Op, before, after event.Row) (bool, error) {
 	c.rec = append(c.rec[:0], recStatement)
-	switch ch.Op {
+	var err error
+	switch op {
 	case event.Insert, event.Read:
 		c.rec, err = at.plan.AppendUndoInsert(c.rec, after, !c.o.NoGuard)
 		at.count.Inserts++
@@ -291,7 +337,7 @@ func (c *collector) change(b *event.Batch, x *event.Txn, i int) error {
 		c.rec, err = at.plan.AppendUndoUpdate(c.rec, before, after, !c.o.NoGuard)
 		if err == nil && len(c.rec) == 1 {
 			c.u.Passed++
-			return nil
+			return false, nil
 		}
 		at.count.Updates++
 		c.u.Updates++
@@ -305,24 +351,15 @@ func (c *collector) change(b *event.Batch, x *event.Txn, i int) error {
 		at.count.Deletes++
 		c.u.Deletes++
 	default:
-		return nil // a TRUNCATE, which is with the statements
+		return false, nil // a TRUNCATE, which is with the statements
 	}
 	switch {
 	case errors.Is(err, statement.ErrAbsent):
-		return fault.New(fault.RecoveryImage, "%s of row %d cannot be undone: %w", ch.Op, ch.Row, err)
+		return false, fault.New(fault.RecoveryImage, "%s cannot be undone: %w", op, err)
 	case err != nil:
-		return fault.New(fault.RecoveryImage, "%s of row %d cannot be undone: %w", ch.Op, ch.Row, err).Hint("leave the table out by --tables")
+		return false, fault.New(fault.RecoveryImage, "%s cannot be undone: %w", op, err).Hint("leave the table out by --tables")
 	}
-	if c.o.Events != nil {
-		if err := c.event(b, i); err != nil {
-			return err
-		}
-	}
-	if err := c.begin(x, b.Groups[ch.Group].Flags); err != nil {
-		return err
-	}
-	c.rows++
-	return c.u.spill.add(c.rec)
+	return true, nil
 }
 
 // event makes a record of a change that is turned round.
@@ -360,6 +397,11 @@ func (c *collector) headOf() int {
 	return n
 }
 
+// unchecked reports that the engine checked no foreign keys when a change was made.
+func unchecked(flags uint16) bool {
+	return flags&(event.GroupNoForeignKeys|event.GroupSQLForeignKeys) != 0
+}
+
 // begin writes what comes before the statement of a change.
 func (c *collector) begin(x *event.Txn, flags uint16) error {
 	if !c.open {
@@ -369,7 +411,7 @@ func (c *collector) begin(x *event.Txn, flags uint16) error {
 		}
 	}
 	checks := 1
-	if c.o.NoForeignKeys || flags&(event.GroupNoForeignKeys|event.GroupSQLForeignKeys) != 0 {
+	if c.o.NoForeignKeys || unchecked(flags) {
 		checks = 0
 	}
 	if checks == c.checks {
@@ -391,6 +433,9 @@ func (c *collector) end(x *event.Txn) error {
 	}
 	c.u.Until = commit
 	c.open = false
+	if c.net != nil {
+		return nil
+	}
 	if err := c.u.spill.add([]byte{recChecks, byte('0' + c.checks)}); err != nil {
 		return err
 	}

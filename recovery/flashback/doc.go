@@ -19,6 +19,8 @@
 //	file  =  a b (T1) c (T2) d e f (T3)          (T1): which transaction the statements before it belong to
 //	write <- T3: f e d   T2: c   T1: b a
 //
+// With Options.Net it is one statement for each row, and the rows are in memory: see net.
+//
 // # What is refused
 //
 // A statement on a table after the first of its changes that should be undone: statements with the old columns may not fit the new ones. TRUNCATE and

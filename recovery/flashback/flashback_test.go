@@ -369,3 +369,51 @@ func TestEvents(t *testing.T) {
 		t.Errorf("%d lines\n%s", n, w.String())
 	}
 }
+
+// Of a row that came and went within the range nothing is left to undo; a row that was changed in between by something else stops it.
+func TestNet(t *testing.T) {
+	script, u, err := collect(t, day(), flashback.Options{Net: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := statements(script), "INSERT INTO `shop`.`orders` (`id`,`state`,`n`) VALUES (3,'it\\'s',7);"; got != want || u.Rows() != 1 || u.Txns != 3 {
+		t.Errorf("%d rows of %d transactions:\n%s\nwant\n%s", u.Rows(), u.Txns, got, want)
+	}
+	if n := strings.Count(script, "BEGIN;"); n != 1 || strings.Count(script, "COMMIT;") != 1 {
+		t.Errorf("%d transactions in\n%s", n, script)
+	}
+	second, err := flashback.ParseGTIDs(gtid.MySQL, batchtest.Txn(2).GTID.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := collect(t, day(), flashback.Options{Net: true, Filter: flashback.Filter{Exclude: second}}); !fault.Has(err, fault.RecoveryConflict) {
+		t.Errorf("a chain with a gap: %v", err)
+	}
+	if _, _, err := collect(t, day(), flashback.Options{Net: true, NetMemory: 100}); !fault.Has(err, fault.RecoverySpace) {
+		t.Errorf("too many rows: %v", err)
+	}
+	keyless := *orders
+	keyless.PrimaryKey = nil
+	w := batchtest.NewWriter(nil)
+	w.Begin(batchtest.Txn(1)).Insert(&keyless, row(1, "new", 1)...).End()
+	if _, _, err := collect(t, &list{[]*event.Batch{w.Batch()}}, flashback.Options{Net: true}); !fault.Has(err, fault.RecoveryTable) {
+		t.Errorf("a table without a key: %v", err)
+	}
+}
+
+// Equal lengths at equal places of two batches are not equal texts.
+func TestNetOverBatches(t *testing.T) {
+	one := func(n uint64, before, after string) *event.Batch {
+		w := batchtest.NewWriter(nil)
+		w.Begin(batchtest.Txn(n)).Update(orders, row(1, before, 1), row(1, after, 1)).End()
+		return w.Batch()
+	}
+	script, _, err := collect(t, &list{[]*event.Batch{one(1, "aaa", "bbb"), one(2, "bbb", "ccc")}}, flashback.Options{Net: true})
+	const same = "CAST(CONVERT(`state` USING utf8mb4) AS BINARY)<=>_binary"
+	if want := "UPDATE `shop`.`orders` SET `state`='aaa' WHERE `id`=1 AND " + same + "'ccc';"; err != nil || statements(script) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, script, want)
+	}
+	if _, _, err := collect(t, &list{[]*event.Batch{one(1, "aaa", "bbb"), one(2, "xxx", "ccc")}}, flashback.Options{Net: true}); !fault.Has(err, fault.RecoveryConflict) {
+		t.Error(err)
+	}
+}
