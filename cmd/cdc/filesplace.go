@@ -89,6 +89,9 @@ func (c *Config) filesRemote(ctx context.Context, s *StreamConfig) (files.Remote
 		if k := h.Kerberos; k != nil {
 			login := *k
 			login.Keytab = c.path(k.Keytab)
+			if k.Krb5 != "" {
+				login.Krb5 = c.path(k.Krb5)
+			}
 			own.Kerberos = &login
 		}
 		h = &own

@@ -11,7 +11,7 @@ import (
 
 // Config is how a cluster is reached. Where dir is hdfs://HOST:PORT/PATH, all of it may be left out.
 type Config struct {
-	Namenodes        []string        `yaml:"namenodes" jsonschema_description:"Addresses host:port of the NameNodes, several where one stands by. Default: that of dir, else those of conf."`
+	Namenodes        []string        `yaml:"namenodes" jsonschema_description:"Addresses host:port of the NameNodes, several where one stands by. Default: that of dir, which may be a name service of conf, else those of conf."`
 	Conf             string          `yaml:"conf" jsonschema_description:"Folder with core-site.xml and hdfs-site.xml: NameNodes, Kerberos, and the protection of data are taken from there."`
 	User             string          `yaml:"user" jsonschema_description:"User by whom files are written, without Kerberos. Default: the user of the process."`
 	Kerberos         *KerberosConfig `yaml:"kerberos" jsonschema_description:"Log in by Kerberos."`
@@ -31,7 +31,7 @@ type KerberosConfig struct {
 // DefaultTimeout is how long a node may say nothing.
 const DefaultTimeout = time.Minute
 
-// Split takes a place hdfs://HOST[:PORT]/PATH or hdfs:///PATH apart; problem says what is wrong with it.
+// Split takes a place hdfs://HOST[:PORT]/PATH or hdfs:///PATH apart, where HOST may also be a name service of conf; problem says what is wrong with it.
 func Split(dir string) (host, folder, problem string) {
 	host, folder, _ = strings.Cut(strings.TrimPrefix(dir, "hdfs://"), "/") // as it stands: a name may hold nearly any character
 	switch {
@@ -39,9 +39,6 @@ func Split(dir string) (host, folder, problem string) {
 		return "", "", "is not hdfs://HOST:PORT/PATH"
 	case path.Clean("/"+folder) == "/":
 		return "", "", "names no folder below /"
-	}
-	if host != "" && !strings.Contains(host, ":") {
-		host = net.JoinHostPort(host, "8020")
 	}
 	return host, path.Clean("/" + folder), ""
 }

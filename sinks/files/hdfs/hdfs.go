@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/user"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -75,9 +76,10 @@ func Open(ctx context.Context, dir string, c *Config) (*Place, error) {
 
 func (c *Config) options(host string, conns *connections) (hdfs.ClientOptions, error) {
 	var o hdfs.ClientOptions
+	var conf hadoopconf.HadoopConf
 	if c.Conf != "" {
-		conf, err := hadoopconf.Load(c.Conf)
-		if err != nil {
+		var err error
+		if conf, err = hadoopconf.Load(c.Conf); err != nil {
 			return o, fault.New(fault.ConfigInvalid, "read the configuration of Hadoop: %w", err)
 		}
 		o = hdfs.ClientOptionsFromConf(conf)
@@ -85,7 +87,12 @@ func (c *Config) options(host string, conns *connections) (hdfs.ClientOptions, e
 	switch {
 	case len(c.Namenodes) > 0:
 		o.Addresses = c.Namenodes
+	case host != "" && len(nameservice(conf, host)) > 0:
+		o.Addresses = nameservice(conf, host)
 	case host != "":
+		if !strings.Contains(host, ":") {
+			host = net.JoinHostPort(host, "8020")
+		}
 		o.Addresses = []string{host}
 	}
 	if len(o.Addresses) == 0 {
@@ -101,12 +108,12 @@ func (c *Config) options(host string, conns *connections) (hdfs.ClientOptions, e
 		if err != nil {
 			return o, fault.New(fault.ConfigInvalid, "read the keytab: %w", err)
 		}
-		conf, err := krb5.Load(cmp.Or(k.Krb5, "/etc/krb5.conf"))
+		krb, err := krb5.Load(cmp.Or(k.Krb5, "/etc/krb5.conf"))
 		if err != nil {
 			return o, fault.New(fault.ConfigInvalid, "read the Kerberos configuration: %w", err)
 		}
 		name, realm, _ := strings.Cut(k.Principal, "@")
-		o.KerberosClient = client.NewWithKeytab(name, realm, kt, conf, client.DisablePAFXFAST(true))
+		o.KerberosClient = client.NewWithKeytab(name, realm, kt, krb, client.DisablePAFXFAST(true))
 		o.KerberosServicePrincipleName = cmp.Or(k.Service, o.KerberosServicePrincipleName, "nn/_HOST")
 		return o, nil
 	}
@@ -121,6 +128,18 @@ func (c *Config) options(host string, conns *connections) (hdfs.ClientOptions, e
 		o.User = u.Username
 	}
 	return o, nil
+}
+
+// nameservice gives the addresses of the NameNodes of a name service, none where the configuration knows none of that name.
+func nameservice(conf hadoopconf.HadoopConf, name string) []string {
+	var all []string
+	for key, address := range conf {
+		if strings.HasPrefix(key, "dfs.namenode.rpc-address."+name+".") {
+			all = append(all, address)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // run calls f, which the library offers no way to stop: where ctx ends, its connections are cut.

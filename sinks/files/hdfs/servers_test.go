@@ -4,11 +4,14 @@ package hdfs_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"testing"
+	"time"
 
+	"cdc/fault"
 	"cdc/internal/testbed"
 	"cdc/sinks/files"
 	"cdc/sinks/files/hdfs"
@@ -59,5 +62,32 @@ func TestPlace(t *testing.T) {
 	out, err := h.Shell(ctx, "-cat", "/a/b/x/y").Output()
 	if err != nil || string(out) != "first" {
 		t.Errorf("Hadoop's shell reads %q, %v", out, err)
+	}
+
+	stranger, err := hdfs.Open(ctx, "hdfs://"+h.Addr+"/a/b", &hdfs.Config{User: "nobody"})
+	if err == nil {
+		err = stranger.PutNew(ctx, "x/of-a-stranger", nil)
+		stranger.Close()
+	}
+	if !fault.Has(err, fault.SinkPlaceLogin) {
+		t.Errorf("a user without rights: %v", err)
+	}
+	// A NameNode that says nothing holds nobody who wants to leave.
+	if err := h.NameNode.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	if _, err := p.List(short, "."); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a frozen NameNode: %v", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := h.NameNode.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hdfs.Open(ctx, "hdfs://"+h.Addr+"/a/b", &hdfs.Config{User: testbed.HDFSUser}); !fault.Has(err, fault.SinkPlace) {
+		t.Errorf("a dead NameNode: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"testing"
 
+	"cdc/fault"
 	"cdc/internal/testbed"
 	"cdc/sinks/files"
 	"cdc/sinks/files/s3"
@@ -63,5 +64,19 @@ func TestPlace(t *testing.T) {
 	}
 	if err := p.Sweep(ctx); err != nil {
 		t.Error(err)
+	}
+	none, err := s3.Open(ctx, "s3://no-such-bucket/x", &s3.Config{Endpoint: store.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer none.Close()
+	if err := none.PutNew(ctx, "a", nil); !fault.Has(err, fault.SinkPlaceLogin) {
+		t.Errorf("no such bucket: %v", err)
+	}
+	if err := store.Server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.List(ctx, "."); !fault.Has(err, fault.SinkPlace) {
+		t.Errorf("a dead store: %v", err)
 	}
 }
