@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cdc/fault"
+	"cdc/format/debezium"
 	"cdc/schemas"
 	"cdc/sinks/kafka"
 )
@@ -14,7 +15,12 @@ import (
 func (f *FormatConfig) tombstones() bool {
 	switch f.Format {
 	case "debezium", formatDebeziumAvro:
-		return f.Debezium == nil || f.Debezium.Tombstones == nil || *f.Debezium.Tombstones
+		on := f.Debezium == nil || f.Debezium.Tombstones == nil || *f.Debezium.Tombstones
+		if f.Debezium == nil || f.Debezium.Unwrap == nil {
+			return on
+		}
+		d := f.Debezium.Unwrap.Deletes
+		return d == "" || d == debezium.DeleteTombstone || d == debezium.DeleteRewriteTombstone && on
 	case "maxwell":
 		return f.Maxwell != nil && f.Maxwell.Tombstones
 	case "canal":

@@ -92,6 +92,9 @@ func (o Options) Validate() error {
 		if d.Schemas {
 			errs = append(errs, errors.New("debezium.schemas_enable: schemas are in the registry here"))
 		}
+		if d.Unwrap != nil {
+			errs = append(errs, errors.New("debezium.unwrap: is not for the Avro formats; the format avro writes flat rows"))
+		}
 		if d.Transaction {
 			errs = append(errs, errors.New("debezium.provide_transaction_metadata: is not for the Avro formats"))
 		}

@@ -11,6 +11,7 @@ import (
 type Encoder struct {
 	o          Options
 	tombstones bool
+	flat       *flat // nil for whole envelopes
 	plans      format.Cache[plan]
 	head       []byte // `{"version":...,"connector":...,"name":...,"ts_ms":`
 	source     source
@@ -36,6 +37,14 @@ func New(o Options) (*Encoder, error) {
 	}
 	o = o.withDefaults()
 	e := &Encoder{o: o, tombstones: o.Keys && (o.Tombstones == nil || *o.Tombstones)}
+	if o.Unwrap != nil {
+		f, err := o.Unwrap.parse(o.Transaction)
+		if err != nil {
+			return nil, err // Validate has passed it
+		}
+		e.flat = f
+		e.tombstones = e.tombstones && f.deletes == DeleteRewriteTombstone
+	}
 	if o.Schemas {
 		e.plans.Limit = 16 << 20 // an inline schema of a wide table has tens of kilobytes
 	}
@@ -202,6 +211,10 @@ func (e *Encoder) key(r record, row, fill event.Row) (format.Span, error) {
 
 // write appends one record's value and the record, and gives the record's index.
 func (e *Encoder) write(r record, key format.Span, op byte, before, after, fill event.Row) (int, error) {
+	if e.flat != nil {
+		err := e.unwrapped(r, key, op, before, after, fill)
+		return len(r.o.Recs) - 1, err
+	}
 	c := &r.b.Changes[r.i]
 	buf := r.o.Buf
 	span := format.Span{Start: len(buf)}

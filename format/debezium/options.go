@@ -82,6 +82,8 @@ type Options struct {
 	// Skipped is "none" or "t": whether TRUNCATE is left out. Debezium leaves it out unless told otherwise, and some of its consumers (Flink)
 	// fail on op t; here nothing is left out that nobody asked for.
 	Skipped string `yaml:"skipped_operations,omitempty" jsonschema:"enum=none,enum=t" jsonschema_description:"t leaves TRUNCATE out. Default none."`
+	// Unwrap flattens messages; nil for whole envelopes.
+	Unwrap *Unwrap `yaml:"unwrap,omitempty" jsonschema_description:"Flatten messages as Debezium's ExtractNewRecordState does: the value is the row alone."`
 	// Transaction fills the transaction block. The order numbers in it are counted by the encoder, which must then see every change of a
 	// transaction, in order.
 	Transaction bool   `yaml:"provide_transaction_metadata,omitempty" jsonschema_description:"Fill the transaction block."`
@@ -130,6 +132,14 @@ func (o Options) Validate() error {
 	oneOf(&errs, "absent", o.Absent, AbsentPlaceholder, AbsentOmit, AbsentError)
 	oneOf(&errs, "zero_dates", o.ZeroDates, ZeroDateError, ZeroDateNull, ZeroDateEpoch, ZeroDateDebezium)
 	oneOf(&errs, "invalid_text", o.Text, TextError, TextReplace)
+	if o.Unwrap != nil {
+		if _, err := o.Unwrap.parse(o.Transaction); err != nil {
+			errs = append(errs, err)
+		}
+		if o.Schemas {
+			errs = append(errs, errors.New("unwrap does not go with schemas_enable"))
+		}
+	}
 	if o.Absent == AbsentOmit && o.Schemas {
 		errs = append(errs, errors.New("absent: omit does not go with schemas_enable: a reader of the schema takes a missing field for null"))
 	}

@@ -146,8 +146,8 @@ func (e *encoder) spots(b *event.Batch, i int, columns []int) (s spots, err erro
 }
 
 // split encodes an update as the delete of the row where it was and the insert of the row where it is, for formats that know a change of the key as
-// two records, and not one of other columns.
-func (e *encoder) split(b *event.Batch, i int) error {
+// two records, and not one of other columns. It gives the number of records of the first.
+func (e *encoder) split(b *event.Batch, i int) (int, error) {
 	c := b.Changes[i]
 	defer func() { b.Changes[i] = c }()
 	before, after := b.Before(i), b.After(i)
@@ -157,7 +157,7 @@ func (e *encoder) split(b *event.Batch, i int) error {
 			after.Cells[k] = before.Cells[k]
 		case event.JSONDiff:
 			t := b.Tables[c.Table]
-			return fault.New(fault.SinkPartition, "a row moves to another partition, and of column %s only what was changed is known", t.Columns[k].Name).
+			return 0, fault.New(fault.SinkPartition, "a row moves to another partition, and of column %s only what was changed is known", t.Columns[k].Name).
 				At(fault.Where{Table: t.FullName()}).Hint("SET GLOBAL binlog_row_value_options='' on the source")
 		}
 	}
@@ -165,10 +165,11 @@ func (e *encoder) split(b *event.Batch, i int) error {
 	gone, come := b.Halves(i)
 	b.Changes[i] = gone
 	if err := e.enc.Change(&e.out, b, i); err != nil {
-		return err
+		return 0, err
 	}
+	first := len(e.out.Recs)
 	b.Changes[i] = come
-	return e.enc.Change(&e.out, b, i)
+	return first, e.enc.Change(&e.out, b, i)
 }
 
 // encode encodes a change. from is the index of the first record that belongs where the row is, those before it belong where the row was; moved says
@@ -193,10 +194,8 @@ func (e *encoder) encode(b *event.Batch, i int, to *route) (s spots, from int, m
 			return s, from, false, nil
 		}
 	}
-	if err := e.split(b, i); err != nil {
-		return s, 0, false, err
-	}
-	return s, e.second(), !rekeyed, nil
+	from, err = e.split(b, i)
+	return s, from, !rekeyed, err
 }
 
 // second gives the index of the second record with a value, 0 where there is one.
