@@ -58,6 +58,9 @@ func lines() []line {
 		{"kafka-large", "rows of one transaction within memory: 32MiB, to Kafka", 5_000_000, 1, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKafkaMemory$", env("CDC_KAFKA_ROWS", n))
 		}},
+		{"topics-kill-cdc", "rounds of SIGKILLs of cdc that writes change topics and of four that read them, to files, further topics and MySQL, on each broker; files and topics counted, tables compared", 40, brokers, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestKafkaSourceKill$", env("CDC_TOPIC_KILLS", n), everyBroker)
+		}},
 		{"mysql-kill-cdc", "SIGKILL of cdc that applies to another server, in both ways of exactly once and in all parallel modes, tables compared", 100, 2, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestMySQLKill$", env("CDC_MYSQL_KILLS", n))
 		}},
