@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -53,6 +54,20 @@ func pipeKafka(format, compression string) func(*bencher, line) error {
 				return errors.Join(t.complete(b.ctx, b.expected(format)), t.remove(b.ctx))
 			})(profile)
 		})
+	}
+}
+
+// pipeAvro is pipeKafka in a format that needs a schema registry, which is started when it is first needed.
+func pipeAvro(format, compression string) func(*bencher, line) error {
+	return func(b *bencher, l line) error {
+		if b.registry == nil {
+			r, err := testbed.LaunchRegistry(b.ctx, os.Stderr)
+			if err != nil {
+				return err
+			}
+			b.registry = r
+		}
+		return pipeKafka(fmt.Sprintf("%s, schema_registry: {urls: [%q]}", format, b.registry.URL), compression)(b, l)
 	}
 }
 
@@ -124,9 +139,9 @@ func (t *topics) remove(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// expected is how many records the workload becomes: in the debezium format each delete has a tombstone.
+// expected is how many records the workload becomes: in the debezium format and in Avro each delete has a tombstone.
 func (b *bencher) expected(format string) int {
-	if format != "debezium" {
+	if format != "debezium" && !strings.Contains(format, "avro") {
 		return b.rows
 	}
 	if b.deleted < 0 {

@@ -39,6 +39,8 @@ var lines = []line{
 	{"files-plain", "cdc run to JSON-lines files, plain", pipe("files: {dir: out, format: plain}"), small},
 	{"kafka-debezium", "cdc run to Kafka, debezium, not compressed", pipeKafka("debezium", "none"), intoKafka(0.6)},
 	{"kafka-debezium-lz4", "cdc run to Kafka, debezium, lz4", pipeKafka("debezium", "lz4"), intoKafka(0.35)},
+	{"kafka-debezium-avro", "cdc run to Kafka, debezium-avro, lz4", pipeAvro("debezium-avro, debezium: {bigint_unsigned_handling_mode: precise}", "lz4"), intoKafka(0.5)},
+	{"kafka-avro", "cdc run to Kafka, avro (flat rows), lz4", pipeAvro("avro", "lz4"), intoKafka(0.5)},
 	{"kafka-maxwell", "cdc run to Kafka, maxwell, not compressed", pipeKafka("maxwell", "none"), intoKafka(0.7)},
 	{"kafka-maxwell-lz4", "cdc run to Kafka, maxwell, lz4", pipeKafka("maxwell", "lz4"), intoKafka(0.4)},
 	{"latency", "commit to output of `cdc tail`", aside((*bencher).latencyTail), goals{}},

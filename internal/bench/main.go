@@ -103,9 +103,10 @@ type bencher struct {
 	bin      string
 	version  string // of the server
 	server   *testbed.Server
-	broker   *testbed.Kafka // nil until the first line that needs it
-	topics   int            // how many prefixes of topics were given out
-	deleted  int            // deletes of the workload, -1 until they were counted
+	broker   *testbed.Kafka    // nil until the first line that needs it
+	registry *testbed.Registry // likewise
+	topics   int               // how many prefixes of topics were given out
+	deleted  int               // deletes of the workload, -1 until they were counted
 	files    []string
 	figures  []figure
 	beside   []besideFigure // of peers
@@ -212,6 +213,9 @@ func (b *bencher) bench() error {
 		return err
 	}
 	defer func() {
+		if b.registry != nil {
+			_ = b.registry.Stop()
+		}
 		if b.broker != nil {
 			_ = b.broker.Stop()
 		}
