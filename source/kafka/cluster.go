@@ -266,7 +266,7 @@ func (s *Source) locate(ctx context.Context, l *layout) error {
 		case p.next < begin[p]:
 			return fault.New(fault.SourceTopicPurged, "%s begins at offset %d, and %d is the next to read", p.name, begin[p], p.next)
 		case p.next > end[p]:
-			return fault.New(fault.SourceTopicOther, "%s ends at offset %d, and everything up to %d was read", p.name, end[p], p.next)
+			return &shorter{fault.New(fault.SourceTopicOther, "%s ends at offset %d, and everything up to %d was read", p.name, end[p], p.next)}
 		}
 		if first {
 			p.end = end[p]
@@ -312,6 +312,7 @@ func (s *Source) settle(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case fault.Has(err, fault.SourceTopicMissing) && s.parts != nil: // it is being deleted, or a broker does not know it yet
+		case isShorter(err) && time.Since(begun) < s.o.Settle:
 		case fault.ClassOf(err) != fault.Retry:
 			return err
 		}
@@ -330,6 +331,16 @@ func (s *Source) settle(ctx context.Context) error {
 			return errClosed
 		}
 	}
+}
+
+// shorter says that a partition ends before the place.
+type shorter struct{ error }
+
+func (s *shorter) Unwrap() error { return s.error }
+
+func isShorter(err error) bool {
+	_, ok := errors.AsType[*shorter](err)
+	return ok
 }
 
 // patience is how long the brokers may be out of reach before the stream begins anew.

@@ -167,7 +167,9 @@ type Options struct {
 	BatchBytes int64 // size at which a batch is handed over
 	MaxRow     int64 // bytes of the largest record
 	Log        *slog.Logger
-	Refresh    time.Duration // how often the brokers are asked for topics and partitions that came; 10 s where 0
+	// Settle is how long a partition may seem to end before the place: one whose leader has just begun may not know yet what the others have. 10 s where 0.
+	Settle  time.Duration
+	Refresh time.Duration // how often the brokers are asked for topics and partitions that came; 10 s where 0
 	// Dial, if set, makes the connections instead of net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -179,6 +181,7 @@ func (o Options) withDefaults() Options {
 	def(&o.BatchBytes, 2<<20)
 	def(&o.MaxRow, 64<<20)
 	def(&o.Refresh, 10*time.Second)
+	def(&o.Settle, 10*time.Second)
 	if o.Pool == nil {
 		o.Pool = &event.Pool{}
 	}

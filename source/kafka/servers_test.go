@@ -64,7 +64,7 @@ func (w *writer) put(ids ...int) {
 // read gives the ids of all that is there by now, in the order in which it came, and the place behind it.
 func read(t testing.TB, k *testbed.Kafka, from *gtid.Set, change func(*Options), topics ...string) (ids []int64, place *gtid.Set, err error) {
 	t.Helper()
-	o := Options{Config: Config{Brokers: k.Brokers(), Topics: topics}, From: from, UntilNow: true, BatchBytes: 2000}
+	o := Options{Config: Config{Brokers: k.Brokers(), Topics: topics}, From: from, UntilNow: true, BatchBytes: 2000, Settle: time.Millisecond}
 	if change != nil {
 		change(&o)
 	}
@@ -190,10 +190,10 @@ func refused(t testing.TB, k *testbed.Kafka, code fault.Code, from *gtid.Set, ch
 	}
 }
 
-// A reader that stays sees records, topics and partitions that come, and goes on when its connections are cut.
+// A reader that stays sees records, topics and partitions that come, and goes on when its connections are cut and when the broker is killed.
 func TestFollow(t *testing.T) {
 	t.Parallel()
-	k := testbed.SharedKafka(t, testbed.Kafka43)
+	k := testbed.StartKafka(t, testbed.Kafka43, testbed.KafkaOptions{})
 	prefix := testbed.FreshTopic(t, k)
 	var shares [3]map[int64]bool
 	for i := range shares {
@@ -260,7 +260,12 @@ func TestFollow(t *testing.T) {
 	}
 	newWriter(t, k, second).put(70, 71, 72)
 	until(66)
-	conns.cut()
+	if err := k.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	w.put(80)
 	until(67)
 	for id, n := range seen {
@@ -327,20 +332,20 @@ func purge(t testing.TB, c *kgo.Client, topic string, before int64) {
 // grow gives a topic more partitions, and waits until the brokers say so.
 func grow(t testing.TB, k *testbed.Kafka, topic string, partitions int) {
 	t.Helper()
-	res, err := k.Client().CreatePartitions(t.Context(), &kafkago.CreatePartitionsRequest{Topics: []kafkago.TopicPartitionsConfig{{Name: topic, Count: int32(partitions)}}})
-	if err == nil {
-		err = res.Errors[topic]
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		topics, err := k.Topics(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if topics[topic] == partitions {
+	req := &kafkago.CreatePartitionsRequest{Topics: []kafkago.TopicPartitionsConfig{{Name: topic, Count: int32(partitions)}}}
+	var last error
+	for begun := time.Now(); time.Since(begun) < time.Minute; {
+		if topics, err := k.Topics(t.Context()); err != nil { // a broker that was killed has cut the client's connections
+			last = err
+			continue
+		} else if topics[topic] == partitions {
 			return
 		}
+		if res, err := k.Client().CreatePartitions(t.Context(), req); err != nil {
+			last = err
+		} else if err := res.Errors[topic]; err != nil {
+			last = err
+		}
 	}
+	t.Fatalf("%s does not get %d partitions: %v", topic, partitions, last)
 }
