@@ -48,7 +48,7 @@ test: provision ## all tests, with real servers
 	$(GO) test -tags servers,invariants -p 3 -timeout 20m $(TESTFLAGS) ./internal/e2e ./source/live ./sinks/kafka ./schemas ./internal/testbed ./...
 
 provision: ## download the servers that the tests run, into .cache/servers (or CDC_CACHE)
-	@scripts/check-deps.sh go apt maven
+	@scripts/check-deps.sh go apt maven python
 	$(GO) run ./internal/testbed/cmd/provision
 
 demo: ## a shop's traffic on a real MySQL, captured, counted (DEMO_SECONDS=30, KAFKA=1 into topics, MYSQL=mysql://user@host/ for one of yours)
@@ -71,12 +71,13 @@ bench-copy: ## mydumper, mysqldump and a query of checksums beside snapshot and 
 	@scripts/check-deps.sh go apt
 	$(GO) run ./internal/bench -copy
 
-golden: ## record the golden files of Debezium, Maxwell and Canal anew, into format/testdata/peers
+golden: ## record the golden files of Debezium, Maxwell and Canal anew, into format/testdata/peers and admin/takeover/testdata
 	@scripts/check-deps.sh go apt maven
 	$(GO) run ./internal/peers/cmd/golden
+	$(GO) run ./internal/peers/cmd/offsets
 
 torture: ## kills and faults, many more than the tests make
-	@scripts/check-deps.sh go apt maven
+	@scripts/check-deps.sh go apt maven python
 	$(GO) run ./internal/torture
 
 fuzz: ## each fuzz target with as many inputs (FUZZ=1000x), or for so long (FUZZ=60s)

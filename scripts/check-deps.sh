@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check-deps.sh go|cc|apt|maven... says which of the prerequisites are missing, and the cure.
+# check-deps.sh go|cc|apt|maven|python... says which of the prerequisites are missing, and the cure.
 set -euo pipefail
 
 missing=()
@@ -41,6 +41,11 @@ for group in "$@"; do
 		fi
 		want mvn "Kafka, MySQL 8.0 and 5.7 come from Maven Central (Debian: maven)"
 		want tar "install tar"
+		;;
+	python)
+		if ! command -v python3 >/dev/null 2>&1 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+			missing+=("python3 with venv: the simulated S3 runs on it (Debian: python3-venv)")
+		fi
 		;;
 	*)
 		echo "check-deps: unknown group $group" >&2

@@ -59,7 +59,7 @@ func sinkField(t *testing.T, name string) []int {
 	return nil
 }
 
-var behindHash = regexp.MustCompile(`(?m)^( *)#([a-z_]+:)`)
+var behindHash = regexp.MustCompile(`(?m)^( *)#([a-z_0-9]+:)`)
 
 // Every setting of a sink is in its example, in its place and with a value of its type: with every # taken away the file can be read.
 func TestExamplesAreWhole(t *testing.T) {

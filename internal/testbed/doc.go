@@ -68,6 +68,14 @@
 // ([Kafka.Leader]). [KafkaTool] runs a class of Kafka's own tools. A test that needs
 // other Java programs gets their class path from [Jars].
 //
+// # Places for files
+//
+// [StartHDFS] gives a test a NameNode and a DataNode, processes of their own that can be killed, restarted and frozen one by one ([Daemon]); [HDFS.Shell] is Hadoop's
+// own file system shell. [StartS3] gives it moto, which speaks S3, in memory; [S3.Download] reads it by boto3. They need Java, and Python with venv.
+//
+// [StartRegistry] gives a test a schema registry (Apicurio), which keeps its schemas in memory and
+// can be killed and restarted, empty, at its port.
+//
 // # Where servers come from
 //
 // [Provision] unpacks them below the cache folder (.cache/servers in the
@@ -85,6 +93,7 @@
 //	                        an archive of its classes (.jsa), which makes its start quicker
 //	  run/PID-xxx/          data folders of running servers, removed with the process
 //	  ports/                locks: who uses which port
+//	  python/               environments that pip has filled: moto
 //	  java/NAME-HASH/       class paths that [Jars] fetched by their coordinates
 //	  apt/ jars/ m2/ *.part downloads that are under way; resumed, then removed
 //

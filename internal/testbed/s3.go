@@ -81,6 +81,21 @@ func LaunchS3(ctx context.Context, w io.Writer) (*S3, error) {
 	}
 }
 
+// ProvisionPlaces makes sure that HDFS and S3 can be started without a download.
+func ProvisionPlaces(ctx context.Context, w io.Writer) error {
+	cache, err := CacheDir()
+	if err != nil {
+		return err
+	}
+	if _, err := hdfsJars().fetch(ctx, w); err != nil {
+		return err
+	}
+	if _, err := motoPython(ctx, cache, w); err != nil {
+		return fmt.Errorf("fetch moto: %w", err)
+	}
+	return nil
+}
+
 // motoPython returns the interpreter of an environment that has moto.
 func motoPython(ctx context.Context, cache string, w io.Writer) (string, error) {
 	dir := filepath.Join(cache, "python", "moto-"+MotoVersion+"-s3")

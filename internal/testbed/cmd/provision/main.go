@@ -1,4 +1,4 @@
-// Command provision downloads the database servers, the brokers, the schema registry and the
+// Command provision downloads the database servers, the brokers, the schema registry, HDFS and S3, and the
 // reader of Kafka's records (Flink) that tests, demo and benchmarks run, into the cache folder: `make provision`.
 package main
 
@@ -14,16 +14,17 @@ import (
 	"cdc/internal/testbed"
 )
 
-// flink names Flink, which is a set of jars, and registry the schema registry.
+// flink names Flink, which is a set of jars, registry the schema registry, and places HDFS and S3.
 const (
 	flink    = "flink"
 	registry = "registry"
+	places   = "places"
 )
 
 func main() {
 	deep := flag.Bool("verify", false, "compare the checksum of every file, download nothing")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: provision [-verify] [KIND...]\nkinds: %v %v %s %s, all of them by default\n", testbed.Kinds(), testbed.KafkaKinds(), flink, registry)
+		fmt.Fprintf(os.Stderr, "usage: provision [-verify] [KIND...]\nkinds: %v %v %s %s %s, all of them by default\n", testbed.Kinds(), testbed.KafkaKinds(), flink, registry, places)
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -35,9 +36,9 @@ func main() {
 }
 
 func run(ctx context.Context, deep bool, names []string) error {
-	kinds, brokers, jars, schemas := testbed.Kinds(), testbed.KafkaKinds(), true, true
+	kinds, brokers, jars, schemas, stores := testbed.Kinds(), testbed.KafkaKinds(), true, true, true
 	if len(names) > 0 && names[0] != "all" {
-		kinds, brokers, jars, schemas = nil, nil, false, false
+		kinds, brokers, jars, schemas, stores = nil, nil, false, false, false
 		for _, n := range names {
 			if n == flink {
 				jars = true
@@ -47,13 +48,17 @@ func run(ctx context.Context, deep bool, names []string) error {
 				schemas = true
 				continue
 			}
+			if n == places {
+				stores = true
+				continue
+			}
 			if b, err := testbed.ParseKafkaKind(n); err == nil {
 				brokers = append(brokers, b)
 				continue
 			}
 			k, err := testbed.ParseKind(n)
 			if err != nil {
-				return fmt.Errorf("%w or %v or %s or %s", err, testbed.KafkaKinds(), flink, registry)
+				return fmt.Errorf("%w or %v or %s or %s or %s", err, testbed.KafkaKinds(), flink, registry, places)
 			}
 			kinds = append(kinds, k)
 		}
@@ -74,6 +79,11 @@ func run(ctx context.Context, deep bool, names []string) error {
 		return nil
 	}
 	// Jars and brokers first: the end of the other removes the downloads.
+	if stores {
+		if err := testbed.ProvisionPlaces(ctx, os.Stderr); err != nil {
+			return err
+		}
+	}
 	if jars {
 		if err := peers.ProvisionFlink(ctx); err != nil {
 			return err
