@@ -15,7 +15,7 @@ type canalPosition struct {
 		Offset   *uint64 `json:"position"`
 		ServerID uint32  `json:"serverId"`
 		Millis   int64   `json:"timestamp"`
-	} `json:"postion"`
+	} `json:"postion"` //nolint:misspell // so Canal spells it
 }
 
 // Canal reads the places of Canal's clients: meta.dat of an instance, or the content of the node /otter/canal/destinations/NAME/CLIENT/cursor of its

@@ -545,7 +545,7 @@ func (s *Survey) rows(h *Header, body []byte, size int64) error {
 	x := &s.x.Tables[t.txn-1]
 	x.Events++
 	x.Bytes += size
-	rows, op, ok := int64(-1), event.Op(0), false
+	rows := int64(-1)
 	if s.cfg.Rows != nil {
 		defer func() { s.cfg.Rows(rows) }()
 	}
@@ -553,15 +553,15 @@ func (s *Survey) rows(h *Header, body []byte, size int64) error {
 		x.Uncounted++
 		return nil
 	}
-	rows, op, ok = s.measure(h, &c, t)
+	n, op, ok := s.measure(h, &c, t)
 	if !ok {
 		if !t.ruler.Unsure() {
 			return malformed("%s event of table %s: its rows do not fit its table map", h.Type, t.name)
 		}
-		rows = -1
 		x.Uncounted++
 		return nil
 	}
+	rows = n
 	switch op {
 	case event.Insert:
 		x.Inserts += rows

@@ -121,7 +121,7 @@ func record(ctx context.Context, dir string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println("maxwell", rows)
+		fmt.Fprintln(os.Stdout, "maxwell", rows)
 	}
 	rows, err := source.Query(ctx, "SHOW BINLOG EVENTS")
 	for _, r := range rows {
@@ -129,7 +129,7 @@ func record(ctx context.Context, dir string) error {
 		for _, v := range r {
 			line = append(line, v.String)
 		}
-		fmt.Println(strings.Join(line, " "))
+		fmt.Fprintln(os.Stdout, strings.Join(line, " "))
 	}
 	return err
 }
