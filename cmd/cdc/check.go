@@ -343,7 +343,17 @@ func (c *Config) printGrants(w io.Writer, whose string) error {
 	default:
 		return fault.New(fault.UsageInvalid, "--grants=%s: want source, target, kafka or all", whose)
 	}
-	if whose == grantsAll || whose == grantsSource {
+	if c.Source.Kafka != nil && whose != grantsTarget {
+		comment := ""
+		if whose == grantsAll {
+			comment = "-- "
+		}
+		lines = append(lines, comment+"# for the change topics that are read")
+		for _, l := range c.Source.Kafka.Grants() {
+			lines = append(lines, comment+l)
+		}
+	}
+	if c.Source.Kafka == nil && (whose == grantsAll || whose == grantsSource) {
 		s := c.Source.server()
 		lines = append(lines, fmt.Sprintf("-- for %s; narrow '%%' to the host that cdc connects from, and choose a password", s.Address))
 		a := check.GrantFor{Flavor: c.Source.flavor(), User: s.User, TLS: s.TLS.Mode != "" && s.TLS.Mode != "disabled", Patterns: c.Source.Tables, Locks: c.locks(), LockTables: c.locksTables()}

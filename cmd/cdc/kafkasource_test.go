@@ -36,6 +36,11 @@ func TestTopicSource(t *testing.T) {
 	if err := c.wantsServer("cdc verify"); !fault.Has(err, fault.UsageInvalid) {
 		t.Errorf("a comparison without a server: %v", err)
 	}
+	var out strings.Builder
+	const grant = "kafka-acls --bootstrap-server k1 --add --allow-principal User:ANONYMOUS --operation Read --operation Describe --topic cdc.shop. --resource-pattern-type prefixed\n"
+	if err := c.printGrants(&out, grantsSource); err != nil || !strings.HasSuffix(out.String(), grant) || strings.Contains(out.String(), "REPLICATION") {
+		t.Errorf("%v, the rights are\n%s", err, out.String())
+	}
 	for _, x := range []struct{ old, text, says string }{
 		{"source:\n", "source:\n  tables: [\"shop.%\"]\n", "source.tables: goes with a server"},
 		{"source:\n", "source:\n  start: now\n", "source.start: goes with a server"},

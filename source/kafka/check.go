@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"cdc/fault"
 )
@@ -36,6 +37,26 @@ func Check(ctx context.Context, o Options) []fault.Finding {
 		behind += p.end - p.next
 	}
 	out.Pass("topics", "%s, %d records to read", count(len(topics), len(s.parts)), behind)
+	return out
+}
+
+// Grants gives the kafka-acls commands that let the account read the topics, and no more.
+func (c *Config) Grants() []string {
+	user := c.SASL.User
+	if user == "" {
+		user = "ANONYMOUS"
+	}
+	var out []string
+	for _, t := range c.Topics {
+		prefix, _, pattern := strings.Cut(t, "*")
+		switch {
+		case pattern && prefix == "":
+			t = "'*'"
+		case pattern:
+			t = prefix + " --resource-pattern-type prefixed"
+		}
+		out = append(out, fmt.Sprintf("kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation Read --operation Describe --topic %s", c.Brokers[0], user, t))
+	}
 	return out
 }
 

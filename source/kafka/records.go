@@ -238,7 +238,7 @@ func (r *reader) next() (rec record, ok bool, err error) {
 		return rec, false, errRecord
 	}
 	if size > r.most {
-		return rec, false, errTooLarge(size)
+		return rec, false, sizeError(size)
 	}
 	if int64(cap(r.mem)) < size {
 		r.mem = make([]byte, size)
@@ -298,9 +298,9 @@ func (s *stored) aborts() (bool, error) {
 	return binary.BigEndian.Uint16(rec.key[2:]) == 0, nil
 }
 
-type errTooLarge int64
+type sizeError int64
 
-func (e errTooLarge) Error() string { return fmt.Sprintf("a record has %d bytes", int64(e)) }
+func (e sizeError) Error() string { return fmt.Sprintf("a record has %d bytes", int64(e)) }
 
 // partitionOf gives the partition of a key as Java's producers and the Kafka sink choose it: by murmur2, whose author is Austin Appleby, with the
 // seed and the sign of Kafka's.

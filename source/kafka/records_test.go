@@ -11,7 +11,7 @@ import (
 // batchOf makes a record batch as a broker keeps one, uncompressed.
 func batchOf(first int64, last int32, bits uint16, producer int64, records ...[]byte) []byte {
 	be := binary.BigEndian
-	b := make([]byte, headerSize)
+	b := append([]byte(nil), make([]byte, headerSize)...)
 	be.PutUint64(b, uint64(first))
 	b[atMagic] = 2
 	be.PutUint16(b[atAttributes:], bits)

@@ -314,7 +314,7 @@ func (p *partition) at(offset int64) fault.Where {
 
 // fault is that of records that cannot be read.
 func (p *partition) fault(offset int64, err error) error {
-	if _, ok := errors.AsType[errTooLarge](err); ok {
+	if _, ok := errors.AsType[sizeError](err); ok {
 		return fault.New(fault.BinlogRowLimit, "%w", err).At(p.at(offset)).Hint("set max_row to more than that")
 	}
 	return fault.New(fault.SourceProtocol, "%w", err).At(p.at(offset))
