@@ -100,7 +100,7 @@ func (c *Client) find(ctx context.Context, k key) (uint32, error) {
 			if there && c.cfg.Incompatible == incompatibleNew {
 				continue // it may be for one of the next
 			}
-			return 0, fault.New(fault.RegistryMissing, "subject %s does not have the schema %s", k.subject, k.text)
+			return 0, fault.New(fault.RegistryMissing, "subject %s does not have the schema, and register is false", k.subject)
 		}
 		if there {
 			why, err := c.compare(ctx, subject, k.text)
