@@ -68,6 +68,9 @@ func (w *worker) define(ctx context.Context) (noted bool, err error) {
 				short(plan.Text)).Hint("see whether the target has it, carry it out if not, and step over it by `cdc skip`")
 		}
 	}
+	if err := w.numbers(ctx, plan); err != nil {
+		return false, err
+	}
 	if announced { // again by another session, for it may be another that the server does it for
 		if err := b.announce(ctx, w.c, &w.txn, w.came, d); err != nil {
 			return false, err

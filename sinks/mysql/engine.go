@@ -40,6 +40,7 @@ type engine struct {
 	pieces   bool // the table of that name is there
 	joined   bool // the GTIDs of a snapshot are in gtid_purged, or there is none
 	foretold foretellings
+	spelled  spellings
 	began    struct { // of the last transaction with a GTID of another server than the source
 		uuid gtid.UUID
 		name string
@@ -246,6 +247,11 @@ func (e *engine) prepare(ctx context.Context, b *event.Batch, it *item) error {
 	if !used && b.DDL == nil {
 		return nil
 	}
+	if b.DDL != nil {
+		if err := e.respell(b.DDL); err != nil {
+			return placed(err, &b.Txns[0])
+		}
+	}
 	// A statement before this batch may change what the target's tables are.
 	if err := e.await(ctx, func() bool { return e.statements == 0 }); err != nil {
 		return err
@@ -274,6 +280,9 @@ func (e *engine) know(ctx context.Context, t *schemas.Table) error {
 	e.mu.Unlock()
 	if ok {
 		return nil
+	}
+	if err := e.spell(schemas.Name{Database: t.Database, Table: t.Name}); err != nil {
+		return err
 	}
 	p, err := e.catalog.Plan(ctx, e.ask, t)
 	if err != nil {
