@@ -14,6 +14,7 @@ import (
 	"cdc/internal/settings"
 	"cdc/pipeline"
 	"cdc/session"
+	"cdc/source/binlog"
 	"cdc/source/kafka"
 	"cdc/source/live"
 )
@@ -148,7 +149,7 @@ func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) error {
 			return stoppedOr(ctx, err)
 		}
 	}
-	drops, _, err := a.orders.pending(s.cfg.Name, gtid.MySQL, &rec)
+	drops, unread, err := a.orders.pending(s.cfg.Name, gtid.MySQL, &rec)
 	if err != nil {
 		return err
 	}
@@ -159,6 +160,9 @@ func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) error {
 		return err
 	}
 	o.UntilNow, o.Pool, o.BatchBytes, o.Log = a.until.Now, &event.Pool{Budget: budget}, min(2<<20, limit/16), s.log
+	if unread != nil {
+		o.Leave = func(name gtid.GTID) bool { return unread(binlog.Place{GTID: name}) }
+	}
 	src, err := kafka.Open(opening, o)
 	if err != nil {
 		return stoppedOr(ctx, err)

@@ -8,12 +8,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
+	"github.com/segmentio/kafka-go"
 
 	"cdc/internal/ledger"
 	"cdc/internal/testbed"
@@ -124,6 +126,19 @@ func TestKafkaSourceKill(t *testing.T) {
 			if out := must(t, "check", files.yaml); !strings.Contains(out, "4 topics with ") || !strings.Contains(out, ", 0 records to read") {
 				t.Errorf("the check says\n%s", out)
 			}
+			// What is no change stops the reader, until an operator leaves it out.
+			junk := &kafka.ProduceRequest{Topic: topics[1], Partition: 2, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes([]byte("junk"))})}
+			if _, err := k.Client().Produce(t.Context(), junk); err != nil {
+				t.Fatal(err)
+			}
+			failed := run(t, "run", files.yaml, "--until", "now")
+			failed.refused(t, 1, "CDC2064", "not JSON", topics[1]+"-2:")
+			m := regexp.MustCompile(`gtid ([0-9a-f-]{36}:[0-9]+)`).FindStringSubmatch(failed.err)
+			if m == nil {
+				t.Fatalf("the message is not named: %s", failed.err)
+			}
+			must(t, "skip", files.yaml, "files", "--gtid", m[1], "--yes")
+			files.ends(t)
 			// A key over which rows of different partitions could meet is refused.
 			testbed.MustExec(t, target, "ALTER TABLE shop.customers ADD UNIQUE (change_id)")
 			testbed.MustExec(t, s, "UPDATE shop.customers SET name = 'last'")

@@ -163,6 +163,9 @@ type Options struct {
 	// ByKey says that the order of the changes of a key matters: a record of a topic with several partitions must be in that which its key says.
 	ByKey bool
 
+	// Leave says of a record, by its name as a transaction, that it is not to be looked at: it comes without a change. nil takes all.
+	Leave func(gtid.GTID) bool
+
 	Pool       *event.Pool
 	BatchBytes int64 // size at which a batch is handed over
 	MaxRow     int64 // bytes of the largest record

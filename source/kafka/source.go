@@ -270,14 +270,18 @@ func (s *Source) chunk(b *event.Batch, c *chunk) (full bool, err error) {
 
 // record adds one record to a batch.
 func (s *Source) record(b *event.Batch, p *partition, rec record) error {
+	name := gtid.GTID{Flavor: gtid.MySQL, UUID: p.uuid, Seq: uint64(rec.offset) + 2}
+	if s.o.Leave != nil && s.o.Leave(name) {
+		rec.key, rec.value = nil, nil
+	}
 	if s.o.ByKey && p.of > 1 {
 		if want := partitionOf(rec.key, p.of); len(rec.key) > 0 && want != p.id {
-			return fault.New(fault.SourcePartitions, "a record is not in partition %d, to which its key belongs, and so changes of one key may come in any order", want).At(p.at(rec.offset)).
+			return fault.New(fault.SourcePartitions, "a record is not in partition %d, to which its key belongs, and so changes of one key may come in any order", want).At(p.at(rec.offset)).At(fault.Where{GTID: name.String()}).
 				Hint("write the topic with the partitioner of Java's producers, or partition_by: key, into topics whose number of partitions does not change; or use topics of one partition")
 		}
 	}
 	at := envelope.At{
-		GTID: gtid.GTID{Flavor: gtid.MySQL, UUID: p.uuid, Seq: uint64(rec.offset) + 2}, Name: p.name, Offset: rec.offset, Time: 1000 * rec.time,
+		GTID: name, Name: p.name, Offset: rec.offset, Time: 1000 * rec.time,
 	}
 	if err := s.decoder.Append(b, at, rec.key, rec.value); err != nil {
 		return err

@@ -77,7 +77,7 @@ func (d *Decoder) Append(b *event.Batch, at At, key, value []byte) error {
 	if !ok {
 		f = fault.New(fault.SourceMessage, "%w", err)
 	}
-	return f.At(fault.Where{File: at.Name, Offset: uint64(at.Offset)})
+	return f.At(fault.Where{GTID: at.GTID.String(), File: at.Name, Offset: uint64(at.Offset)})
 }
 
 // change adds the transaction of a message that is no tombstone.

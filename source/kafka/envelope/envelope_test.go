@@ -197,7 +197,7 @@ func TestRefused(t *testing.T) {
 			if !ok || f.Code != x.code || !strings.Contains(err.Error(), x.says) {
 				t.Fatalf("got %v, want %v with %q", err, x.code, x.says)
 			}
-			if f.Where.File != "shop.orders-0" || f.Where.Offset != 9 {
+			if f.Where.File != "shop.orders-0" || f.Where.Offset != 9 || f.Where.GTID != at(9).GTID.String() {
 				t.Errorf("the place is %+v", f.Where)
 			}
 			if len(b.Txns)+len(b.Changes)+len(b.Groups) != 0 {
