@@ -1,9 +1,11 @@
 package kafka
 
 import (
+	"context"
 	"testing"
 
 	"cdc/format"
+	"cdc/format/avro"
 	"cdc/format/debezium"
 	"cdc/format/maxwell"
 )
@@ -26,6 +28,9 @@ func TestAllocations(t *testing.T) {
 			}
 			return e
 		},
+	}
+	for name, shape := range map[string]avro.Shape{"debezium-avro": avro.Envelope, "avro": avro.Flat} {
+		formats[name] = func() format.Encoder { return newAvro(t, shape) }
 	}
 	for name, enc := range formats {
 		for _, codec := range []string{"none", "lz4"} {
@@ -64,4 +69,17 @@ func TestAllocations(t *testing.T) {
 			})
 		}
 	}
+}
+
+// oneID is a registry in which every schema has one id.
+type oneID struct{}
+
+func (oneID) ID(context.Context, format.Schema) (uint32, error) { return 1, nil }
+
+func newAvro(t testing.TB, shape avro.Shape) format.Encoder {
+	e, err := avro.New(avro.Options{Shape: shape, Keys: true, Registrar: oneID{}})
+	if err != nil {
+		t.Error(err)
+	}
+	return e
 }

@@ -17,6 +17,7 @@ import (
 
 	"cdc/event"
 	"cdc/format"
+	"cdc/format/avro"
 	"cdc/format/debezium"
 	"cdc/internal/batchtest"
 	"cdc/schemas"
@@ -173,18 +174,31 @@ func cpu(b *testing.B) int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// BenchmarkRows is a row from a batch of changes to the answer of a broker that costs little, in debezium format. One iteration is one row.
+// BenchmarkRows is a row from a batch of changes to the answer of a broker that costs little. One iteration is one row.
 func BenchmarkRows(b *testing.B) {
-	for _, codec := range []string{"none", "lz4", "zstd"} {
-		b.Run(codec, func(b *testing.B) {
+	inJSON := func(b *testing.B) format.Encoder {
+		e, err := debezium.New(debezium.Options{Keys: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return e
+	}
+	for _, x := range []struct {
+		name, codec string
+		enc         func(b *testing.B) format.Encoder
+	}{
+		{"none", "none", inJSON},
+		{"lz4", "lz4", inJSON},
+		{"zstd", "zstd", inJSON},
+		{"debezium-avro-lz4", "lz4", func(b *testing.B) format.Encoder { return newAvro(b, avro.Envelope) }},
+		{"avro-lz4", "lz4", func(b *testing.B) format.Encoder { return newAvro(b, avro.Flat) }},
+	} {
+		b.Run(x.name, func(b *testing.B) {
 			h := &hole{partitions: 8}
-			s, err := Open(Options{Config: Config{Brokers: []string{"hole"}, Compression: codec, ExactlyOnce: "off"}, Dial: h.dial, Encoder: func() format.Encoder {
-				e, err := debezium.New(debezium.Options{Keys: true})
-				if err != nil {
-					b.Fatal(err)
-				}
-				return e
-			}})
+			s, err := Open(Options{
+				Config: Config{Brokers: []string{"hole"}, Compression: x.codec, ExactlyOnce: "off"}, Dial: h.dial,
+				Encoder: func() format.Encoder { return x.enc(b) },
+			})
 			if err != nil {
 				b.Fatal(err)
 			}
