@@ -127,12 +127,12 @@ func TestKafkaSourceKill(t *testing.T) {
 				t.Errorf("the check says\n%s", out)
 			}
 			// What is no change stops the reader, until an operator leaves it out.
-			junk := &kafka.ProduceRequest{Topic: topics[1], Partition: 2, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes([]byte("junk"))})}
+			junk := &kafka.ProduceRequest{Topic: topics[1], Partition: 1, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes([]byte("junk"))})}
 			if _, err := k.Client().Produce(t.Context(), junk); err != nil {
 				t.Fatal(err)
 			}
 			failed := run(t, "run", files.yaml, "--until", "now")
-			failed.refused(t, 1, "CDC2064", "not JSON", topics[1]+"-2:")
+			failed.refused(t, 1, "CDC2064", "not JSON", topics[1]+"-1:")
 			m := regexp.MustCompile(`gtid ([0-9a-f-]{36}:[0-9]+)`).FindStringSubmatch(failed.err)
 			if m == nil {
 				t.Fatalf("the message is not named: %s", failed.err)
