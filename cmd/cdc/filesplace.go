@@ -137,7 +137,7 @@ func (c *Config) checkFiles(ctx context.Context, s *StreamConfig) []fault.Findin
 	}
 	at, err := c.filesRemote(ctx, s)
 	if err != nil {
-		return []fault.Finding{findingOf("place", err)}
+		return []fault.Finding{findingOf("files", err)}
 	}
 	defer at.Close()
 	return files.Check(ctx, at, s.Name)

@@ -11,7 +11,7 @@ import (
 // Check looks at a remote place for `cdc check`: that it is reached, that what the sink needs may be done there and works, and whose it is. It takes nothing over from
 // a process that writes there.
 func Check(ctx context.Context, at Remote, stream string) []fault.Finding {
-	const name = "place"
+	const name = "files"
 	var out fault.Findings
 	failed := func(err error) fault.Findings {
 		f, ok := fault.As(err)
