@@ -1,18 +1,21 @@
 package transform
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"cdc/event"
 	"cdc/event/celltext"
 	"cdc/event/jsonbin"
 	"cdc/fault"
-	"cdc/format/jsonenc"
 	"cdc/internal/settings"
 	"cdc/schemas"
 )
@@ -336,15 +339,16 @@ func (b *outboxTable) value(row event.Row, out *event.Builder) (event.Cell, erro
 	case !b.asJSON:
 		return b.plain(row, b.payload, false, out)
 	}
-	buf, err := b.buf[:0], error(nil)
+	buf := b.buf[:0]
 	if len(b.envelope) > 0 {
 		buf = append(buf, `{"payload":`...)
 	}
-	if buf, err = b.appendJSON(buf, row, b.payload, b.cfg.ExpandJSON); err != nil {
+	buf, err := b.appendJSON(buf, row, b.payload, b.cfg.ExpandJSON)
+	if err != nil {
 		return event.Cell{}, err
 	}
 	for _, f := range b.envelope {
-		buf = append(jsonenc.AppendText(append(buf, ','), f.name), ':')
+		buf = append(quoteJSON(append(buf, ','), f.name), ':')
 		if buf, err = b.appendJSON(buf, row, f.at, false); err != nil {
 			return event.Cell{}, err
 		}
@@ -364,21 +368,31 @@ func (b *outboxTable) appendJSON(dst []byte, row event.Row, at int, expand bool)
 	case event.Null, event.Absent:
 		return append(dst, "null"...), nil
 	case event.Int:
-		return jsonenc.AppendInt(dst, c.Int64()), nil
+		return strconv.AppendInt(dst, c.Int64(), 10), nil
 	case event.Uint:
-		return jsonenc.AppendUint(dst, c.Uint64()), nil
+		return strconv.AppendUint(dst, c.Uint64(), 10), nil
 	case event.Float32, event.Float64:
 		return celltext.Text(dst, c, row, col), nil
 	case event.Bytes:
-		return jsonenc.AppendBase64(dst, row.Bytes(c)), nil
+		return append(base64.StdEncoding.AppendEncode(append(dst, '"'), row.Bytes(c)), '"'), nil
 	}
 	b.text = b.appendText(b.text[:0], row, at)
 	if expand && len(b.text) > 0 && (b.text[0] == '{' || b.text[0] == '[') && json.Valid(b.text) {
 		return append(dst, b.text...), nil
 	}
-	dst, ok := jsonenc.AppendString(dst, b.text)
-	if !ok {
+	if !utf8.Valid(b.text) {
 		return dst, fault.New(fault.TransformError, "column %s holds text that is not valid UTF-8, which JSON cannot hold", col.Name)
 	}
-	return dst, nil
+	return quoteJSON(dst, string(b.text)), nil
+}
+
+// quoteJSON appends a JSON string.
+func quoteJSON(dst []byte, s string) []byte {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false) // it is for no browser
+	if e.Encode(s) != nil {
+		return append(dst, `""`...) // a string always can be encoded
+	}
+	return append(dst, bytes.TrimSuffix(out.Bytes(), []byte("\n"))...)
 }
