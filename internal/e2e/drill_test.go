@@ -73,6 +73,7 @@ func (s *shop) done() int {
 // A DELETE and an UPDATE without WHERE, in the middle of traffic: found by analyze, seen by history, undone by flashback, all by the server's URL and while
 // the traffic goes on. In the end the tables are what they would be without the two.
 func TestDisasterDrill(t *testing.T) {
+	t.Parallel()
 	names := os.Getenv("CDC_DRILLS")
 	if names == "" {
 		names = string(testbed.MySQL97)
