@@ -419,3 +419,47 @@ func differ(got, want []string) string {
 	}
 	return strings.Join(out[:min(len(out), 10)], "\n")
 }
+
+// The rows of a snapshot go on through a ring as others do, and end where they were copied from.
+func TestMySQLRingSnapshot(t *testing.T) {
+	t.Parallel()
+	var list []*testbed.Server
+	for range 3 {
+		s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
+		if err := s.Exec(t.Context(), "SET sql_log_bin = 0", "CREATE DATABASE ring", "CREATE TABLE ring.t (id INT PRIMARY KEY, v INT NOT NULL)"); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, s)
+	}
+	testbed.MustExec(t, list[0], "INSERT INTO ring.t SELECT n, 0 FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', 499), ']'), '$[*]' COLUMNS (n FOR ORDINALITY)) AS j")
+	r := &ring{mode: "table", list: list}
+	for i, s := range list {
+		p := direction(t, s, r.next(i), "table")
+		if i == 0 {
+			o := towards(r.next(i), "table", "")
+			o.start, o.stream = "", "    snapshot: initial\n    snapshot_limits: {chunk_rows: 40}\n"
+			p.write(t, o)
+		}
+		r.pipes = append(r.pipes, p)
+	}
+	for _, i := range []int{1, 2, 0} { // the ring is closed when the rows come
+		r.runs = append([]*process{r.pipes[i].run(t)}, r.runs...)
+	}
+	count := func(want string) {
+		t.Helper()
+		for _, s := range list {
+			poll(t, "all servers to hold "+want, func() bool {
+				r.alive(t)
+				got, err := s.One(t.Context(), "SELECT CONCAT(COUNT(*), ' ', SUM(v)) FROM ring.t")
+				return err == nil && got == want
+			})
+		}
+	}
+	count("500 0")
+	testbed.MustExec(t, list[2], "UPDATE ring.t SET v = 1 WHERE id <= 10", "INSERT INTO ring.t VALUES (1000, 5)")
+	testbed.MustExec(t, list[0], "UPDATE ring.t SET v = 2 WHERE id BETWEEN 100 AND 109", "DELETE FROM ring.t WHERE id = 200")
+	count("500 35")
+	for _, p := range r.runs {
+		p.stop(t)
+	}
+}
