@@ -27,7 +27,7 @@ type HDFS struct {
 	DataNode *Daemon
 
 	program, jars string
-	web           string
+	web, data     string // addresses of the NameNode's pages and of the DataNode
 	releases      []func()
 }
 
@@ -104,7 +104,7 @@ func (h *HDFS) launch(ctx context.Context, cache string) error {
 		h.releases = append(h.releases, release)
 		ports[i] = net.JoinHostPort(loopback, strconv.Itoa(port))
 	}
-	h.Addr, h.web = ports[0], ports[1]
+	h.Addr, h.web, h.data = ports[0], ports[1], ports[2]
 	conf := filepath.Join(h.Dir, "conf")
 	if err := os.MkdirAll(conf, 0o755); err != nil {
 		return err
@@ -201,7 +201,12 @@ func (h *HDFS) serves(ctx context.Context) error {
 	if s.Live == 0 || s.FSState != "Operational" {
 		return fmt.Errorf("%d DataNodes, %s", s.Live, s.FSState)
 	}
-	return nil
+	var d net.Dialer // one that was killed counts as alive for minutes
+	c, err := d.DialContext(ctx, "tcp", h.data)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 type hdfsState struct {

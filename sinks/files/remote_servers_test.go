@@ -195,6 +195,7 @@ func killRemote(t *testing.T, to place, kills int, between func(n int)) {
 func TestHDFSKill(t *testing.T) {
 	t.Parallel()
 	h := testbed.StartHDFS(t)
+	hdfsAnswers(t, h)
 	restarts := number(t, "CDC_HDFS_RESTARTS", 0)
 	to := place{url: "hdfs://" + h.Addr + "/warehouse/kill"}
 	killRemote(t, to, number(t, "CDC_PLACE_KILLS", 4), func(n int) {
@@ -217,6 +218,7 @@ func TestHDFSKill(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	copies(t, dir)
+	hdfsSilent(t, h)
 }
 
 // TestS3Kill kills a process that writes into S3; what boto3 downloads has each change once.
@@ -237,6 +239,7 @@ func TestS3Kill(t *testing.T) {
 		t.Fatal(err)
 	}
 	copies(t, dir)
+	s3Answers(t, store, settings.Secret{File: secret})
 }
 
 // copies compares what another program has copied, folder by folder.

@@ -1,6 +1,6 @@
 //go:build servers
 
-package hdfs_test
+package files_test
 
 import (
 	"bytes"
@@ -17,8 +17,9 @@ import (
 	"cdc/sinks/files/hdfs"
 )
 
-func TestPlace(t *testing.T) {
-	h := testbed.StartHDFS(t)
+// hdfsAnswers looks at each call of a place in HDFS.
+func hdfsAnswers(t *testing.T, h *testbed.HDFS) {
+	t.Helper()
 	p, err := hdfs.Open(t.Context(), "hdfs://"+h.Addr+"/a/b", &hdfs.Config{User: testbed.HDFSUser})
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +72,16 @@ func TestPlace(t *testing.T) {
 	}
 	if !fault.Has(err, fault.SinkPlaceLogin) {
 		t.Errorf("a user without rights: %v", err)
+	}
+}
+
+// hdfsSilent freezes and kills the NameNode, for good.
+func hdfsSilent(t *testing.T, h *testbed.HDFS) {
+	t.Helper()
+	ctx := t.Context()
+	p, err := hdfs.Open(ctx, "hdfs://"+h.Addr+"/a/b", &hdfs.Config{User: testbed.HDFSUser})
+	if err != nil {
+		t.Fatal(err)
 	}
 	// A NameNode that says nothing holds nobody who wants to leave.
 	if err := h.NameNode.Pause(); err != nil {

@@ -1,6 +1,6 @@
 //go:build servers
 
-package s3_test
+package files_test
 
 import (
 	"bytes"
@@ -10,20 +10,20 @@ import (
 	"testing"
 
 	"cdc/fault"
+	"cdc/internal/settings"
 	"cdc/internal/testbed"
 	"cdc/sinks/files"
 	"cdc/sinks/files/s3"
 )
 
-func TestPlace(t *testing.T) {
-	store := testbed.StartS3(t)
-	t.Setenv("AWS_ACCESS_KEY_ID", "test")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+// s3Answers looks at each call of a place in S3, and kills the store in the end.
+func s3Answers(t *testing.T, store *testbed.S3, key settings.Secret) {
+	t.Helper()
 	ctx := t.Context()
 	if err := store.MakeBucket(ctx, "shop"); err != nil {
 		t.Fatal(err)
 	}
-	p, err := s3.Open(ctx, "s3://shop/a+b/100% c", &s3.Config{Endpoint: store.URL})
+	p, err := s3.Open(ctx, "s3://shop/a+b/100% c", &s3.Config{Endpoint: store.URL, AccessKey: "test", SecretKey: key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestPlace(t *testing.T) {
 	if err := p.Sweep(ctx); err != nil {
 		t.Error(err)
 	}
-	none, err := s3.Open(ctx, "s3://no-such-bucket/x", &s3.Config{Endpoint: store.URL})
+	none, err := s3.Open(ctx, "s3://no-such-bucket/x", &s3.Config{Endpoint: store.URL, AccessKey: "test", SecretKey: key})
 	if err != nil {
 		t.Fatal(err)
 	}
