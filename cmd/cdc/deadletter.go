@@ -79,6 +79,9 @@ func (o *replayOptions) run(c *cobra.Command, args []string) error {
 		return fault.New(fault.UsageInvalid, "stream %q has no topic of dead letters", args[1]).
 			Hint("this is for streams with sink.kafka.dead_letter.topic; a file of dead letters holds the changes themselves")
 	}
+	if cfg.Source.MySQL == nil && cfg.Source.MariaDB == nil {
+		return fault.New(fault.UsageInvalid, "the source of stream %q is no server with a binlog, from which its changes could be read once more", args[1])
+	}
 	if err := r.resting(ctx); err != nil {
 		return err
 	}
