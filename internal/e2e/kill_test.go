@@ -83,7 +83,7 @@ func TestKill(t *testing.T) {
 			s := testbed.Start(t, k, testbed.Options{})
 			p := newPipe(t, s, settings{start: "start", tables: `"shop.%"`, memory: "32MiB"})
 			l, stop := traffic(t, s, ledger.Options{DDL: true, Pause: 3 * time.Millisecond, Seed: n, Large: 50_000})
-			kills := number(t, "CDC_KILLS", 10)
+			kills := number(t, "CDC_KILLS", 4)
 			p.killed(t, rng, kills)
 			r := p.run(t)
 			stop()

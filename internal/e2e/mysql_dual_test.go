@@ -39,7 +39,7 @@ func TestMySQLDualPrimary(t *testing.T) {
 				rows, err := b.Query(t.Context(), "SHOW TABLES FROM ring")
 				return err == nil && len(rows) == 1
 			})
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(number(t, "CDC_DUAL_SECONDS", 8))*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(number(t, "CDC_DUAL_SECONDS", 6))*time.Second)
 			defer cancel()
 			var wg sync.WaitGroup
 			for i, s := range []*testbed.Server{a, b} {

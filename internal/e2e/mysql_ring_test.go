@@ -265,7 +265,7 @@ func TestMySQLRing(t *testing.T) {
 				}
 			}
 			rng := rand.New(rand.NewPCG(n, 11))
-			kills := number(t, "CDC_RING_KILLS", 6)
+			kills := number(t, "CDC_RING_KILLS", 4)
 			for range kills {
 				pause(ctx, time.Duration(rng.Int64N(int64(1500*time.Millisecond))))
 				r.alive(t)

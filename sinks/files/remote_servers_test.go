@@ -198,7 +198,7 @@ func TestHDFSKill(t *testing.T) {
 	hdfsAnswers(t, h)
 	restarts := number(t, "CDC_HDFS_RESTARTS", 0)
 	to := place{url: "hdfs://" + h.Addr + "/warehouse/kill"}
-	killRemote(t, to, number(t, "CDC_PLACE_KILLS", 4), func(n int) {
+	killRemote(t, to, number(t, "CDC_PLACE_KILLS", 2), func(n int) {
 		if n > restarts {
 			return
 		}
@@ -233,7 +233,7 @@ func TestS3Kill(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := place{url: "s3://warehouse/kill", endpoint: store.URL, secret: secret}
-	killRemote(t, to, number(t, "CDC_PLACE_KILLS", 4), func(int) {})
+	killRemote(t, to, number(t, "CDC_PLACE_KILLS", 2), func(int) {})
 	dir := t.TempDir()
 	if err := store.Download(t.Context(), "warehouse", "", dir); err != nil {
 		t.Fatal(err)
