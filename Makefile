@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build check fmt fmt-check vet lint race test test-unit provision demo bench bench-peers bench-apply bench-copy golden torture fuzz clean
+.PHONY: help build check fmt fmt-check lint race test test-unit provision demo bench bench-peers bench-apply bench-copy golden torture fuzz clean
 
 GO ?= go
 # The versions of the tools are pinned in tools/go.mod, away from our own go.mod.
@@ -12,6 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 FUZZ ?= 1000x
 # Tests of real servers run three packages at a time: each starts servers of its own, and waits for them as long as it works. The slowest are first.
 TESTFLAGS ?=
+SERVER_TESTS = $(shell grep -rlE --include='*_test.go' --exclude-dir='.?*' '^//go:build servers' . | xargs -n1 dirname | sort -u)
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +21,7 @@ build: ## bin/cdc, one static binary
 	@scripts/check-deps.sh go
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/cdc ./cmd/cdc
 
-check: fmt-check vet lint race fuzz ## format, vet, linters, the race detector on unit tests, a moment of each fuzz target: no server needed
+check: fmt-check lint race fuzz ## format, vet and other linters, the race detector on unit tests, a moment of each fuzz target: no server needed
 
 fmt: ## format the code
 	$(TOOL) gofumpt -w .
@@ -28,10 +29,6 @@ fmt: ## format the code
 fmt-check:
 	@scripts/check-deps.sh go
 	@echo 'gofumpt -l .'; bad=$$($(TOOL) gofumpt -l .); if [ -n "$$bad" ]; then echo "not formatted (make fmt):"; echo "$$bad"; exit 1; fi
-
-vet:
-	$(GO) vet ./...
-	$(GO) vet -tags servers,invariants,peers ./...
 
 lint: ## golangci-lint with the layering; building it takes two minutes, once
 	$(TOOL) golangci-lint run
@@ -44,8 +41,8 @@ test-unit: ## the tests that need no server
 	@scripts/check-deps.sh go
 	$(GO) test -tags invariants -timeout 10m $(TESTFLAGS) ./...
 
-test: provision ## all tests, with real servers
-	$(GO) test -tags servers,invariants -p 3 -timeout 20m $(TESTFLAGS) ./internal/e2e ./source/live ./sinks/kafka ./schemas ./internal/testbed ./...
+test: provision ## the packages with tests on real servers; make check has run the others
+	$(GO) test -tags servers,invariants -p 3 -timeout 20m $(TESTFLAGS) ./internal/e2e ./source/live ./sinks/kafka ./schemas ./internal/testbed $(SERVER_TESTS)
 
 provision: ## download the servers that the tests run, into .cache/servers (or CDC_CACHE)
 	@scripts/check-deps.sh go apt maven python

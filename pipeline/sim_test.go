@@ -25,7 +25,7 @@ import (
 // A failing seed is run again with: go test ./pipeline -run TestSimulation -sim.seed=N
 var (
 	simSeed  = flag.Uint64("sim.seed", 0, "run this seed alone")
-	simSeeds = flag.Uint64("sim.seeds", 10_000, "how many seeds to run")
+	simSeeds = flag.Uint64("sim.seeds", 5_000, "how many seeds to run")
 )
 
 func TestSimulation(t *testing.T) {

@@ -426,6 +426,7 @@ func TestServersStatements(t *testing.T) {
 		t.Fatal("no statements", err)
 	}
 	testbed.Each(t, func(t *testing.T, k testbed.Kind) {
+		t.Parallel()
 		tr := newTrial(t, k)
 		prefix := "s" + strconv.FormatInt(time.Now().UnixNano()%1e9, 36)
 		n := 0

@@ -15,6 +15,7 @@ import (
 // Every code of one and two bytes, and samples of longer ones, is decoded as the server's own CONVERT does it.
 func TestDecoderAgainstServers(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, k testbed.Kind) {
+		t.Parallel()
 		s := testbed.Shared(t, k)
 		for _, row := range testbed.MustQuery(t, s, "SELECT CHARACTER_SET_NAME, MAXLEN FROM information_schema.CHARACTER_SETS ORDER BY 1") {
 			name := row[0].String

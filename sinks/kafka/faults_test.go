@@ -56,6 +56,7 @@ func wantOnce(t *testing.T, list []*kgo.Record, rows int) {
 // TestBrokerKilled kills the only broker again and again, first before the sink has met it.
 func TestBrokerKilled(t *testing.T) {
 	testbed.EachKafka(t, func(t *testing.T, kind testbed.KafkaKind) {
+		t.Parallel()
 		k := testbed.StartKafka(t, kind, testbed.KafkaOptions{NoAutoCreate: true})
 		if err := k.Kill(); err != nil {
 			t.Fatal(err)

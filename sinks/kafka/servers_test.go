@@ -170,6 +170,7 @@ var codecsOf = map[testbed.KafkaKind][]string{testbed.Kafka43: {"none"}, testbed
 // TestConformance runs the suite of all sinks against each broker and codec.
 func TestConformance(t *testing.T) {
 	testbed.EachKafka(t, func(t *testing.T, kind testbed.KafkaKind) {
+		t.Parallel()
 		k := testbed.SharedKafka(t, kind)
 		for _, codec := range codecsOf[kind] {
 			t.Run(codec, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"cdc/sinks/mysql"
 )
 
-// A before image that has no more of a text than the prefix that the primary key holds, as MySQL 9.7 was seen to log one, finds its row all the same, and
-// no other.
+// A before image that has no more of a text than the prefix that the primary key holds, as MySQL 9.7 logs it of rows that it has cut to that itself, finds its row all
+// the same, and no other; and an update makes the row what the source has.
 func TestImageOfPrefix(t *testing.T) {
 	s := testbed.Start(t, testbed.MySQL97, testbed.Options{})
 	testbed.MustExec(t, s, "SET NAMES utf8mb4", "CREATE DATABASE d CHARACTER SET utf8mb4", "CREATE TABLE d.p (t TEXT NOT NULL, n INT, PRIMARY KEY (t(3), n))",
@@ -54,7 +54,7 @@ func TestImageOfPrefix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.One(t.Context(), "SELECT GROUP_CONCAT(HEX(CONVERT(t USING latin1)), n ORDER BY n) FROM d.p"); err != nil || got != "6F746865721,535452415353452,E4F6FC20616E64206D6F72657" {
+	if got, err := s.One(t.Context(), "SELECT GROUP_CONCAT(HEX(CONVERT(t USING latin1)), n ORDER BY n) FROM d.p"); err != nil || got != "6F746865721,535452415353452,E4F6FC7" {
 		t.Errorf("rows %q, %v", got, err)
 	}
 	if err := send(2, func() { w.Delete(table, row("so", 1)...) }); err == nil {

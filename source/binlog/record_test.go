@@ -211,6 +211,7 @@ func TestRecord(t *testing.T) {
 		for _, k := range sc.kinds {
 			name := string(k) + "-" + sc.name
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				raw := record(t, k, sc)
 				if *rewrite {
 					if err := os.WriteFile(filepath.Join("testdata", "corpus", name+".binlog"), raw, 0o644); err != nil {

@@ -29,6 +29,7 @@ func resetLogs(t *testing.T, s *testbed.Server) {
 // transactions than were read or more, those that came since must not be taken for those that were read.
 func TestReset(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, k testbed.Kind) {
+		t.Parallel()
 		s := testbed.Start(t, k, testbed.Options{})
 		for _, c := range []struct {
 			name string
