@@ -265,7 +265,7 @@ func TestMySQLRing(t *testing.T) {
 				}
 			}
 			rng := rand.New(rand.NewPCG(n, 11))
-			kills := number(t, "CDC_RING_KILLS", 4)
+			kills := number(t, "CDC_RING_KILLS", 2)
 			for range kills {
 				pause(ctx, time.Duration(rng.Int64N(int64(1500*time.Millisecond))))
 				r.alive(t)

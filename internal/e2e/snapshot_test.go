@@ -193,7 +193,7 @@ func TestSnapshotKill(t *testing.T) {
 			rng := rand.New(rand.NewPCG(n, 7))
 			s := testbed.Start(t, k, testbed.Options{})
 			tables := copiedTables(k)
-			kills, done := number(t, "CDC_SNAPSHOT_KILLS", 5), uint64(0)
+			kills, done := number(t, "CDC_SNAPSHOT_KILLS", 3), uint64(0)
 			rows := max(2000, 300*kills) // so that it lasts
 			fillCopied(t, s, tables, rows)
 			o := settings{
