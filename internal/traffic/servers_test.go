@@ -36,7 +36,7 @@ func TestServersTakeIt(t *testing.T) {
 			if c.Committed.Load() == 0 || c.DDL.Load() == 0 {
 				t.Errorf("it did nothing: %v", c)
 			}
-			one, err := s.One(t.Context(), "SELECT COUNT(*) FROM w0.k_text")
+			one, err := s.One(t.Context(), "SELECT (SELECT COUNT(*) FROM w0.k_text) + (SELECT COUNT(*) FROM w0.k_bigint) + (SELECT COUNT(*) FROM w0.k_int)") // TRUNCATE may just have met one of them
 			if err != nil || one == "0" {
 				t.Errorf("%s rows, %v", one, err)
 			}

@@ -51,8 +51,9 @@ func TestTopicGoneWhileStopped(t *testing.T) {
 			run := func() (state []byte, err error) {
 				l := newLoad(t, o, "orders")
 				defer l.s.Close()
-				l.mustWrite(50)
-				err = l.flush()
+				if err = l.write(50); err == nil { // a partition may be read back, and found short, before the batch is taken
+					err = l.flush()
+				}
 				state, serr := l.s.State(1)
 				if serr != nil {
 					t.Fatal(serr)
