@@ -89,6 +89,7 @@ const (
 	SinkPlace      Code = 5009
 	SinkPlaceLogin Code = 5010
 	SinkPlaceUnfit Code = 5011
+	SinkMoved      Code = 5013
 
 	// of the Kafka sink
 	SinkUnreachable    Code = 5101
@@ -282,6 +283,7 @@ var descriptions = [...]Description{
 	{SinkPlace, Retry, "the place of the files does not answer as it should", "check its address, the firewall, and that it runs (HDFS: not in safe mode); cdc goes on by itself when it answers"},
 	{SinkPlaceLogin, Fatal, "the place of the files refused the account, or there is no such bucket", "check the credentials and, by the message, what they may do: docs/files-sink.md lists the rights that the sink needs"},
 	{SinkPlaceUnfit, Fatal, "the place of the files cannot keep the promise of each change once", "use a store that refuses to replace when it is asked to: S3 with If-None-Match for PUT and for completing uploads, HDFS 2.7 or later"},
+	{SinkMoved, Retry, "another process has published in the place of the files since this one looked at it", "cdc begins anew with what is there now; stop one of the two where both are to write there"},
 
 	{SinkUnreachable, Retry, "no broker answers", "check the addresses, the firewall, and that the brokers run; cdc goes on by itself when one answers"},
 	{SinkAccessDenied, Fatal, "the broker refused the login", "check sasl.mechanism, user and password, and that the listener offers that mechanism"},

@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cdc/fault"
 )
 
 // chainDir holds the links of the chain, each a file named by its number.
@@ -53,40 +56,60 @@ func linkName(n uint64) string { return fmt.Sprintf("%s/%016d", chainDir, n) }
 // claims is how often claim begins anew where others add links meanwhile: each of them is one that took the place over too.
 const claims = 10
 
-// claim reads the chain and adds a link with the same state and a new owner. From then on no other process can add one.
-func claim(ctx context.Context, at Remote) (*chain, error) {
-	c := &chain{at: at, owner: randomName()}
+// look reads the last link, and takes nothing over. It gives the numbers of all links.
+func (c *chain) look(ctx context.Context) ([]uint64, error) {
 	for try := 1; ; try++ {
 		numbers, err := c.numbers(ctx)
 		if err != nil {
 			return nil, err
 		}
 		c.last = link{}
-		if n := len(numbers); n > 0 {
-			last, err := c.read(ctx, numbers[n-1])
-			if errors.Is(err, fs.ErrNotExist) && try < claims {
-				continue // removed since: there is a higher one
-			}
-			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", linkName(numbers[n-1]), err)
-			}
-			c.last = last
+		n := len(numbers)
+		if n == 0 {
+			return nil, nil
+		}
+		last, err := c.read(ctx, numbers[n-1])
+		if errors.Is(err, fs.ErrNotExist) && try < claims {
+			continue // removed since: there is a higher one
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", linkName(numbers[n-1]), err)
+		}
+		c.last = last
+		return numbers, nil
+	}
+}
+
+// claim adds a link with the same state and a new owner. From then on no other process can add one. Where the state is not any more what look saw,
+// nothing is claimed: the stream of this process would begin at a place that another has passed.
+func (c *chain) claim(ctx context.Context) error {
+	seen := c.last.decided()
+	for try := 1; ; try++ {
+		numbers, err := c.look(ctx)
+		if err != nil {
+			return err
+		}
+		if c.last.decided() != seen {
+			return fault.New(fault.SinkMoved, "process %d on %q has published since this one looked at the place", c.last.PID, c.last.Host)
 		}
 		err = c.add(ctx, link{Place: c.last.Place, Intent: c.last.Intent})
 		if errors.Is(err, ErrLocked) && try < claims {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, n := range numbers { // what add leaves where a process ended early
-			if err := at.Remove(ctx, linkName(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("remove %s: %w", linkName(n), err)
+			if err := c.at.Remove(ctx, linkName(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("remove %s: %w", linkName(n), err)
 			}
 		}
-		return c, nil
+		return nil
 	}
 }
+
+// decided is the text of the last publication that was decided on, finished or not.
+func (l *link) decided() string { return cmp.Or(l.Intent, l.Place) }
 
 // numbers gives those of the links that are there, the highest last.
 func (c *chain) numbers(ctx context.Context) ([]uint64, error) {

@@ -9,6 +9,50 @@ import (
 	"cdc/fault"
 )
 
+// open makes a folder ready for writing. A remote place is only looked at: a process that writes there is disturbed no earlier than by a start that nothing refuses.
+func (w *writer) open(ctx context.Context) error {
+	if _, far := w.store.(*remote); far {
+		return w.look(ctx)
+	}
+	return w.recover(ctx)
+}
+
+// look takes up the place, as it will be when the intent is finished.
+func (w *writer) look(ctx context.Context) error {
+	if err := w.enough(ctx); err != nil {
+		return err
+	}
+	for _, name := range []string{intentFile, placeFile} {
+		r, err := w.readRecord(ctx, name)
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			return w.adopt(r)
+		}
+	}
+	if err := w.unused(ctx); err != nil {
+		if numbers, again := w.store.(*remote).chain.numbers(ctx); again == nil && len(numbers) > 0 {
+			return fault.New(fault.SinkMoved, "the place was empty a moment ago")
+		}
+		return err
+	}
+	return nil
+}
+
+// takeOver makes a remote place this process's own, once.
+func (w *writer) takeOver(ctx context.Context) error {
+	r, far := w.store.(*remote)
+	if !far || r.claimed {
+		return nil
+	}
+	if err := r.claim(ctx); err != nil {
+		return err
+	}
+	w.number, w.durable = 0, placeJSON{} // what look took up may lie behind an intent that recover finishes
+	return w.recover(ctx)
+}
+
 // recover finishes an intent, removes temps, and takes up the place.
 func (w *writer) recover(ctx context.Context) error {
 	if err := w.enough(ctx); err != nil {

@@ -45,18 +45,19 @@ type Remote interface {
 // needs no appending and no cutting, a row costs no round trip, and nothing there is ever half written. What the sink keeps as intent and place is a chain of
 // numbered files there (chain.go), since such places rename nothing atomically, or replace when they should not, and know no locks.
 type remote struct {
-	at    Remote
-	spool Store
-	chain *chain
+	at      Remote
+	spool   Store
+	chain   *chain
+	claimed bool // of the sink's goroutine
 
 	mu   sync.Mutex
 	sent map[string]bool // temps that are there
 }
 
-// OpenRemote opens a remote place as a Store and takes it over: another process that writes there can publish nothing more, and finds that out at its next try, as
-// ErrLocked. spool is a Store on this machine for temporary files; what it holds of them is removed. Both are closed with the Store, or when this fails.
+// OpenRemote opens a remote place as a Store. It is taken over only by Sink.Start: from then on another process that writes there can publish nothing more, and finds
+// that out at its next try, as ErrLocked. So a start that is refused before disturbs nobody. spool is a Store on this machine for temporary files; what it holds of them is removed. Both are closed with the Store, or when this fails.
 func OpenRemote(ctx context.Context, at Remote, spool Store) (Store, error) {
-	r := &remote{at: at, spool: spool, sent: map[string]bool{}}
+	r := &remote{at: at, spool: spool, sent: map[string]bool{}, chain: &chain{at: at, owner: randomName()}}
 	if err := r.open(ctx); err != nil {
 		return nil, errors.Join(classify("open", "the place", err), r.Close())
 	}
@@ -76,10 +77,17 @@ func (r *remote) open(ctx context.Context) error {
 	if err := probe(ctx, r.at); err != nil {
 		return err
 	}
-	if r.chain, err = claim(ctx, r.at); err != nil {
-		return err
+	_, err = r.chain.look(ctx)
+	return err
+}
+
+// claim takes the place over.
+func (r *remote) claim(ctx context.Context) error {
+	if err := r.chain.claim(ctx); err != nil {
+		return classify("take over", "the place", err)
 	}
-	return r.at.Sweep(ctx)
+	r.claimed = true
+	return classify("sweep", "the place", r.at.Sweep(ctx))
 }
 
 // run makes the names of temporary files those of one process: two never write the same one, so that what a process sends that was taken for dead does no harm.

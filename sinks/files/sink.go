@@ -30,7 +30,7 @@ var (
 	_ sinks.Starter    = (*Sink)(nil)
 )
 
-// Open opens a sink on a folder, finishes the publication that a crash left half done, and removes what was not published. Faults:
+// Open opens a sink on a folder, finishes the publication that a crash left half done, and removes what was not published. A remote place is only looked at until Start. Faults:
 // SinkLocked where another process has the folder, SinkIntent and SinkConflict where what is there does not fit together, SinkDiskFull below
 // Options.MinFree, SinkWrite for everything that the system refuses.
 func Open(ctx context.Context, opt Options) (*Sink, error) {
@@ -50,7 +50,7 @@ func Open(ctx context.Context, opt Options) (*Sink, error) {
 	}
 	s := &Sink{}
 	s.w = newWriter(store, &opt, tmpl, s.moved)
-	if err := s.w.recover(ctx); err != nil {
+	if err := s.w.open(ctx); err != nil {
 		return nil, errors.Join(s.w.why(ctx, err), store.Close())
 	}
 	s.q = queue.New(worker{s.w}, "the files sink was closed")
@@ -71,9 +71,10 @@ func (s *Sink) Position(context.Context) (sinks.Place, bool, error) {
 	return clonePlace(s.place), s.holds, nil
 }
 
-// Start tells where the stream is read from; see sinks.Starter.
+// Start tells where the stream is read from; see sinks.Starter. A remote place is taken over here, and what Open does on a folder is done: fault.SinkMoved where another
+// process has published since Open, and nothing was taken over.
 func (s *Sink) Start(ctx context.Context, base sinks.Place) error {
-	return s.q.Do(ctx, func(context.Context) error { return s.w.start(base) })
+	return s.q.Do(ctx, func(ctx context.Context) error { return s.w.why(ctx, s.w.start(ctx, base)) })
 }
 
 // Check reports whether the folder can be written: it makes a file, links it and removes both. It is for a sink that is not in use.

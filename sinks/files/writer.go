@@ -69,31 +69,45 @@ func newWriter(store Store, opt *Options, tmpl *template, moved func(sinks.Place
 	return w
 }
 
-// start takes the place where the stream begins.
-func (w *writer) start(base sinks.Place) error {
+// start takes the place where the stream begins. What can refuse that comes before another process is driven out.
+func (w *writer) start(ctx context.Context, base sinks.Place) error {
 	if w.started {
 		return fault.New(fault.PipelineInternal, "the files sink was started twice")
 	}
-	if base.ByFile {
-		w.place.GTIDs = nil // of a time before: what was delivered since is not in it
+	place, err := w.from(base)
+	if err != nil {
+		return err
 	}
-	if !w.place.IsZero() && !base.IsZero() && !holds(w.place, base) {
-		if !w.opt.AcceptGap {
-			return fault.New(fault.SinkBehind, "the stream starts at %s, the folder holds changes up to %s", placeText(base), placeText(w.place))
-		}
-		if err := fold(&w.place, event.Position{GTIDs: base.GTIDs, File: base.File, Offset: base.Offset}); err != nil {
-			return err
-		}
+	if err := w.takeOver(ctx); err != nil {
+		return err
 	}
-	if w.place.IsZero() {
-		w.place = clonePlace(base)
-	} else if base.Server != nil {
-		if err := fold(&w.place, event.Position{Server: base.Server}); err != nil {
-			return err
-		}
-	}
-	w.started = true
+	w.place, w.started = place, true
 	return nil
+}
+
+// from gives the place of the sink in a stream that begins at base.
+func (w *writer) from(base sinks.Place) (sinks.Place, error) {
+	place := clonePlace(w.place)
+	if base.ByFile {
+		place.GTIDs = nil // of a time before: what was delivered since is not in it
+	}
+	if !place.IsZero() && !base.IsZero() && !holds(place, base) {
+		if !w.opt.AcceptGap {
+			return place, fault.New(fault.SinkBehind, "the stream starts at %s, the folder holds changes up to %s", placeText(base), placeText(place))
+		}
+		if err := fold(&place, event.Position{GTIDs: base.GTIDs, File: base.File, Offset: base.Offset}); err != nil {
+			return place, err
+		}
+	}
+	if place.IsZero() {
+		return clonePlace(base), nil
+	}
+	if base.Server != nil {
+		if err := fold(&place, event.Position{Server: base.Server}); err != nil {
+			return place, err
+		}
+	}
+	return place, nil
 }
 
 func placeText(p sinks.Place) string {
@@ -105,7 +119,13 @@ func placeText(p sinks.Place) string {
 
 // take encodes a batch and releases it, and publishes where that is due.
 func (w *writer) take(ctx context.Context, b *event.Batch, ack func(error)) error {
-	w.started = true
+	if !w.started {
+		if err := w.takeOver(ctx); err != nil {
+			w.pending = append(w.pending, pending{ack, time.Now()})
+			return err
+		}
+		w.started = true
+	}
 	if b.Pos.Server != nil {
 		w.server = b.Pos.Server
 	}
@@ -321,7 +341,7 @@ func (w *writer) retry(ctx context.Context, op, name string, f func() error) err
 
 // why gives the better reason for a failure where there is one: a place that another process took over looks damaged to the first, whose files are gone.
 func (w *writer) why(ctx context.Context, err error) error {
-	if r, ok := w.store.(*remote); ok && err != nil && ctx.Err() == nil {
+	if r, ok := w.store.(*remote); ok && r.claimed && err != nil && ctx.Err() == nil {
 		if lost := r.chain.confirm(ctx); errors.Is(lost, ErrLocked) {
 			return classify("write to", "the place", lost)
 		}

@@ -60,12 +60,15 @@ func begin(t testing.TB, h Harness, target Target, s *stream, from int) (*run, e
 				t.Fatalf("transaction %d was acked and is not in the sink's place %v", i, place)
 			}
 		}
-		r.wantSame(target.Delivered(t), s.expected(r.heldCount()))
 	}
 	if st, ok := sink.(sinks.Starter); ok {
 		if err := st.Start(t.Context(), s.place(from)); err != nil {
+			_ = sink.Close()
 			return nil, err
 		}
+	}
+	if _, ok := sink.(sinks.Positioner); ok { // what was decided on is seen by now
+		r.wantSame(target.Delivered(t), s.expected(r.heldCount()))
 	}
 	return r, nil
 }

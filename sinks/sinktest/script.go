@@ -18,7 +18,7 @@ func NewScript(kind string, seed uint64, n int) *Script {
 }
 
 // Life opens a sink on a target and writes the stream to it from behind the first from transactions, flushing now and then, to its end or
-// to the first error. Whatever the target holds after Open is compared with the sink's place. seed decides about batches and flushes. It
+// to the first error. Whatever the target holds after Open and Start is compared with the sink's place. seed decides about batches and flushes. It
 // gives the number of transactions that are acked by now: where the next life starts.
 func (s *Script) Life(t testing.TB, target Target, from int, seed uint64) (acked int, err error) {
 	t.Helper()

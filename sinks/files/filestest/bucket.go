@@ -76,6 +76,13 @@ func (c *Client) StopAt(n int) {
 	c.ops, c.stopAt = 0, n
 }
 
+// Kill ends the process now.
+func (c *Client) Kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+}
+
 // PauseAt holds the n-th request and all later ones up until goOn is closed. still is closed when it has come.
 func (c *Client) PauseAt(n int) (still <-chan struct{}, goOn chan<- struct{}) {
 	c.mu.Lock()
@@ -170,7 +177,7 @@ func (c *Client) Open(ctx context.Context, name string) (r io.ReadCloser, err er
 func (c *Client) List(ctx context.Context, dir string) (names []string, err error) {
 	err = c.do(ctx, func(files map[string][]byte) error {
 		for name := range files {
-			if rest, ok := strings.CutPrefix(name, dir+"/"); ok {
+			if rest, ok := strings.CutPrefix(name, dir+"/"); ok || dir == "." {
 				first, _, _ := strings.Cut(rest, "/")
 				names = append(names, first)
 			}
