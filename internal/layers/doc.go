@@ -1,6 +1,6 @@
 // Package layers holds the test of the direction of imports:
 //
-//	fault <- {gtid, session} <- schemas <- event <- format
+//	fault <- {gtid, session, broker} <- schemas <- event <- format
 //	      <- {source, transform, sinks, checkpoint} <- pipeline
 //	      <- {recovery, topology, verify, admin} <- cmd/cdc
 //

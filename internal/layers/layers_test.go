@@ -20,7 +20,7 @@ const module = "cdc"
 // The layers, lowest first; the packages of one do not import each other.
 var order = [][]string{
 	{"fault"},
-	{"gtid", "session"},
+	{"gtid", "session", "broker"},
 	{"schemas"},
 	{"event"},
 	{"format"},
@@ -37,7 +37,7 @@ var forTests = []string{"internal/batchtest", "internal/testbed", "sinks/sinktes
 var leaves = map[string][]string{
 	"github.com/go-mysql-org/go-mysql": {"session", "internal"},
 	"github.com/dgraph-io/badger":      {"checkpoint/badger"},
-	"github.com/segmentio/kafka-go":    {"sinks/kafka", "source/kafka", "internal"},
+	"github.com/segmentio/kafka-go":    {"broker", "sinks/kafka", "source/kafka", "internal"},
 	"github.com/linkedin/goavro":       {"format/avro", "sinks/files"},
 	"github.com/twmb/franz-go":         {"sinks/kafka/registry", "internal"},
 	"github.com/spf13/cobra":           {"cmd/cdc", "internal"},

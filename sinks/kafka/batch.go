@@ -2,30 +2,9 @@ package kafka
 
 import (
 	"encoding/binary"
-	"hash/crc32"
+
+	"cdc/broker"
 )
-
-// The layout of a record batch of magic 2 (https://kafka.apache.org/documentation/#recordbatch). All but the records themselves has a fixed
-// size, so that records are appended behind room for the header, which is filled in when the batch is frozen.
-const (
-	atBatchLength = 8 // of all that follows this field
-	atLeaderEpoch = 12
-	atMagic       = 16
-	atCRC         = 17 // CRC-32C of all that follows this field
-	atAttributes  = 21
-	atLastDelta   = 23
-	atBaseTime    = 27
-	atMaxTime     = 35
-	atProducerID  = 43
-	atEpoch       = 51
-	atSequence    = 53
-	atCount       = 57
-	headerSize    = 61
-
-	magic = 2
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // producer names a producer at the broker.
 type producer struct {
@@ -42,22 +21,22 @@ type batchHeader struct {
 	sequence int32 // of the first record
 }
 
-// put fills in the header of a batch whose records, compressed or not, follow behind headerSize bytes of room.
+// put fills in the header of a batch whose records, compressed or not, follow behind broker.HeaderSize bytes of room.
 func (h batchHeader) put(b []byte) {
 	be := binary.BigEndian
 	be.PutUint64(b, 0)
-	be.PutUint32(b[atBatchLength:], uint32(len(b)-atBatchLength-4))
-	be.PutUint32(b[atLeaderEpoch:], 0xffffffff)
-	b[atMagic] = magic
-	be.PutUint16(b[atAttributes:], uint16(h.codec))
-	be.PutUint32(b[atLastDelta:], uint32(h.count-1))
-	be.PutUint64(b[atBaseTime:], uint64(h.time))
-	be.PutUint64(b[atMaxTime:], uint64(h.time))
-	be.PutUint64(b[atProducerID:], uint64(h.producer.id))
-	be.PutUint16(b[atEpoch:], uint16(h.producer.epoch))
-	be.PutUint32(b[atSequence:], uint32(h.sequence))
-	be.PutUint32(b[atCount:], uint32(h.count))
-	be.PutUint32(b[atCRC:], crc32.Checksum(b[atAttributes:], castagnoli))
+	be.PutUint32(b[broker.AtLength:], uint32(len(b)-broker.AtLength-4))
+	be.PutUint32(b[broker.AtLeaderEpoch:], 0xffffffff)
+	b[broker.AtMagic] = broker.Magic
+	be.PutUint16(b[broker.AtAttributes:], uint16(h.codec))
+	be.PutUint32(b[broker.AtLastDelta:], uint32(h.count-1))
+	be.PutUint64(b[broker.AtFirstTime:], uint64(h.time))
+	be.PutUint64(b[broker.AtLastTime:], uint64(h.time))
+	be.PutUint64(b[broker.AtProducer:], uint64(h.producer.id))
+	be.PutUint16(b[broker.AtEpoch:], uint16(h.producer.epoch))
+	be.PutUint32(b[broker.AtSequence:], uint32(h.sequence))
+	be.PutUint32(b[broker.AtCount:], uint32(h.count))
+	be.PutUint32(b[broker.AtCRC:], broker.Sum(b))
 }
 
 // nextSequence is the sequence number behind count records: it goes on at 0 after the largest int32.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/segmentio/kafka-go/protocol/metadata"
 
+	"cdc/broker"
 	"cdc/fault"
 	"cdc/format"
 	"cdc/schemas"
@@ -112,8 +113,8 @@ func (c *checker) visit(ctx context.Context, addrs []string) []visit {
 			v := visit{addr: addr}
 			conn, err := c.cluster.dialer.dial(ctx, addr)
 			if v.err = err; err == nil {
-				v.produce = conn.newest
-				if t, ok := conn.raw.(*tls.Conn); ok {
+				v.produce = conn.newest()
+				if t, ok := conn.Raw.(*tls.Conn); ok {
 					v.tls = t.ConnectionState().Version
 				}
 				conn.close()
@@ -129,7 +130,7 @@ func (c *checker) visit(ctx context.Context, addrs []string) []visit {
 func (c *checker) reach(ctx context.Context) bool {
 	var addrs []string
 	for _, b := range c.opt.Brokers {
-		if a := withPort(b); !slices.Contains(addrs, a) {
+		if a := broker.WithPort(b); !slices.Contains(addrs, a) {
 			addrs = append(addrs, a)
 		}
 	}

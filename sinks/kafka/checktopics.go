@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol/describeacls"
 	"github.com/segmentio/kafka-go/protocol/metadata"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -72,19 +73,19 @@ func (c *checker) topics(ctx context.Context, wants []*want) {
 		case known && c.gone(w.name, held[w.name], r):
 		case r == nil:
 			c.Fail(fault.SinkUnreachable, "topic "+w.name, "try again", "the brokers say nothing about it")
-		case kerror(r.ErrorCode) == errUnknownTopic && !on(c.opt.Create):
+		case broker.Error(r.ErrorCode) == broker.ErrUnknownTopic && !on(c.opt.Create):
 			if !c.crowded("topics that do not exist") {
 				c.Fail(fault.SinkTopicMissing, "topic "+w.name, c.cluster.command(w.newTopic), "it does not exist, and create is false")
 			}
-		case kerror(r.ErrorCode) == errUnknownTopic:
+		case broker.Error(r.ErrorCode) == broker.ErrUnknownTopic:
 			missing = append(missing, w)
-		case kerror(r.ErrorCode) == errTopicAuthorization:
+		case broker.Error(r.ErrorCode) == broker.ErrTopicAuthorization:
 			c.readonly = true
 			if !c.crowded("topics that the account may not see") {
 				c.Fail(fault.SinkGrantMissing, "topic "+w.name, c.grant(w), "the account may not see it, or whether it exists")
 			}
 		case r.ErrorCode != 0 && len(r.Partitions) == 0:
-			c.fault("topic "+w.name, fault.New(fault.SinkUnreachable, "%w", kerror(r.ErrorCode)))
+			c.fault("topic "+w.name, fault.New(fault.SinkUnreachable, "%w", broker.Error(r.ErrorCode)))
 		default:
 			if c.access(w, r) {
 				seen = append(seen, w)
@@ -334,11 +335,11 @@ func (c *checker) would(w *want, a *createtopics.ResponseTopic, acls []acl) {
 		c.Fail(fault.SinkUnreachable, "topic "+w.name, "try again", "the brokers say nothing about it")
 		return
 	}
-	switch code := kerror(a.ErrorCode); {
-	case code == errNone:
-	case code == errTopicExists:
+	switch code := broker.Error(a.ErrorCode); {
+	case code == broker.ErrNone:
+	case code == broker.ErrTopicExists:
 		return
-	case code == errTopicAuthorization, code == errClusterAuthorization:
+	case code == broker.ErrTopicAuthorization, code == broker.ErrClusterAuthorization:
 		if !c.crowded("topics that the account may not create") {
 			c.Fail(fault.SinkTopicMissing, "topic "+w.name, c.cluster.command(w.newTopic)+", or: "+c.grant(w), "it does not exist, and the account may not create it")
 		}
@@ -347,7 +348,7 @@ func (c *checker) would(w *want, a *createtopics.ResponseTopic, acls []acl) {
 		if !c.crowded("topics that cannot be created: " + code.Error()) {
 			f := refused(code, "it cannot be created", a.ErrorMessage)
 			cure := f.Next
-			if code == errReplicationFactor && f.Code != fault.SinkUnreachable {
+			if code == broker.ErrReplicationFactor && f.Code != fault.SinkUnreachable {
 				cure = fmt.Sprintf("set replication_factor: %d, or start more brokers", len(c.brokers))
 			}
 			c.Fail(f.Code, "topic "+w.name, cure, "%s", f.Text)
@@ -389,7 +390,10 @@ func (c *checker) collisions(wants []*want, there map[string]*metadata.ResponseT
 			first[key] = w
 			continue
 		}
-		missing := func(w *want) bool { r := there[w.name]; return r != nil && kerror(r.ErrorCode) == errUnknownTopic }
+		missing := func(w *want) bool {
+			r := there[w.name]
+			return r != nil && broker.Error(r.ErrorCode) == broker.ErrUnknownTopic
+		}
 		if missing(f) && missing(w) && !c.crowded("names that collide") {
 			c.Fail(fault.SinkTopicName, "topic names", "give one of them another topic by a route transform, or change topic",
 				"the topics %s (%s) and %s (%s) differ in dots and underscores only: brokers refuse to create the second", f.name, f.what, w.name, w.what)
@@ -426,7 +430,7 @@ func (c *checker) acls(ctx context.Context) []acl {
 		ResourceTypeFilter: resourceTopic, ResourcePatternTypeFilter: anyValue, Operation: anyValue, PermissionType: anyValue,
 	}})
 	m, ok := res.(*describeacls.Response)
-	if err != nil || !ok || kerror(m.ErrorCode) != errNone {
+	if err != nil || !ok || broker.Error(m.ErrorCode) != broker.ErrNone {
 		return nil
 	}
 	out := []acl{}

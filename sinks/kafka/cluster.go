@@ -18,6 +18,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol/initproducerid"
 	"github.com/segmentio/kafka-go/protocol/metadata"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -31,11 +32,11 @@ type cluster struct {
 }
 
 func newCluster(opt *Options) (*cluster, error) {
-	conf, err := opt.TLS.config()
+	conf, err := opt.TLS.Client()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := opt.SASL.login(); err != nil {
+	if _, err := opt.SASL.Login(); err != nil {
 		return nil, err
 	}
 	return &cluster{dialer: dialer{opt: opt, tls: conf}, turn: make(chan struct{}, 1)}, nil
@@ -54,11 +55,11 @@ func (k *cluster) ask(ctx context.Context, req protocol.Message) (protocol.Messa
 		if err := k.connect(ctx); err != nil {
 			return nil, err
 		}
-		res, err := k.conn.ask(req, k.dialer.opt.RequestTimeout)
+		res, err := k.conn.Ask(req, k.dialer.opt.RequestTimeout)
 		if err == nil {
 			return res, nil
 		}
-		addr := k.conn.addr
+		addr := k.conn.Addr
 		k.drop()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -85,7 +86,7 @@ func (k *cluster) connect(ctx context.Context) error {
 	}
 	var list []string
 	for _, b := range k.dialer.opt.Brokers {
-		list = append(list, withPort(b))
+		list = append(list, broker.WithPort(b))
 	}
 	for _, b := range k.known {
 		if !slices.Contains(list, b) {
@@ -168,12 +169,12 @@ func (k *cluster) newProducer(ctx context.Context) (producer, error) {
 	if !ok {
 		return producer{}, fmt.Errorf("the answer is a %T", res)
 	}
-	switch code := kerror(m.ErrorCode); {
-	case code == errNone:
+	switch code := broker.Error(m.ErrorCode); {
+	case code == broker.ErrNone:
 		return producer{id: m.ProducerID, epoch: m.ProducerEpoch}, nil
-	case code.passing():
+	case passing(code):
 		return producer{}, fault.New(fault.SinkUnreachable, "get a producer id: %w", code)
-	case code == errClusterAuthorization:
+	case code == broker.ErrClusterAuthorization:
 		return producer{}, refused(code, "write idempotently", "").
 			Hint("kafka-acls --bootstrap-server %s --add --allow-principal %s --operation IdempotentWrite --cluster", k.dialer.opt.Brokers[0], quoted("User:"+k.principal()))
 	default:
@@ -199,12 +200,12 @@ func (k *cluster) create(ctx context.Context, l *layout, t newTopic) error {
 	if a == nil {
 		return fault.New(fault.SinkUnreachable, "create topic %s: the answer leaves it out", t.name)
 	}
-	switch code := kerror(a.ErrorCode); {
-	case code == errNone, code == errTopicExists:
+	switch code := broker.Error(a.ErrorCode); {
+	case code == broker.ErrNone, code == broker.ErrTopicExists:
 		return nil
-	case code.passing():
+	case passing(code):
 		return fault.New(fault.SinkUnreachable, "create topic %s: %w", t.name, code)
-	case code == errTopicAuthorization, code == errClusterAuthorization:
+	case code == broker.ErrTopicAuthorization, code == broker.ErrClusterAuthorization:
 		return fault.New(fault.SinkTopicMissing, "the topic %s does not exist, and the account may not create it: %w", t.name, code).Hint("%s", k.command(t))
 	default:
 		f := refused(code, "create topic "+t.name, a.ErrorMessage)
@@ -290,7 +291,7 @@ func (k *cluster) askController(ctx context.Context, l *layout, req protocol.Mes
 		return nil, k.unreachable(addr, err)
 	}
 	defer c.close()
-	res, err := c.ask(req, k.dialer.opt.RequestTimeout+5*time.Second)
+	res, err := c.Ask(req, k.dialer.opt.RequestTimeout+5*time.Second)
 	if err != nil {
 		return nil, k.unreachable(addr, err)
 	}
@@ -316,12 +317,12 @@ func (k *cluster) configs(ctx context.Context, topics, names []string) (map[stri
 	}
 	out := make(map[string]map[string]string, len(topics))
 	for _, r := range m.Resources {
-		switch code := kerror(r.ErrorCode); {
-		case code == errTopicAuthorization, code == errClusterAuthorization:
+		switch code := broker.Error(r.ErrorCode); {
+		case code == broker.ErrTopicAuthorization, code == broker.ErrClusterAuthorization:
 			continue
-		case code.passing():
+		case passing(code):
 			return nil, fault.New(fault.SinkUnreachable, "ask for the settings of topic %s: %w", r.ResourceName, code)
-		case code != errNone:
+		case code != broker.ErrNone:
 			return nil, refused(code, "see the settings of topic "+r.ResourceName, r.ErrorMessage)
 		}
 		values := map[string]string{}

@@ -3,13 +3,13 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/apiversions"
+	"github.com/segmentio/kafka-go/protocol/fetch"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -21,13 +21,8 @@ type dialer struct {
 
 // conn is a connection that is logged in. It takes one request at a time.
 type conn struct {
-	raw     net.Conn
-	proto   *protocol.Conn
-	addr    string
+	*broker.Conn
 	produce int16 // version of produce requests
-	newest  int16 // version of produce requests that the broker knows
-	fetches int16 // version of fetch requests, 0 where there is none
-	stop    func() bool
 	seq     int32
 	head    []byte      // of the request under way
 	parts   net.Buffers // of the request under way
@@ -35,100 +30,75 @@ type conn struct {
 }
 
 // dial connects and logs in. The connection ends with ctx.
-func (d *dialer) dial(ctx context.Context, addr string) (c *conn, err error) {
-	deadline := time.Now().Add(d.opt.ConnectTimeout)
-	opening, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	raw, err := d.opt.Dial(opening, "tcp", addr)
+func (d *dialer) dial(ctx context.Context, addr string) (*conn, error) {
+	o := broker.Dialer{
+		Codes: broker.SinkCodes(), TLS: d.tls, SASL: d.opt.SASL, ClientID: d.opt.ClientID, ConnectTimeout: d.opt.ConnectTimeout, Net: d.opt.Dial,
+	}
+	c, err := o.Open(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	c = &conn{addr: addr, raw: raw, stop: context.AfterFunc(ctx, func() { _ = raw.Close() })}
-	defer func() {
-		if err != nil {
-			c.close()
-		}
-	}()
-	if err := raw.SetDeadline(deadline); err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+	v, ok := c.Versions[protocol.Produce]
+	if ok && v.Max >= minProduce && v.Min <= maxProduce {
+		return &conn{Conn: c, produce: min(v.Max, maxProduce)}, nil
 	}
-	if d.tls != nil {
-		conf := d.tls
-		if conf.ServerName == "" {
-			conf = conf.Clone()
-			conf.ServerName, _, _ = net.SplitHostPort(addr)
-		}
-		secure := tls.Client(raw, conf)
-		if err := secure.HandshakeContext(opening); err != nil {
-			if f := tlsFault(err, addr); f != nil {
-				return nil, f
-			}
-			return nil, fmt.Errorf("TLS handshake with %s (is it a listener with TLS?): %w", addr, err)
-		}
-		c.raw = secure
+	c.Close()
+	if !ok {
+		return nil, fault.New(fault.SinkVersion, "the server takes no produce requests").At(fault.Where{Server: addr})
 	}
-	c.proto = protocol.NewConn(c.raw, d.opt.ClientID)
-	res, err := c.proto.RoundTrip(new(apiversions.Request))
-	if err != nil {
-		if f := plainFault(err, addr); f != nil && d.tls == nil {
-			return nil, f
-		}
-		return nil, fmt.Errorf("first request to %s: %w", addr, err)
-	}
-	if err := c.choose(res.(*apiversions.Response)); err != nil {
-		return nil, err
-	}
-	login, err := d.opt.SASL.login()
-	if err != nil {
-		return nil, err
-	}
-	if login != nil {
-		if err := authenticate(opening, c.proto, login, addr); err != nil {
-			return nil, err
-		}
-	}
-	return c, c.raw.SetDeadline(time.Time{})
+	return nil, fault.New(fault.SinkVersion, "the broker takes produce requests of versions %d to %d, and not %d to %d", v.Min, v.Max, minProduce, maxProduce).At(fault.Where{Server: addr})
 }
 
-// choose settles the versions of requests.
-func (c *conn) choose(res *apiversions.Response) error {
-	where := fault.Where{Server: c.addr}
-	if k := kerror(res.ErrorCode); k != errNone {
-		return fmt.Errorf("ask %s for its versions: %w", c.addr, k)
-	}
-	versions := make(map[protocol.ApiKey]int16, len(res.ApiKeys))
-	for _, r := range res.ApiKeys {
-		key := protocol.ApiKey(r.ApiKey)
-		versions[key] = key.SelectVersion(r.MinVersion, r.MaxVersion)
-		if key == protocol.Fetch && r.MinVersion <= maxFetch && r.MaxVersion >= minFetch {
-			c.fetches = min(r.MaxVersion, maxFetch)
-		}
-		if key == protocol.Produce {
-			if r.MaxVersion < minProduce || r.MinVersion > maxProduce {
-				return fault.New(fault.SinkVersion, "the broker takes produce requests of versions %d to %d, and not %d to %d", r.MinVersion, r.MaxVersion, minProduce, maxProduce).At(where)
-			}
-			c.produce, c.newest = min(r.MaxVersion, maxProduce), r.MaxVersion
-		}
-	}
-	if c.produce == 0 {
-		return fault.New(fault.SinkVersion, "the server takes no produce requests").At(where)
-	}
-	c.proto.SetVersions(versions)
-	return nil
-}
+// newest is the version of produce requests that the broker knows.
+func (c *conn) newest() int16 { return c.Versions[protocol.Produce].Max }
 
-// ask sends a request and waits for its answer.
-func (c *conn) ask(req protocol.Message, timeout time.Duration) (protocol.Message, error) {
-	if err := c.raw.SetDeadline(time.Now().Add(timeout)); err != nil {
+// mostFetched is how much an answer may hold, unless a single batch has more.
+const mostFetched = 4 << 20
+
+// fetch asks for what lies behind the next offset of each stretch, which all have the broker for leader, and waits a while where nothing does. The
+// answer is valid until the next call.
+func (c *conn) fetch(parts []*stretch, wait, timeout time.Duration) ([]broker.Fetched, error) {
+	req := &fetch.Request{ReplicaID: -1, MaxWaitTime: int32(wait.Milliseconds()), MinBytes: 1, MaxBytes: mostFetched, SessionEpoch: -1}
+	for i, p := range parts {
+		if i == 0 || parts[i-1].topic != p.topic {
+			req.Topics = append(req.Topics, fetch.RequestTopic{Topic: p.topic})
+		}
+		t := &req.Topics[len(req.Topics)-1]
+		t.Partitions = append(t.Partitions, fetch.RequestPartition{Partition: p.id, CurrentLeaderEpoch: -1, FetchOffset: p.next, LogStartOffset: -1, PartitionMaxBytes: 1 << 20})
+	}
+	var err error
+	if c.answer, err = c.Fetch(req, wait+timeout, c.answer); err != nil {
 		return nil, err
 	}
-	return c.proto.RoundTrip(req)
+	return broker.FetchedOf(c.answer, c.Fetches)
 }
 
 func (c *conn) close() {
-	if c == nil {
-		return
+	if c != nil {
+		c.Close()
 	}
-	c.stop()
-	_ = c.raw.Close()
+}
+
+// each calls f for each partition of an answer.
+func each(list []broker.Fetched, f func(*broker.Fetched) error) error {
+	for i := range list {
+		if err := f(&list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachStored calls f for each record batch that is there whole. Messages of the formats before Kafka 0.11 are passed over: they are nobody's who
+// names records by headers.
+func eachStored(b []byte, f func(*broker.Stored) error) error {
+	list, _, err := broker.Batches(b)
+	for i := range list {
+		if s := &list[i]; s.Magic == broker.Magic {
+			if err := f(s); err != nil {
+				return err
+			}
+		}
+	}
+	return err
 }

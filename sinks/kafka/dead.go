@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"cdc/broker"
 	"cdc/event"
 	"cdc/fault"
 	"cdc/schemas"
@@ -88,7 +89,7 @@ func (e *encoder) post(ctx context.Context, l *Letter) error {
 		rec.headers = appendNumber(appendNumber(rec.headers, headerRow, uint64(l.Row)), headerSub, uint64(l.Sub))
 		rec.number += 2
 	}
-	p := t.partitions[spread(murmur2([]byte(l.Database+"."+l.Table)), int32(len(t.partitions)))]
+	p := t.partitions[broker.Spread(broker.Murmur2([]byte(l.Database+"."+l.Table)), int32(len(t.partitions)))]
 	return e.add(ctx, p, &rec, nil)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"cdc/broker"
 	"cdc/event"
 	"cdc/fault"
 	"cdc/format"
@@ -215,7 +216,7 @@ func (e *encoder) begin(b *event.Batch, i int) {
 		e.name = append(e.name, e.headers...)
 		e.fixed = appendHeader(e.fixed, headerGTID, e.headers)
 		e.nfixed++
-		e.txnHash = murmur2(e.headers)
+		e.txnHash = broker.Murmur2(e.headers)
 	}
 	if x.File != "" {
 		e.headers = append(append(e.headers[:0], x.File...), ':')
@@ -223,7 +224,7 @@ func (e *encoder) begin(b *event.Batch, i int) {
 		e.fixed = appendHeader(e.fixed, headerPosition, e.headers)
 		e.nfixed++
 		if x.GTID.IsZero() {
-			e.txnHash = murmur2(e.headers)
+			e.txnHash = broker.Murmur2(e.headers)
 			e.name = append(e.name, e.headers...)
 		}
 	}
@@ -303,10 +304,10 @@ func (e *encoder) change(ctx context.Context, b *event.Batch, i int) error {
 		case rec.key == nil:
 			hash = to.table
 		default:
-			hash = murmur2(rec.key[r.Head:])
+			hash = broker.Murmur2(rec.key[r.Head:])
 		}
 		rec.headers = e.headers
-		p := to.topic.partitions[spread(hash, int32(len(to.topic.partitions)))]
+		p := to.topic.partitions[broker.Spread(hash, int32(len(to.topic.partitions)))]
 		if e.s.guard.names != nil && e.written(p, rec.key, c.Row, sub) {
 			continue
 		}
@@ -358,11 +359,11 @@ func (e *encoder) to(ctx context.Context, t *schemas.Table) (*route, error) {
 		if err != nil {
 			return nil, err
 		}
-		full := murmur2([]byte(t.FullName()))
+		full := broker.Murmur2([]byte(t.FullName()))
 		r = &route{topic: top, table: full, records: full}
 		switch e.by {
 		case byDatabase:
-			r.records = murmur2([]byte(t.Database))
+			r.records = broker.Murmur2([]byte(t.Database))
 		case byColumns:
 			if r.columns, err = columnsOf(e.columns, t); err != nil {
 				return nil, err
@@ -393,8 +394,8 @@ func (e *encoder) add(ctx context.Context, p *partition, r *record, name *identi
 	}
 	if b == nil {
 		b = e.s.parcel()
-		b.buf = e.s.bufs.get(max(headerSize+size, p.last))
-		b.buf.b = b.buf.b[:headerSize]
+		b.buf = e.s.bufs.get(max(broker.HeaderSize+size, p.last))
+		b.buf.b = b.buf.b[:broker.HeaderSize]
 		b.time = e.now
 		p.open = b
 		if !p.listed {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/segmentio/kafka-go/protocol/metadata"
 
+	"cdc/broker"
 	"cdc/fault"
 	"cdc/gtid"
 )
@@ -127,7 +128,7 @@ func (g *guard) join(ctx context.Context) error {
 		}
 		// Brokers that answer and have no coordinator for long are not going to: the topic of transactions cannot be made, as where there are fewer
 		// brokers than it is to have replicas.
-		if code := errNone; errors.As(err, &code) && fatal(err) == nil && g.mode == onceAuto {
+		if code := broker.ErrNone; errors.As(err, &code) && fatal(err) == nil && g.mode == onceAuto {
 			if first.IsZero() {
 				first = time.Now()
 			}
@@ -314,7 +315,7 @@ func (g *guard) fence(ctx context.Context, topics map[string][]int32, parts []*s
 				if lost[name].IsZero() {
 					lost[name] = time.Now()
 				}
-				if code == errUnknownTopic && time.Since(lost[name]) < g.s.opt.Gone {
+				if code == broker.ErrUnknownTopic && time.Since(lost[name]) < g.s.opt.Gone {
 					return fault.New(fault.SinkUnreachable, "begin a transaction in topic %s: %w", name, code)
 				}
 				// Who writes to it will say what is wrong with it.
@@ -382,7 +383,7 @@ func (g *guard) remind(ctx context.Context) error {
 		return nil
 	}
 	bad, err := g.co.add(ctx, g.own, at)
-	if code := errNone; err != nil && errors.As(err, &code) || len(bad) > 0 { // nothing was begun
+	if code := broker.ErrNone; err != nil && errors.As(err, &code) || len(bad) > 0 { // nothing was begun
 		if fault.Has(err, fault.SinkFenced) {
 			return err
 		}

@@ -11,8 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/segmentio/kafka-go/compress"
-
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -48,12 +47,12 @@ func Letters(ctx context.Context, opt Options) ([]Letter, error) {
 		if len(l.topics) != 1 {
 			return fault.New(fault.SinkUnreachable, "the brokers say nothing about topic %s", name)
 		}
-		switch code := kerror(l.topics[0].ErrorCode); {
-		case code == errUnknownTopic:
+		switch code := broker.Error(l.topics[0].ErrorCode); {
+		case code == broker.ErrUnknownTopic:
 			return nil // nothing was ever set aside
-		case code.passing():
+		case passing(code):
 			return fault.New(fault.SinkUnreachable, "see topic %s: %w", name, code)
-		case code != errNone:
+		case code != broker.ErrNone:
 			return refused(code, "see topic "+name, "").Hint("%s", k.allow(name, "Read", "Describe"))
 		}
 		parts = nil
@@ -122,38 +121,38 @@ type letters map[letterName]*Letter
 func (o letters) read(ctx context.Context, g *guard, c *conn, list []*stretch, mu *sync.Mutex) error {
 	quiet := time.Now()
 	for len(list) > 0 && ctx.Err() == nil {
-		answer, err := c.fetch(g.s.opt.ClientID, list, 200*time.Millisecond, g.s.opt.RequestTimeout)
+		answer, err := c.fetch(list, 200*time.Millisecond, g.s.opt.RequestTimeout)
 		if err != nil {
 			return err
 		}
 		moved := false
-		err = eachFetched(answer, c.fetches, func(_ []byte, id int32, code kerror, records []byte) error {
-			i := slices.IndexFunc(list, func(p *stretch) bool { return p.id == id })
+		err = each(answer, func(a *broker.Fetched) error {
+			i := slices.IndexFunc(list, func(p *stretch) bool { return p.id == a.Partition })
 			if i < 0 || list[i].over {
 				return nil
 			}
 			p := list[i]
-			switch code {
-			case errNone:
-			case errOffsetOutOfRange: // retention took what lay there
+			switch a.Code {
+			case broker.ErrNone:
+			case broker.ErrOffsetOutOfRange: // retention took what lay there
 				p.next = -1
 				return g.offsets(c, []*stretch{p}, atEarliest, func(p *stretch, at int64) { p.next = at })
 			default:
-				return g.missed(p, code)
+				return g.missed(p, a.Code)
 			}
-			return eachStored(records, func(s *stored) error {
-				if s.last < p.next {
+			return eachStored(a.Records, func(s *broker.Stored) error {
+				if s.Last < p.next {
 					return nil
 				}
-				if !s.control {
+				if !s.Control {
 					mu.Lock()
 					err := eachValue(s, o.take)
 					mu.Unlock()
 					if err != nil {
-						return fault.New(fault.SinkRefused, "topic %s, partition %d, offset %d: %w", p.topic, p.id, s.first, err)
+						return fault.New(fault.SinkRefused, "topic %s, partition %d, offset %d: %w", p.topic, p.id, s.First, err)
 					}
 				}
-				p.next, moved = s.last+1, true
+				p.next, moved = s.Last+1, true
 				return nil
 			})
 		})
@@ -194,23 +193,20 @@ func (o letters) take(value []byte) {
 }
 
 // eachValue calls f for the value of each record of a batch that has one.
-func eachValue(s *stored, f func([]byte)) error {
-	var in io.Reader = bytes.NewReader(s.records)
-	if s.codec != codecNone {
-		c := compress.Compression(s.codec).Codec()
-		if c == nil {
-			return fmt.Errorf("a record batch is compressed by method %d", s.codec)
-		}
-		d := c.NewReader(in)
-		defer d.Close()
-		in = d
+func eachValue(s *broker.Stored, f func([]byte)) error {
+	in, done, err := s.Open()
+	if err != nil {
+		return err
+	}
+	if done != nil {
+		defer done()
 	}
 	all, err := io.ReadAll(in)
 	if err != nil {
 		return fmt.Errorf("read a record: %w", err)
 	}
 	c := varints{b: all}
-	for range s.count {
+	for range s.Count {
 		r := varints{b: c.take(c.number())}
 		r.take(1) // attributes
 		r.number()
@@ -219,7 +215,7 @@ func eachValue(s *stored, f func([]byte)) error {
 		n := r.number()
 		value := r.take(n)
 		if c.bad || r.bad {
-			return errRecord
+			return broker.ErrRecord
 		}
 		if n >= 0 {
 			f(value)

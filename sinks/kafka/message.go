@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 
+	"cdc/broker"
 	"cdc/event"
 	"cdc/fault"
 	"cdc/schemas"
@@ -53,9 +54,9 @@ func (e *encoder) message(ctx context.Context, b *event.Batch, i int, t *schemas
 	case rec.key == nil:
 		hash = to.table
 	default:
-		hash = murmur2(rec.key)
+		hash = broker.Murmur2(rec.key)
 	}
-	p := to.topic.partitions[spread(hash, int32(len(to.topic.partitions)))]
+	p := to.topic.partitions[broker.Spread(hash, int32(len(to.topic.partitions)))]
 	if e.s.guard.names != nil && e.written(p, rec.key, c.Row, sub) {
 		return nil
 	}
@@ -92,9 +93,9 @@ func (e *encoder) toMessages(ctx context.Context, t *schemas.Table, topic []byte
 	if err != nil {
 		return nil, err
 	}
-	r := &route{topic: top, table: murmur2([]byte(full))}
+	r := &route{topic: top, table: broker.Murmur2([]byte(full))}
 	if r.records = r.table; e.by == byDatabase {
-		r.records = murmur2([]byte(t.Database))
+		r.records = broker.Murmur2([]byte(t.Database))
 	}
 	if e.messages == nil || len(e.messages) >= 4096 {
 		e.messages = map[messageTopic]*route{}

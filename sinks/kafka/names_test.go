@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"math/rand/v2"
 	"testing"
 
+	"cdc/broker"
 	"cdc/gtid"
 )
 
@@ -156,13 +156,13 @@ func batchOf(codec codec, p producer, first int64, records ...record) []byte {
 	}
 	if codec != codecNone {
 		var c compressor
-		packed, err := c.append(codec, make([]byte, 0, headerSize+codec.bound(len(body))), body)
+		packed, err := c.append(codec, make([]byte, 0, broker.HeaderSize+codec.bound(len(body))), body)
 		if err != nil {
 			panic(err)
 		}
 		body = packed
 	}
-	b := append(bytes.Repeat([]byte{0}, headerSize), body...)
+	b := append(bytes.Repeat([]byte{0}, broker.HeaderSize), body...)
 	batchHeader{codec: codec, count: int32(len(records)), producer: p}.put(b)
 	binary.BigEndian.PutUint64(b, uint64(first))
 	return b
@@ -189,6 +189,15 @@ func answerOf(version int16, topic string, records []byte) []byte {
 	return append(be.AppendUint32(b, uint32(len(records))), records...)
 }
 
+// eachOf takes an answer apart and calls f for each partition in it.
+func eachOf(b []byte, version int16, f func(*broker.Fetched) error) error {
+	list, err := broker.FetchedOf(b, version)
+	if err != nil {
+		return err
+	}
+	return each(list, f)
+}
+
 // TestReadNames reads the names of records back, in each compression and each version of the answer.
 func TestReadNames(t *testing.T) {
 	headers := func(list ...string) (r record) {
@@ -204,13 +213,13 @@ func TestReadNames(t *testing.T) {
 			headers("gtid", "g:1", "position", "f:1", "row", "12", "sub", "2"), headers("position", "f:2", "row", "4294967295", "sub", "0"),
 			headers("gtid", "g:2", "sub", "1"), headers("row", "1", "sub", "0"), headers("gtid", "g:3", "row", "x", "sub", ""), record{})
 		b = append(b, b[:50]...) // the answer was full
-		for version := int16(minFetch); version <= maxFetch; version++ {
+		for version := int16(broker.MinFetch); version <= broker.MaxFetch; version++ {
 			got := ""
 			var r reader
-			err := eachFetched(answerOf(version, "rows", b), version, func(topic []byte, id int32, code kerror, records []byte) error {
-				got += fmt.Sprintf("%s/%d ", topic, id)
-				return eachStored(records, func(s *stored) error {
-					got += fmt.Sprintf("%d-%d %d ", s.first, s.last, s.producer.id)
+			err := eachOf(answerOf(version, "rows", b), version, func(a *broker.Fetched) error {
+				got += fmt.Sprintf("%s/%d ", a.Topic, a.Partition)
+				return eachStored(a.Records, func(s *broker.Stored) error {
+					got += fmt.Sprintf("%d-%d %d ", s.First, s.Last, s.Producer)
 					return r.each(s, func(l label) { got += fmt.Sprintf("%s,%d,%d ", l.txn, l.row, l.sub) })
 				})
 			})
@@ -230,15 +239,16 @@ func FuzzFetched(f *testing.F) {
 	f.Add(uint8(4), answerOf(4, "rows", batchOf(codecNone, producer{1, 1}, 5, r)))
 	f.Fuzz(func(_ *testing.T, version uint8, b []byte) {
 		var r reader
-		_ = eachFetched(b, int16(minFetch+version%8), func(_ []byte, _ int32, _ kerror, records []byte) error {
-			if len(records) >= headerSize { // so that it goes on behind the checksum
-				size := int(binary.BigEndian.Uint32(records[atBatchLength:])) + atBatchLength + 4
-				if size >= headerSize && size <= len(records) {
+		_ = eachOf(b, int16(broker.MinFetch+version%8), func(a *broker.Fetched) error {
+			records := a.Records
+			if len(records) >= broker.HeaderSize { // so that it goes on behind the checksum
+				size := int(binary.BigEndian.Uint32(records[broker.AtLength:])) + broker.AtLength + 4
+				if size >= broker.HeaderSize && size <= len(records) {
 					records = bytes.Clone(records)
-					binary.BigEndian.PutUint32(records[atCRC:], crc32.Checksum(records[atAttributes:size], castagnoli))
+					binary.BigEndian.PutUint32(records[broker.AtCRC:], broker.Sum(records[:size]))
 				}
 			}
-			return eachStored(records, func(s *stored) error { return r.each(s, func(label) {}) })
+			return eachStored(records, func(s *broker.Stored) error { return r.each(s, func(label) {}) })
 		})
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"cdc/broker"
 	"cdc/event"
 	"cdc/fault"
 	"cdc/format"
@@ -58,35 +59,16 @@ type TopicRule struct {
 	Config            map[string]string `yaml:"config" jsonschema_description:"Settings, such as cleanup.policy: compact. They are added to topic_config, and win over it; an empty value takes one away."`
 }
 
-// TLS says how connections are encrypted. It is used where Enabled is set or a file or name is given. Brokers prove who they are, always.
-type TLS struct {
-	Enabled    bool   `yaml:"enabled" jsonschema_description:"Use TLS (1.2 or later). Certificates of brokers are verified, their host names too. Set by any of the settings below."`
-	CA         string `yaml:"ca" jsonschema_description:"PEM file of the authorities that may have signed the brokers' certificates; the system's where left out."`
-	Cert       string `yaml:"cert" jsonschema_description:"PEM file of the client's certificate, for brokers that ask for one."`
-	Key        string `yaml:"key" jsonschema_description:"PEM file of the client certificate's key."`
-	ServerName string `yaml:"server_name" jsonschema_description:"Name that all brokers' certificates must be for; the host that each is reached by where left out."`
-}
-
-func (t *TLS) on() bool { return *t != TLS{} }
-
-// SASL says how to log in. Without a mechanism there is no login.
-type SASL struct {
-	Mechanism string          `yaml:"mechanism" jsonschema:"enum=PLAIN,enum=SCRAM-SHA-256,enum=SCRAM-SHA-512" jsonschema_description:"SCRAM-SHA-512, SCRAM-SHA-256, or PLAIN, which is refused without TLS. Default: no login."`
-	User      string          `yaml:"user" jsonschema_description:"Account to log in with."`
-	Password  settings.Secret `yaml:"password" jsonschema_description:"Password of the account, by file or environment variable."`
-}
+// TLS says how connections are encrypted, SASL how to log in.
+type (
+	TLS  = broker.TLS
+	SASL = broker.SASL
+)
 
 // DeadLetter says where changes go that are set aside.
 type DeadLetter struct {
 	Topic string `yaml:"topic" jsonschema_description:"Topic for them. Default: none, and a change that has to be set aside stops the stream."`
 }
-
-// Mechanisms of SASL.
-const (
-	saslPlain    = "PLAIN"
-	saslSCRAM256 = "SCRAM-SHA-256"
-	saslSCRAM512 = "SCRAM-SHA-512"
-)
 
 // Validate lists what cannot work, with paths that begin at prefix (such as streams[0].sink.kafka).
 func (c *Config) Validate(prefix string) []settings.Problem {
@@ -99,31 +81,7 @@ func (c *Config) Validate(prefix string) []settings.Problem {
 			problem(path, "%q is none of %s", v, strings.Join(names, ", "))
 		}
 	}
-	if len(c.Brokers) == 0 {
-		problem("brokers", "is missing: give host:port of at least one")
-	}
-	for i, b := range c.Brokers {
-		if host, port, err := net.SplitHostPort(withPort(b)); err != nil || host == "" || port == "" {
-			problem(fmt.Sprintf("brokers[%d]", i), "%q is not host:port", b)
-		}
-	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		problem("tls.cert", "cert and key go together")
-	}
-	oneOf("sasl.mechanism", c.SASL.Mechanism, saslSCRAM512, saslSCRAM256, saslPlain)
-	switch s := &c.SASL; {
-	case s.Mechanism == "" && (s.User != "" || !s.Password.IsZero()):
-		problem("sasl.mechanism", "is missing, but a user or password is given")
-	case s.Mechanism != "" && s.User == "":
-		problem("sasl.user", "is missing")
-	case s.Mechanism != "" && s.Password.IsZero():
-		problem("sasl.password", "is missing")
-	case s.Mechanism == saslPlain && !c.TLS.on():
-		problem("sasl.mechanism", "PLAIN sends the password as it is, and is refused without tls")
-	}
-	if c.SASL.Password.File != "" && c.SASL.Password.Env != "" {
-		problem("sasl.password", "give file or env, not both")
-	}
+	broker.Validate(c.Brokers, &c.TLS, &c.SASL, problem)
 	if c.Topic != "" {
 		if _, err := parseTemplate(c.Topic); err != nil {
 			problem("topic", "%v", err)
@@ -195,13 +153,6 @@ func (c *Config) Validate(prefix string) []settings.Problem {
 		}
 	}
 	return out
-}
-
-func withPort(broker string) string {
-	if _, _, err := net.SplitHostPort(broker); err != nil && strings.Contains(err.Error(), "missing port") {
-		return net.JoinHostPort(strings.Trim(broker, "[]"), "9092")
-	}
-	return broker
 }
 
 // Options of a sink.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"cdc/broker"
 	"cdc/event"
 	"cdc/event/celltext"
 	"cdc/fault"
@@ -122,7 +123,7 @@ func (e *encoder) spots(b *event.Batch, i int, columns []int) (s spots, err erro
 		if err == nil {
 			e.place, err = appendPlace(e.place[:0], t, columns, row, other)
 		}
-		return murmur2(e.place)
+		return broker.Murmur2(e.place)
 	}
 	switch {
 	case !before.IsZero() && !after.IsZero():

@@ -8,6 +8,8 @@ import (
 
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/produce"
+
+	"cdc/broker"
 )
 
 // Versions of produce requests that are spoken: 7 is the first whose brokers read zstd (Kafka 2.1), 8 the first whose answers say what is wrong
@@ -26,7 +28,7 @@ type sent struct {
 
 // answer is what the broker says to it.
 type answer struct {
-	code    kerror
+	code    broker.Error
 	offset  int64 // of the first record, -1 where the broker does not say
 	message string
 }
@@ -35,7 +37,7 @@ type answer struct {
 // when it has returned. Batches of one topic stand side by side.
 func (c *conn) send(clientID string, batches []sent, timeout, patience time.Duration) error {
 	be := binary.BigEndian
-	c.seq++
+	c.seq = c.Next()
 	h := append(c.head[:0], 0, 0, 0, 0)
 	h = be.AppendUint16(h, uint16(protocol.Produce))
 	h = be.AppendUint16(h, uint16(c.produce))
@@ -79,18 +81,18 @@ func (c *conn) send(clientID string, batches []sent, timeout, patience time.Dura
 		parts = append(parts, h[k.from:k.to], batches[k.batch].batch)
 	}
 	c.parts = parts
-	if err := c.raw.SetDeadline(time.Now().Add(timeout + patience)); err != nil {
+	if err := c.Raw.SetDeadline(time.Now().Add(timeout + patience)); err != nil {
 		return err
 	}
 	var whole net.Buffers = parts
-	_, err := whole.WriteTo(c.raw)
+	_, err := whole.WriteTo(c.Raw)
 	clear(c.parts) // they point to memory that others will use
 	return err
 }
 
 // receive reads the answer to the last request, in the order of its batches.
 func (c *conn) receive(batches []sent, answers []answer) ([]answer, error) {
-	id, msg, err := protocol.ReadResponse(c.proto, protocol.Produce, c.produce)
+	id, msg, err := protocol.ReadResponse(c.Proto, protocol.Produce, c.produce)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +122,7 @@ func find(res *produce.Response, b *sent) (answer, bool) {
 			if p.Partition != b.partition {
 				continue
 			}
-			a := answer{code: kerror(p.ErrorCode), offset: p.BaseOffset, message: p.ErrorMessage}
+			a := answer{code: broker.Error(p.ErrorCode), offset: p.BaseOffset, message: p.ErrorMessage}
 			for _, r := range p.RecordErrors {
 				if a.message += "; " + r.BatchIndexErrorMessage; len(a.message) > 500 {
 					break

@@ -10,6 +10,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"cdc/broker"
 	"cdc/event"
 	"cdc/fault"
 	"cdc/schemas"
@@ -19,21 +20,6 @@ import (
 	_ "github.com/segmentio/kafka-go/snappy"
 	_ "github.com/segmentio/kafka-go/zstd"
 )
-
-// The vectors of org.apache.kafka.common.utils.UtilsTest.testMurmur2.
-func TestMurmur2(t *testing.T) {
-	for text, want := range map[string]int32{
-		"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536, "a-little-bit-longer-string": -1486304829,
-		"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107,
-	} {
-		if got := int32(murmur2([]byte(text))); got != want {
-			t.Errorf("murmur2(%q) = %d, want %d", text, got, want)
-		}
-	}
-	if p := spread(0xffffffff, 12); p != (1<<31-1)%12 {
-		t.Errorf("partition %d", p)
-	}
-}
 
 type plainRecord struct {
 	key, value []byte
@@ -68,7 +54,7 @@ func randomRecords(rng *rand.Rand, n int) []plainRecord {
 // build makes a batch of records.
 func build(t testing.TB, list []plainRecord, h batchHeader) []byte {
 	t.Helper()
-	b := make([]byte, headerSize)
+	b := make([]byte, broker.HeaderSize)
 	for i, p := range list {
 		r := record{key: p.key, value: p.value}
 		for name, value := range p.headers {
@@ -85,11 +71,11 @@ func build(t testing.TB, list []plainRecord, h batchHeader) []byte {
 	h.count = int32(len(list))
 	if h.codec != codecNone {
 		var c compressor
-		out, err := c.append(h.codec, make([]byte, headerSize, headerSize+h.codec.bound(len(b)-headerSize)), b[headerSize:])
+		out, err := c.append(h.codec, make([]byte, broker.HeaderSize, broker.HeaderSize+h.codec.bound(len(b)-broker.HeaderSize)), b[broker.HeaderSize:])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := headerSize + h.codec.bound(len(b)-headerSize); cap(out) != n {
+		if n := broker.HeaderSize + h.codec.bound(len(b)-broker.HeaderSize); cap(out) != n {
 			t.Errorf("codec %d: %d bytes did not fit the bound of %d", h.codec, len(out), n)
 		}
 		b = out

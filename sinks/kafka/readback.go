@@ -11,6 +11,7 @@ import (
 
 	"github.com/segmentio/kafka-go/protocol/listoffsets"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -53,7 +54,7 @@ func (g *guard) locate(ctx context.Context, parts []*stretch) error {
 		leaders, unknown := map[string]map[int32]int32{}, map[string]bool{}
 		for i := range l.topics {
 			t := &l.topics[i]
-			unknown[t.Name] = kerror(t.ErrorCode) == errUnknownTopic
+			unknown[t.Name] = broker.Error(t.ErrorCode) == broker.ErrUnknownTopic
 			of := make(map[int32]int32, len(t.Partitions))
 			for _, p := range t.Partitions {
 				of[p.PartitionIndex] = p.LeaderID
@@ -182,7 +183,7 @@ func (g *guard) offsets(c *conn, parts []*stretch, at int64, set func(*stretch, 
 		t := &req.Topics[len(req.Topics)-1]
 		t.Partitions = append(t.Partitions, listoffsets.RequestPartition{Partition: p.id, CurrentLeaderEpoch: -1, Timestamp: at})
 	}
-	res, err := c.ask(req, g.s.opt.RequestTimeout)
+	res, err := c.Ask(req, g.s.opt.RequestTimeout)
 	if err != nil {
 		return err
 	}
@@ -197,8 +198,8 @@ func (g *guard) offsets(c *conn, parts []*stretch, at int64, set func(*stretch, 
 			if p == nil {
 				continue
 			}
-			switch code := kerror(r.ErrorCode); {
-			case code == errNone:
+			switch code := broker.Error(r.ErrorCode); {
+			case code == broker.ErrNone:
 				set(p, r.Offset)
 			default:
 				if err := g.missed(p, code); err != nil {
@@ -211,16 +212,16 @@ func (g *guard) offsets(c *conn, parts []*stretch, at int64, set func(*stretch, 
 }
 
 // missed handles the code of a stretch that cannot be read now. Its error is that of the whole where it does not pass.
-func (g *guard) missed(p *stretch, code kerror) error {
+func (g *guard) missed(p *stretch, code broker.Error) error {
 	switch {
-	case code == errTopicAuthorization:
+	case code == broker.ErrTopicAuthorization:
 		f := refused(code, "read topic "+p.topic+", as it must to see what an earlier run has written", "").Hint("%s", g.s.cluster.allow(p.topic, "Read"))
 		if g.mode == onceRequired {
 			return f
 		}
 		p.over, p.deny = true, true
 		return nil
-	case code.passing(), code == errOffsetNotAvailable:
+	case passing(code), code == broker.ErrOffsetNotAvailable:
 		return fault.New(fault.SinkUnreachable, "read topic %s, partition %d: %w", p.topic, p.id, code)
 	}
 	return refused(code, fmt.Sprintf("read topic %s, partition %d", p.topic, p.id), "")
@@ -324,7 +325,7 @@ const silence = 5 * time.Second
 func (r *collector) read(ctx context.Context, c *conn, list []*stretch) error {
 	quiet := time.Now()
 	for len(list) > 0 {
-		answer, err := c.fetch(r.g.s.opt.ClientID, list, 200*time.Millisecond, r.g.s.opt.RequestTimeout)
+		answer, err := c.fetch(list, 200*time.Millisecond, r.g.s.opt.RequestTimeout)
 		if err != nil {
 			return err
 		}
@@ -337,21 +338,21 @@ func (r *collector) read(ctx context.Context, c *conn, list []*stretch) error {
 		}
 		var missed error
 		moved := false
-		err = eachFetched(answer, c.fetches, func(topic []byte, id int32, code kerror, records []byte) error {
-			p := find[string(topic)][id]
+		err = each(answer, func(a *broker.Fetched) error {
+			p := find[a.Topic][a.Partition]
 			if p == nil || p.over {
 				return nil
 			}
-			switch code {
-			case errNone:
-			case errOffsetOutOfRange:
+			switch a.Code {
+			case broker.ErrNone:
+			case broker.ErrOffsetOutOfRange:
 				return r.g.outside(c, p)
 			default:
-				missed = errors.Join(missed, r.g.missed(p, code))
+				missed = errors.Join(missed, r.g.missed(p, a.Code))
 				return nil
 			}
 			before := p.next
-			err := eachStored(records, func(s *stored) error { return r.batch(p, s) })
+			err := eachStored(a.Records, func(s *broker.Stored) error { return r.batch(p, s) })
 			moved = moved || p.next > before || p.over
 			return err
 		})
@@ -376,16 +377,16 @@ func (r *collector) read(ctx context.Context, c *conn, list []*stretch) error {
 }
 
 // batch takes in a record batch.
-func (r *collector) batch(p *stretch, s *stored) error {
-	if p.over || s.last < p.next {
+func (r *collector) batch(p *stretch, s *broker.Stored) error {
+	if p.over || s.Last < p.next {
 		return nil
 	}
 	// Only compaction leaves gaps. What it takes is older than a record of the same key that stays, which so lies behind the gap.
-	p.gaps = p.gaps || s.first > p.next || int64(s.count) != s.last-s.first+1
+	p.gaps = p.gaps || s.First > p.next || int64(s.Count) != s.Last-s.First+1
 	switch own := r.g.own; {
-	case s.control && r.g.fenced && s.producer.id == own.id && s.producer.epoch == own.epoch:
-		p.close(s.last + 1)
-	case !s.control && slices.Contains(r.g.known, s.producer.id):
+	case s.Control && r.g.fenced && s.Producer == own.id && s.Epoch == own.epoch:
+		p.close(s.Last + 1)
+	case !s.Control && slices.Contains(r.g.known, s.Producer):
 		r.mu.Lock()
 		err := r.reader.each(s, func(l label) {
 			if r.sieve.passes(l.txn) {
@@ -398,10 +399,10 @@ func (r *collector) batch(p *stretch, s *stored) error {
 		})
 		r.mu.Unlock()
 		if err != nil {
-			return fault.New(fault.SinkRefused, "topic %s, partition %d, offset %d: %w", p.topic, p.id, s.first, err)
+			return fault.New(fault.SinkRefused, "topic %s, partition %d, offset %d: %w", p.topic, p.id, s.First, err)
 		}
 	}
-	if p.next = s.last + 1; p.until >= 0 && p.next >= p.until && !p.over {
+	if p.next = s.Last + 1; p.until >= 0 && p.next >= p.until && !p.over {
 		p.close(p.until)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -67,8 +68,8 @@ func (s *sender) update(ctx context.Context) (whole bool, err error) {
 		if t == nil {
 			continue
 		}
-		switch code := kerror(r.ErrorCode); {
-		case code == errUnknownTopic:
+		switch code := broker.Error(r.ErrorCode); {
+		case code == broker.ErrUnknownTopic:
 			// A broker that has just started may not know a topic for a moment.
 			whole = false
 			if t.missing.IsZero() {
@@ -78,9 +79,9 @@ func (s *sender) update(ctx context.Context) (whole bool, err error) {
 				return false, fault.New(fault.SinkTopicGone, "topic %s was deleted while it was written to", t.name)
 			}
 			continue
-		case code == errTopicAuthorization:
+		case code == broker.ErrTopicAuthorization:
 			return false, refused(code, "see topic "+t.name, "").Hint("%s", s.cluster.allow(t.name, "Write", "Describe"))
-		case code != errNone:
+		case code != broker.ErrNone:
 			whole = false
 			continue
 		}
@@ -170,24 +171,24 @@ func (s *sender) find(ctx context.Context, want newTopic) (*topic, error) {
 		return nil, fault.New(fault.SinkUnreachable, "the brokers say nothing about topic %s", want.name)
 	}
 	r := &l.topics[0]
-	if kerror(r.ErrorCode) == errUnknownTopic {
+	if broker.Error(r.ErrorCode) == broker.ErrUnknownTopic {
 		if err := s.lost(want.name); err != nil {
 			return nil, err
 		}
 	}
-	switch code := kerror(r.ErrorCode); {
-	case code == errUnknownTopic && !on(s.opt.Create):
+	switch code := broker.Error(r.ErrorCode); {
+	case code == broker.ErrUnknownTopic && !on(s.opt.Create):
 		return nil, fault.New(fault.SinkTopicMissing, "the topic %s does not exist, and create is false", want.name).Hint("%s", s.cluster.command(want))
-	case code == errUnknownTopic:
+	case code == broker.ErrUnknownTopic:
 		if err := s.cluster.create(ctx, l, want); err != nil {
 			return nil, err
 		}
 		return nil, fault.New(fault.SinkUnreachable, "the topic %s was just created", want.name)
-	case code.passing():
+	case passing(code):
 		return nil, fault.New(fault.SinkUnreachable, "see topic %s: %w", want.name, code)
-	case code == errTopicAuthorization:
+	case code == broker.ErrTopicAuthorization:
 		return nil, refused(code, "see topic "+want.name, "").Hint("%s", s.cluster.allow(want.name, "Write", "Describe"))
-	case code != errNone:
+	case code != broker.ErrNone:
 		return nil, refused(code, "see topic "+want.name, "")
 	case len(r.Partitions) == 0:
 		return nil, fault.New(fault.SinkUnreachable, "topic %s has no partitions yet", want.name)

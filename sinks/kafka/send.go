@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -169,9 +170,9 @@ func (s *sender) compress() {
 			return
 		}
 		raw := j.b.buf
-		records := raw.b[headerSize:]
-		out := s.bufs.get(headerSize + s.codec.bound(len(records)))
-		packed, err := c.append(s.codec, out.b[:headerSize], records)
+		records := raw.b[broker.HeaderSize:]
+		out := s.bufs.get(broker.HeaderSize + s.codec.bound(len(records)))
+		packed, err := c.append(s.codec, out.b[:broker.HeaderSize], records)
 		switch {
 		case err != nil:
 			s.bufs.put(out)
@@ -289,7 +290,7 @@ func (l *link) prepare(ctx context.Context) error {
 	s.mu.Lock()
 	addr := l.addr
 	s.mu.Unlock()
-	if l.conn != nil && l.conn.addr != addr {
+	if l.conn != nil && l.conn.Addr != addr {
 		l.conn.close()
 		l.conn = nil
 	}
@@ -405,7 +406,7 @@ func (s *sender) answered(p *partition, a answer) {
 		}
 		fallthrough
 	case verdictRetry:
-		b.open = b.open || a.code.unsure()
+		b.open = b.open || unsure(a.code)
 		if s.again(p) > 4 { // a topic that was just made has no leader for a moment
 			s.stalls.begin(p.key(), fault.New(fault.SinkUnreachable, "topic %s, partition %d: %w", p.topic.name, p.id, a.code))
 		}
@@ -440,7 +441,7 @@ func (s *sender) answered(p *partition, a answer) {
 		b.lone.size = len(b.buf.b)
 		s.drop(p, b, true)
 	case verdictMisplaced:
-		if s.guard.fenced && a.code != errOutOfOrderSequence {
+		if s.guard.fenced && a.code != broker.ErrOutOfOrderSequence {
 			s.fail(fenced(s.guard.co.id, a.code).At(fault.Where{Server: p.key()}))
 			return
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/segmentio/kafka-go/protocol/metadata"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -155,7 +156,7 @@ func (c *checker) await(ctx context.Context, held map[string]standing, there map
 	for began, n := time.Now(), 1; ; n++ {
 		var names []string
 		for name, r := range there {
-			if kerror(r.ErrorCode) == errUnknownTopic && held[name].any() {
+			if broker.Error(r.ErrorCode) == broker.ErrUnknownTopic && held[name].any() {
 				names = append(names, name)
 			}
 		}
@@ -183,7 +184,7 @@ func (c *checker) gone(name string, o standing, r *metadata.ResponseTopic) bool 
 		return false
 	}
 	switch far := o.beyond(len(r.Partitions)); {
-	case kerror(r.ErrorCode) == errUnknownTopic:
+	case broker.Error(r.ErrorCode) == broker.ErrUnknownTopic:
 		if !c.crowded("topics that were written to and do not exist any more") {
 			c.fault("topic "+name, fault.New(fault.SinkTopicGone, "it does not exist any more, and records were written to it before"))
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol/findcoordinator"
 	"github.com/segmentio/kafka-go/protocol/initproducerid"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -57,7 +58,7 @@ func (k *coordinator) find(ctx context.Context) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the answer is a %T", res)
 	}
-	if code := kerror(m.ErrorCode); code != errNone {
+	if code := broker.Error(m.ErrorCode); code != broker.ErrNone {
 		return "", k.verdict(code, "find the coordinator of")
 	}
 	return net.JoinHostPort(m.Host, strconv.Itoa(int(m.Port))), nil
@@ -76,31 +77,31 @@ func (k *coordinator) allow() string {
 }
 
 // verdict makes an error of a code. what is done with the transactional id, as "get a producer for".
-func (k *coordinator) verdict(code kerror, what string) error {
+func (k *coordinator) verdict(code broker.Error, what string) error {
 	switch {
-	case code == errInvalidProducerEpoch, code == errProducerFenced:
+	case code == broker.ErrInvalidProducerEpoch, code == broker.ErrProducerFenced:
 		return fenced(k.id, code)
-	case code == errTransactionalID, code == errClusterAuthorization:
+	case code == broker.ErrTransactionalID, code == broker.ErrClusterAuthorization:
 		return fault.New(fault.SinkGrantMissing, "the account may not use the transactional id %s: %w", k.id, code).Hint("%s", k.allow())
-	case code == errConcurrentTransactions, code.passing():
+	case code == broker.ErrConcurrentTransactions, passing(code):
 		return fault.New(fault.SinkUnreachable, "%s the transactional id %s: %w", what, k.id, code)
 	}
 	return refused(code, fmt.Sprintf("%s the transactional id %s", what, k.id), "")
 }
 
 // fenced is the fault of a process that another one has shut out.
-func fenced(id string, code kerror) *fault.Error {
+func fenced(id string, code broker.Error) *fault.Error {
 	return fault.New(fault.SinkFenced, "another process has taken over the transactional id %s: %w", id, code)
 }
 
 // ask sends a request to the coordinator once, and once more for each time that it is still busy with the transaction before.
-func (k *coordinator) ask(ctx context.Context, what string, req protocol.Message, code func(protocol.Message) kerror) error {
+func (k *coordinator) ask(ctx context.Context, what string, req protocol.Message, code func(protocol.Message) broker.Error) error {
 	for n := 0; ; n++ {
 		if err := k.connect(ctx); err != nil {
 			return err
 		}
-		addr := k.conn.addr
-		res, err := k.conn.ask(req, k.s.opt.RequestTimeout)
+		addr := k.conn.Addr
+		res, err := k.conn.Ask(req, k.s.opt.RequestTimeout)
 		if err != nil {
 			k.hangUp()
 			if ctx.Err() != nil {
@@ -110,16 +111,16 @@ func (k *coordinator) ask(ctx context.Context, what string, req protocol.Message
 		}
 		got := code(res)
 		switch {
-		case got == errNone:
+		case got == broker.ErrNone:
 			return nil
-		case got == errConcurrentTransactions && n < 100:
+		case got == broker.ErrConcurrentTransactions && n < 100:
 			select {
 			case <-time.After(20 * time.Millisecond):
 				continue
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		case got == errNotCoordinator, got == errCoordinatorUnavailable, got == errCoordinatorLoading:
+		case got == broker.ErrNotCoordinator, got == broker.ErrCoordinatorUnavailable, got == broker.ErrCoordinatorLoading:
 			k.hangUp()
 		}
 		return k.verdict(got, what)
@@ -133,18 +134,18 @@ var timeouts = [...]time.Duration{10 * time.Minute, time.Minute, 10 * time.Secon
 // producer gives the producer of the transactional id, with an epoch that shuts out all earlier ones, as soon as it meets them.
 func (k *coordinator) producer(ctx context.Context) (p producer, err error) {
 	for _, timeout := range timeouts {
-		last := errNone
+		last := broker.ErrNone
 		// Without -1 the two numbers would have to be those of the producer before, and every second request would be refused.
 		req := &initproducerid.Request{TransactionalID: k.id, TransactionTimeoutMs: int32(timeout.Milliseconds()), ProducerID: -1, ProducerEpoch: -1}
-		err = k.ask(ctx, "get a producer for", req, func(m protocol.Message) kerror {
+		err = k.ask(ctx, "get a producer for", req, func(m protocol.Message) broker.Error {
 			r, ok := m.(*initproducerid.Response)
 			if !ok {
-				return errUnknownServer
+				return broker.ErrUnknownServer
 			}
-			p, last = producer{r.ProducerID, r.ProducerEpoch}, kerror(r.ErrorCode)
+			p, last = producer{r.ProducerID, r.ProducerEpoch}, broker.Error(r.ErrorCode)
 			return last
 		})
-		if last != errTransactionTimeout {
+		if last != broker.ErrTransactionTimeout {
 			break
 		}
 	}
@@ -152,23 +153,23 @@ func (k *coordinator) producer(ctx context.Context) (p producer, err error) {
 }
 
 // add makes partitions part of the producer's transaction. It gives the topics that cannot be, each with why.
-func (k *coordinator) add(ctx context.Context, p producer, topics map[string][]int32) (bad map[string]kerror, err error) {
+func (k *coordinator) add(ctx context.Context, p producer, topics map[string][]int32) (bad map[string]broker.Error, err error) {
 	req := &addpartitionstotxn.Request{TransactionalID: k.id, ProducerID: p.id, ProducerEpoch: p.epoch}
 	for name, ids := range topics {
 		req.Topics = append(req.Topics, addpartitionstotxn.RequestTopic{Name: name, Partitions: ids})
 	}
-	err = k.ask(ctx, "begin a transaction of", req, func(m protocol.Message) kerror {
+	err = k.ask(ctx, "begin a transaction of", req, func(m protocol.Message) broker.Error {
 		r, ok := m.(*addpartitionstotxn.Response)
 		if !ok {
-			return errUnknownServer
+			return broker.ErrUnknownServer
 		}
-		bad = map[string]kerror{}
-		whole := errNone
+		bad = map[string]broker.Error{}
+		whole := broker.ErrNone
 		for _, t := range r.Results {
 			for _, p := range t.Results {
-				switch code := kerror(p.ErrorCode); code {
-				case errNone, errNotAttempted:
-				case errUnknownTopic, errTopicAuthorization:
+				switch code := broker.Error(p.ErrorCode); code {
+				case broker.ErrNone, broker.ErrNotAttempted:
+				case broker.ErrUnknownTopic, broker.ErrTopicAuthorization:
 					bad[t.Name] = code
 				default:
 					whole = code
@@ -183,12 +184,12 @@ func (k *coordinator) add(ctx context.Context, p producer, topics map[string][]i
 // abort ends the producer's transaction, which writes a marker into each of its partitions, soon.
 func (k *coordinator) abort(ctx context.Context, p producer) error {
 	req := &endtxn.Request{TransactionalID: k.id, ProducerID: p.id, ProducerEpoch: p.epoch}
-	return k.ask(ctx, "end a transaction of", req, func(m protocol.Message) kerror {
+	return k.ask(ctx, "end a transaction of", req, func(m protocol.Message) broker.Error {
 		r, ok := m.(*endtxn.Response)
 		if !ok {
-			return errUnknownServer
+			return broker.ErrUnknownServer
 		}
-		return kerror(r.ErrorCode)
+		return broker.Error(r.ErrorCode)
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol/listoffsets"
 	"github.com/segmentio/kafka-go/protocol/metadata"
 
+	"cdc/broker"
 	"cdc/fault"
 	"cdc/gtid"
 )
@@ -47,10 +48,10 @@ func uuidOf(parts ...string) gtid.UUID {
 }
 
 // connect gives a connection to any broker.
-func (s *Source) connect(ctx context.Context) (*conn, error) {
+func (s *Source) connect(ctx context.Context) (*broker.Conn, error) {
 	list := make([]string, 0, len(s.o.Brokers)+len(s.brokers))
 	for _, b := range s.o.Brokers {
-		list = append(list, withPort(b))
+		list = append(list, broker.WithPort(b))
 	}
 	for _, b := range s.brokers {
 		if !slices.Contains(list, b) {
@@ -78,7 +79,7 @@ func (s *Source) layout(ctx context.Context) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.close()
+	defer c.Close()
 	req := &metadata.Request{TopicNames: s.o.Topics}
 	if s.o.patterns() {
 		req.TopicNames = nil // all
@@ -96,15 +97,15 @@ func (s *Source) layout(ctx context.Context) (*layout, error) {
 		if t.IsInternal || !s.o.chosen(t.Name) {
 			continue
 		}
-		code := kerror(t.ErrorCode)
+		code := broker.Error(t.ErrorCode)
 		switch {
-		case code == errNone:
-		case code == errTopicAuthorization:
+		case code == broker.ErrNone:
+		case code == broker.ErrTopicAuthorization:
 			return nil, fault.New(fault.SourceGrantMissing, "the account may not see the topic %s", t.Name).
 				Hint("kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation Read --operation Describe --topic %s", s.o.Brokers[0], s.o.SASL.User, t.Name)
-		case code == errUnknownTopic, code == errInvalidTopic:
+		case code == broker.ErrUnknownTopic, code == broker.ErrInvalidTopic:
 			return nil, fault.New(fault.SourceTopicMissing, "the topic %s: %w", t.Name, code)
-		case code.passing():
+		case passing(code):
 			return nil, fault.New(fault.SourceTopicUnavailable, "the topic %s: %w", t.Name, code)
 		default:
 			return nil, fault.New(fault.SourceTopicMissing, "the topic %s: %w", t.Name, code)
@@ -167,7 +168,7 @@ func (s *Source) offsets(ctx context.Context, l *layout, parts []*partition, at 
 			return nil, err
 		}
 		m, err := ask[*listoffsets.Response](c, protocol.Message(req), s.o.RequestTimeout)
-		c.close()
+		c.Close()
 		if err != nil {
 			return nil, err
 		}
@@ -177,7 +178,7 @@ func (s *Source) offsets(ctx context.Context, l *layout, parts []*partition, at 
 				if i < 0 {
 					continue
 				}
-				if err := s.judge(parts[i], kerror(r.ErrorCode)); err != nil {
+				if err := s.judge(parts[i], broker.Error(r.ErrorCode)); err != nil {
 					return nil, err
 				}
 				out[parts[i]] = r.Offset
@@ -193,14 +194,14 @@ func (s *Source) offsets(ctx context.Context, l *layout, parts []*partition, at 
 }
 
 // judge makes a fault of an error code of a partition.
-func (s *Source) judge(p *partition, code kerror) error {
+func (s *Source) judge(p *partition, code broker.Error) error {
 	switch {
-	case code == errNone:
+	case code == broker.ErrNone:
 		return nil
-	case code == errTopicAuthorization:
+	case code == broker.ErrTopicAuthorization:
 		return fault.New(fault.SourceGrantMissing, "the account may not read the topic %s", p.topic).
 			Hint("kafka-acls --bootstrap-server %s --add --allow-principal User:%s --operation Read --operation Describe --topic %s", s.o.Brokers[0], s.o.SASL.User, p.topic)
-	case code.passing(), code == errOffsetOutOfRange: // the latter is looked at when it is read anew
+	case passing(code), code == broker.ErrOffsetOutOfRange: // the latter is looked at when it is read anew
 		return fault.New(fault.SourceTopicUnavailable, "%s: %w", p.name, code)
 	}
 	return fault.New(fault.SourceTopicMissing, "%s: %w", p.name, code)

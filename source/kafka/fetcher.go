@@ -10,6 +10,7 @@ import (
 
 	"github.com/segmentio/kafka-go/protocol/fetch"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -40,7 +41,7 @@ type chunk struct {
 
 // sent is a batch of records. One that was passed has none that count.
 type sent struct {
-	stored
+	broker.Stored
 	passed bool
 }
 
@@ -109,7 +110,7 @@ func (f *fetcher) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer c.Close()
 	back := make(chan []byte, buffersOfOne)
 	for range buffersOfOne {
 		back <- nil
@@ -122,10 +123,10 @@ func (f *fetcher) fetch(ctx context.Context) error {
 			return ctx.Err()
 		}
 		for {
-			if buf, err = c.fetch(f.request(), fetchWait+f.s.o.RequestTimeout, buf); err != nil {
+			if buf, err = c.Fetch(f.request(), fetchWait+f.s.o.RequestTimeout, buf); err != nil {
 				return err
 			}
-			a, err := f.answer(buf, c.fetches)
+			a, err := f.answer(buf, c.Fetches)
 			if err != nil {
 				return err
 			}
@@ -161,34 +162,34 @@ func (f *fetcher) request() *fetch.Request {
 
 // answer takes an answer apart, and moves on to what comes behind it.
 func (f *fetcher) answer(buf []byte, version int16) (*answer, error) {
-	list, err := fetchedOf(buf, version)
+	list, err := broker.FetchedOf(buf, version)
 	if err != nil {
 		return nil, err
 	}
 	a := &answer{}
 	for i := range list {
 		got := &list[i]
-		n := slices.IndexFunc(f.parts, func(p from) bool { return p.id == got.partition && p.topic == got.topic })
+		n := slices.IndexFunc(f.parts, func(p from) bool { return p.id == got.Partition && p.topic == got.Topic })
 		if n < 0 {
-			return nil, fmt.Errorf("an answer is about %s-%d, for which nobody asked", got.topic, got.partition)
+			return nil, fmt.Errorf("an answer is about %s-%d, for which nobody asked", got.Topic, got.Partition)
 		}
 		p := &f.parts[n]
-		if err := f.s.judge(p.partition, got.code); err != nil {
+		if err := f.s.judge(p.partition, got.Code); err != nil {
 			return nil, err
 		}
-		batches, cut, err := batchesOf(got.records)
+		batches, cut, err := broker.Batches(got.Records)
 		if err != nil {
 			return nil, fault.New(fault.SourceProtocol, "%w", err).At(p.at(p.offset))
 		}
 		if cut && len(batches) == 0 && len(list) == 1 {
 			return nil, errors.New("the answer holds no whole batch of records")
 		}
-		c := chunk{topic: got.topic, id: got.partition}
-		if c.batches, err = counted(batches, got.aborted); err != nil {
+		c := chunk{topic: got.Topic, id: got.Partition}
+		if c.batches, err = counted(batches, got.Aborted); err != nil {
 			return nil, fault.New(fault.SourceProtocol, "%w", err).At(p.at(p.offset))
 		}
-		if n := len(batches); n > 0 && batches[n-1].last >= p.offset {
-			p.offset = batches[n-1].last + 1
+		if n := len(batches); n > 0 && batches[n-1].Last >= p.offset {
+			p.offset = batches[n-1].Last + 1
 			a.chunks = append(a.chunks, c)
 		}
 	}
@@ -198,25 +199,28 @@ func (f *fetcher) answer(buf []byte, version int16) (*answer, error) {
 // counted tells batches whose records count from markers and from those of transactions that were aborted, as
 // https://kafka.apache.org/protocol#The_Messages_Fetch has a reader of committed records do it: a transaction that is in the list of aborted ones lasts
 // from its first offset to the next marker of its producer.
-func counted(batches []stored, list []aborted) ([]sent, error) {
-	slices.SortFunc(list, func(a, b aborted) int { return int(min(max(a.first-b.first, -1), 1)) })
+func counted(batches []broker.Stored, list []broker.Aborted) ([]sent, error) {
+	slices.SortFunc(list, func(a, b broker.Aborted) int { return int(min(max(a.First-b.First, -1), 1)) })
 	void := map[int64]bool{}
 	out := make([]sent, 0, len(batches))
 	for _, b := range batches {
-		for len(list) > 0 && list[0].first <= b.last {
-			void[list[0].producer] = true
+		if b.Magic != broker.Magic {
+			return nil, fmt.Errorf("records are stored in format %d, and not in that of Kafka 0.11 and later", b.Magic)
+		}
+		for len(list) > 0 && list[0].First <= b.Last {
+			void[list[0].Producer] = true
 			list = list[1:]
 		}
-		if b.control {
-			aborts, err := b.aborts()
+		if b.Control {
+			aborted, err := aborts(&b)
 			if err != nil {
 				return nil, err
 			}
-			if aborts {
-				delete(void, b.producer)
+			if aborted {
+				delete(void, b.Producer)
 			}
 		}
-		out = append(out, sent{b, b.control || b.transactional && void[b.producer]})
+		out = append(out, sent{b, b.Control || b.Transactional && void[b.Producer]})
 	}
 	return out, nil
 }

@@ -3,29 +3,30 @@ package kafka
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc32"
 	"strings"
 	"testing"
+
+	"cdc/broker"
 )
 
 // batchOf makes a record batch as a broker keeps one, uncompressed.
 func batchOf(first int64, last int32, bits uint16, producer int64, records ...[]byte) []byte {
 	be := binary.BigEndian
-	b := append([]byte(nil), make([]byte, headerSize)...)
+	b := append([]byte(nil), make([]byte, broker.HeaderSize)...)
 	be.PutUint64(b, uint64(first))
-	b[atMagic] = 2
-	be.PutUint16(b[atAttributes:], bits)
-	be.PutUint32(b[atLastDelta:], uint32(last))
-	be.PutUint64(b[atFirstTime:], 5000)
-	be.PutUint64(b[atLastTime:], 6000)
-	be.PutUint64(b[atProducer:], uint64(producer))
-	be.PutUint32(b[atCount:], uint32(len(records)))
+	b[broker.AtMagic] = 2
+	be.PutUint16(b[broker.AtAttributes:], bits)
+	be.PutUint32(b[broker.AtLastDelta:], uint32(last))
+	be.PutUint64(b[broker.AtFirstTime:], 5000)
+	be.PutUint64(b[broker.AtLastTime:], 6000)
+	be.PutUint64(b[broker.AtProducer:], uint64(producer))
+	be.PutUint32(b[broker.AtCount:], uint32(len(records)))
 	for _, r := range records {
 		b = binary.AppendVarint(b, int64(len(r)))
 		b = append(b, r...)
 	}
-	be.PutUint32(b[atLength:], uint32(len(b)-12))
-	be.PutUint32(b[atCRC:], crc32.Checksum(b[atAttributes:], crc32.MakeTable(crc32.Castagnoli)))
+	be.PutUint32(b[broker.AtLength:], uint32(len(b)-12))
+	be.PutUint32(b[broker.AtCRC:], broker.Sum(b))
 	return b
 }
 
@@ -48,8 +49,8 @@ func marker(kind byte) []byte { return recordOf(0, []byte{0, 0, 0, kind}, []byte
 
 func TestBatches(t *testing.T) {
 	whole := batchOf(10, 4, 0, -1, recordOf(0, []byte("k"), []byte("v")), recordOf(3, nil, []byte{}), recordOf(4, []byte{}, nil))
-	list, cut, err := batchesOf(append(bytes.Clone(whole), whole[:len(whole)-1]...))
-	if err != nil || !cut || len(list) != 1 || list[0].first != 10 || list[0].last != 14 {
+	list, cut, err := broker.Batches(append(bytes.Clone(whole), whole[:len(whole)-1]...))
+	if err != nil || !cut || len(list) != 1 || list[0].First != 10 || list[0].Last != 14 {
 		t.Fatalf("%+v, cut %v, %v", list, cut, err)
 	}
 	r := &reader{most: 100}
@@ -68,25 +69,36 @@ func TestBatches(t *testing.T) {
 	}
 	for what, b := range map[string][]byte{
 		"damaged":       append(bytes.Clone(whole[:len(whole)-2]), 'x', 'y'),
-		"in format 1":   func() []byte { b := bytes.Clone(whole); b[atMagic] = 1; return b }(),
-		"has no header": func() []byte { b := bytes.Clone(whole); binary.BigEndian.PutUint32(b[atLength:], 3); return b }(),
+		"has no header": func() []byte { b := bytes.Clone(whole); binary.BigEndian.PutUint32(b[broker.AtLength:], 3); return b }(),
 	} {
-		if _, _, err := batchesOf(b); err == nil || !strings.Contains(err.Error(), what) {
+		if _, _, err := broker.Batches(b); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if list, cut, err := batchesOf(whole[:20]); len(list) != 0 || !cut || err != nil {
+	if list, cut, err := broker.Batches(whole[:20]); len(list) != 0 || !cut || err != nil {
 		t.Errorf("the beginning of a batch: %v, %v, %v", list, cut, err)
 	}
+	old := bytes.Clone(whole)
+	old[broker.AtMagic] = 1
+	if list, _, err = broker.Batches(old); err == nil {
+		_, err = counted(list, nil)
+	}
+	if err == nil || !strings.Contains(err.Error(), "in format 1") {
+		t.Errorf("an old format: %v", err)
+	}
 	for what, b := range map[string][]byte{
-		"too large":              batchOf(1, 0, 0, -1, recordOf(0, nil, make([]byte, 200))),
-		"an offset of another":   batchOf(1, 0, 0, -1, recordOf(5, nil, nil)),
-		"a length past the end":  batchOf(1, 0, 0, -1, []byte{0, 0, 0, 20, 20}),
-		"nothing":                batchOf(1, 0, 0, -1, []byte{}),
-		"fewer than it counts":   func() []byte { b := batchOf(1, 0, 0, -1); binary.BigEndian.PutUint32(b[atCount:], 2); return resum(b) }(),
+		"too large":             batchOf(1, 0, 0, -1, recordOf(0, nil, make([]byte, 200))),
+		"an offset of another":  batchOf(1, 0, 0, -1, recordOf(5, nil, nil)),
+		"a length past the end": batchOf(1, 0, 0, -1, []byte{0, 0, 0, 20, 20}),
+		"nothing":               batchOf(1, 0, 0, -1, []byte{}),
+		"fewer than it counts": func() []byte {
+			b := batchOf(1, 0, 0, -1)
+			binary.BigEndian.PutUint32(b[broker.AtCount:], 2)
+			return resum(b)
+		}(),
 		"compressed by nobody's": batchOf(1, 0, 7, -1, recordOf(0, nil, nil)),
 	} {
-		list, _, err := batchesOf(b)
+		list, _, err := broker.Batches(b)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
@@ -100,7 +112,7 @@ func TestBatches(t *testing.T) {
 }
 
 func resum(b []byte) []byte {
-	binary.BigEndian.PutUint32(b[atCRC:], crc32.Checksum(b[atAttributes:], crc32.MakeTable(crc32.Castagnoli)))
+	binary.BigEndian.PutUint32(b[broker.AtCRC:], broker.Sum(b))
 	return b
 }
 
@@ -109,32 +121,32 @@ func TestCounted(t *testing.T) {
 	v := recordOf(0, nil, []byte("v"))
 	var all []byte
 	for _, b := range [][]byte{
-		batchOf(0, 0, bitTransactional, 7, v),                    // aborted
-		batchOf(1, 0, bitTransactional, 8, v),                    // committed
-		batchOf(2, 0, 0, -1, v),                                  // in no transaction
-		batchOf(3, 0, bitTransactional, 7, v),                    // aborted
-		batchOf(4, 0, bitTransactional|bitControl, 7, marker(0)), //
-		batchOf(5, 0, bitTransactional, 7, v),                    // committed
-		batchOf(6, 0, bitTransactional|bitControl, 8, marker(1)), //
-		batchOf(7, 0, bitTransactional|bitControl, 7, marker(1)), //
-		batchOf(8, 0, bitTransactional, 8, v),                    // aborted
-		batchOf(9, 0, bitTransactional|bitControl, 8, marker(0)), //
-		batchOf(10, 0, 0, 8, v),                                  // in no transaction
+		batchOf(0, 0, broker.BitTransactional, 7, v),                           // aborted
+		batchOf(1, 0, broker.BitTransactional, 8, v),                           // committed
+		batchOf(2, 0, 0, -1, v),                                                // in no transaction
+		batchOf(3, 0, broker.BitTransactional, 7, v),                           // aborted
+		batchOf(4, 0, broker.BitTransactional|broker.BitControl, 7, marker(0)), //
+		batchOf(5, 0, broker.BitTransactional, 7, v),                           // committed
+		batchOf(6, 0, broker.BitTransactional|broker.BitControl, 8, marker(1)), //
+		batchOf(7, 0, broker.BitTransactional|broker.BitControl, 7, marker(1)), //
+		batchOf(8, 0, broker.BitTransactional, 8, v),                           // aborted
+		batchOf(9, 0, broker.BitTransactional|broker.BitControl, 8, marker(0)), //
+		batchOf(10, 0, 0, 8, v),                                                // in no transaction
 	} {
 		all = append(all, b...)
 	}
-	list, _, err := batchesOf(all)
+	list, _, err := broker.Batches(all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := counted(list, []aborted{{8, 8}, {7, 0}})
+	got, err := counted(list, []broker.Aborted{{Producer: 8, First: 8}, {Producer: 7, First: 0}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var passed []int64
 	for _, b := range got {
 		if b.passed {
-			passed = append(passed, b.first)
+			passed = append(passed, b.First)
 		}
 	}
 	if want := []int64{0, 3, 4, 6, 7, 8, 9}; len(passed) != len(want) {
@@ -146,7 +158,7 @@ func TestCounted(t *testing.T) {
 			}
 		}
 	}
-	bad, _, err := batchesOf(batchOf(0, 0, bitControl, 7, recordOf(0, nil, nil)))
+	bad, _, err := broker.Batches(batchOf(0, 0, broker.BitControl, 7, recordOf(0, nil, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,26 +167,13 @@ func TestCounted(t *testing.T) {
 	}
 }
 
-// The vectors are those of org.apache.kafka.common.utils.UtilsTest.testMurmur2, which gives signed numbers.
-func TestPartitionOf(t *testing.T) {
-	for key, hash := range map[string]int32{
-		"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536, "a-little-bit-longer-string": -1486304829,
-		"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107,
-	} {
-		const parts = 1 << 30
-		if got, want := partitionOf([]byte(key), parts), int32(uint32(hash)&0x7fffffff%parts); got != want {
-			t.Errorf("%q goes to %d, not %d", key, got, want)
-		}
-	}
-}
-
 func FuzzFetched(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 'a', 0, 0, 0, 1}, batchOf(0, 1, 0, -1, recordOf(0, nil, []byte("v"))))
 	f.Fuzz(func(t *testing.T, answer, records []byte) {
-		for _, v := range []int16{minFetch, 7, maxFetch} {
-			_, _ = fetchedOf(answer, v)
+		for _, v := range []int16{broker.MinFetch, 7, broker.MaxFetch} {
+			_, _ = broker.FetchedOf(answer, v)
 		}
-		list, _, err := batchesOf(records)
+		list, _, err := broker.Batches(records)
 		if err != nil {
 			return
 		}
@@ -189,8 +188,8 @@ func FuzzFetched(f *testing.F) {
 				if err != nil || !ok {
 					break
 				}
-				if rec.offset < b.first || rec.offset > b.last {
-					t.Fatalf("offset %d of a batch from %d to %d", rec.offset, b.first, b.last)
+				if rec.offset < b.First || rec.offset > b.Last {
+					t.Fatalf("offset %d of a batch from %d to %d", rec.offset, b.First, b.Last)
 				}
 			}
 			r.close()

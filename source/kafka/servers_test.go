@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"cdc/broker"
 	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
@@ -324,7 +325,7 @@ func purge(t testing.TB, c *kgo.Client, topic string, before int64) {
 			t.Fatal(shard.Err)
 		}
 		if code := shard.Resp.(*kmsg.DeleteRecordsResponse).Topics[0].Partitions[0].ErrorCode; code != 0 {
-			t.Fatal(kerror(code))
+			t.Fatal(broker.Error(code))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"cdc/broker"
 	"cdc/event"
 	"cdc/fault"
 	"cdc/gtid"
@@ -89,7 +90,7 @@ func (s *Source) read(ctx context.Context) (*event.Batch, error) {
 	if !s.begun {
 		s.begun = true
 		b := s.batch()
-		b.Pos.Server = &event.Server{Flavor: gtid.MySQL, UUID: uuidOf(s.cluster), Address: withPort(s.o.Brokers[0])}
+		b.Pos.Server = &event.Server{Flavor: gtid.MySQL, UUID: uuidOf(s.cluster), Address: broker.WithPort(s.o.Brokers[0])}
 		b.Pos.Time = time.Now().UnixMicro()
 		return b, nil
 	}
@@ -237,9 +238,9 @@ func (s *Source) chunk(b *event.Batch, c *chunk) (full bool, err error) {
 	}
 	for len(c.batches) > 0 {
 		at := &c.batches[0]
-		if s.reading != c && !at.passed && at.last >= p.next {
-			if err := s.reader.open(at.stored); err != nil {
-				return false, p.fault(at.first, err)
+		if s.reading != c && !at.passed && at.Last >= p.next {
+			if err := s.reader.open(at.Stored); err != nil {
+				return false, p.fault(at.First, err)
 			}
 			s.reading = c
 		}
@@ -262,7 +263,7 @@ func (s *Source) chunk(b *event.Batch, c *chunk) (full bool, err error) {
 				return true, nil
 			}
 		}
-		s.advance(b, p, at.last+1) // offsets that compaction, a marker or an aborted transaction has left empty
+		s.advance(b, p, at.Last+1) // offsets that compaction, a marker or an aborted transaction has left empty
 		c.batches = c.batches[1:]
 	}
 	return false, nil
@@ -275,7 +276,7 @@ func (s *Source) record(b *event.Batch, p *partition, rec record) error {
 		rec.key, rec.value = nil, nil
 	}
 	if s.o.ByKey && p.of > 1 {
-		if want := partitionOf(rec.key, p.of); len(rec.key) > 0 && want != p.id {
+		if want := broker.Spread(broker.Murmur2(rec.key), int32(p.of)); len(rec.key) > 0 && want != p.id {
 			return fault.New(fault.SourcePartitions, "a record is not in partition %d, to which its key belongs, and so changes of one key may come in any order", want).At(p.at(rec.offset)).At(fault.Where{GTID: name.String()}).
 				Hint("write the topic with the partitioner of Java's producers, or partition_by: key, into topics whose number of partitions does not change; or use topics of one partition")
 		}

@@ -8,12 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
 
+	"cdc/broker"
 	"cdc/fault"
 )
 
@@ -22,23 +22,9 @@ const maxAnswer = 16 << 20
 
 // client makes what sends requests.
 func (c *Config) client() (*http.Client, error) {
-	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.TLS.ServerName}
-	if c.TLS.CA != "" {
-		pem, err := os.ReadFile(c.TLS.CA)
-		if err != nil {
-			return nil, fault.New(fault.ConfigSecret, "read schema_registry.tls.ca: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fault.New(fault.ConfigInvalid, "schema_registry.tls.ca: %s holds no certificate in PEM", c.TLS.CA)
-		}
-	}
-	if c.TLS.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
-		if err != nil {
-			return nil, fault.New(fault.ConfigSecret, "read schema_registry.tls.cert and key: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
+	t, err := broker.ClientTLS("schema_registry.tls", c.TLS.CA, c.TLS.Cert, c.TLS.Key, c.TLS.ServerName)
+	if err != nil {
+		return nil, err
 	}
 	hosts := map[string]bool{}
 	for _, s := range c.URLs {

@@ -1,10 +1,10 @@
-package kafka
+package broker
 
 import "encoding/binary"
 
-// murmur2 is the hash of Kafka's Java clients (org.apache.kafka.common.utils.Utils.murmur2): Austin Appleby's MurmurHash2 with the seed
+// Murmur2 is the hash of Kafka's Java clients (org.apache.kafka.common.utils.Utils.murmur2): Austin Appleby's MurmurHash2 with the seed
 // 0x9747b28c.
-func murmur2(data []byte) uint32 {
+func Murmur2(data []byte) uint32 {
 	const m, r = 0x5bd1e995, 24
 	h := uint32(0x9747b28c) ^ uint32(len(data))
 	for len(data) >= 4 {
@@ -30,5 +30,5 @@ func murmur2(data []byte) uint32 {
 	return h ^ h>>15
 }
 
-// spread gives the partition of a hash, as the Java client's default partitioner does.
-func spread(hash uint32, partitions int32) int32 { return int32(hash&0x7fffffff) % partitions }
+// Spread gives the partition of a hash, as the Java client's default partitioner does.
+func Spread(hash uint32, partitions int32) int32 { return int32(hash&0x7fffffff) % partitions }

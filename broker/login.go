@@ -1,13 +1,11 @@
-package kafka
+package broker
 
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -25,34 +23,8 @@ import (
 // maxIterations is how often a broker may have a password hashed: Kafka's own limit is 16384, and one who asks for a billion stops the client.
 const maxIterations = 1 << 20
 
-// config makes the configuration of TLS connections, nil without TLS.
-func (t *TLS) config() (*tls.Config, error) {
-	if !t.on() {
-		return nil, nil
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fault.New(fault.ConfigSecret, "read tls.ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fault.New(fault.ConfigInvalid, "tls.ca: %s holds no certificate in PEM", t.CA)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fault.New(fault.ConfigSecret, "read tls.cert and tls.key: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
-}
-
-// login makes what logs in, nil without login. The password is read anew at each call, so that one that was changed is used.
-func (s *SASL) login() (sasl.Mechanism, error) {
+// Login makes what logs in, nil without login. The password is read anew at each call, so that one that was changed is used. Its errors are faults.
+func (s *SASL) Login() (sasl.Mechanism, error) {
 	if s.Mechanism == "" {
 		return nil, nil
 	}
@@ -82,36 +54,39 @@ func bounded(algorithm scram.Algorithm, user, password string) (sasl.Mechanism, 
 
 func (m mechanism) Start(ctx context.Context) (sasl.StateMachine, []byte, error) {
 	s, first, err := m.Mechanism.Start(ctx)
-	return &session{s}, first, err
+	return &exchange{s}, first, err
 }
 
-type session struct{ sasl.StateMachine }
+type exchange struct{ sasl.StateMachine }
 
 var iterations = regexp.MustCompile(`(?:^|,)i=(\d+)`)
 
-func (s *session) Next(ctx context.Context, challenge []byte) (bool, []byte, error) {
+func (e *exchange) Next(ctx context.Context, challenge []byte) (bool, []byte, error) {
 	if m := iterations.FindSubmatch(challenge); m != nil {
 		if n, err := strconv.Atoi(string(m[1])); err != nil || n > maxIterations {
 			return false, nil, fmt.Errorf("the broker asks for %s iterations of the hash", m[1])
 		}
 	}
-	return s.StateMachine.Next(ctx, challenge)
+	return e.StateMachine.Next(ctx, challenge)
 }
 
 // authenticate logs in.
-func authenticate(ctx context.Context, c *protocol.Conn, m sasl.Mechanism, addr string) error {
+func (d *Dialer) authenticate(ctx context.Context, c *protocol.Conn, m sasl.Mechanism, addr string) error {
 	denied := func(format string, args ...any) error {
-		return fault.New(fault.SinkAccessDenied, format, args...).At(fault.Where{Server: addr})
+		return fault.New(d.Codes.AccessDenied, format, args...).At(fault.Where{Server: addr})
 	}
 	res, err := c.RoundTrip(&saslhandshake.Request{Mechanism: m.Name()})
 	if err != nil {
 		return fmt.Errorf("log in: %w", err)
 	}
-	hand := res.(*saslhandshake.Response)
-	switch k := kerror(hand.ErrorCode); {
-	case k == errUnsupportedSASL:
+	hand, ok := res.(*saslhandshake.Response)
+	if !ok {
+		return fmt.Errorf("log in: the answer is a %T", res)
+	}
+	switch k := Error(hand.ErrorCode); {
+	case k == ErrUnsupportedSASL:
 		return denied("the broker does not offer %s but %s", m.Name(), strings.Join(hand.Mechanisms, ", "))
-	case k != errNone:
+	case k != ErrNone:
 		return denied("the broker refused %s: %w", m.Name(), k)
 	}
 	state, out, err := m.Start(ctx)
@@ -123,8 +98,11 @@ func authenticate(ctx context.Context, c *protocol.Conn, m sasl.Mechanism, addr 
 		if err != nil {
 			return fmt.Errorf("log in: %w", err)
 		}
-		auth := res.(*saslauthenticate.Response)
-		if k := kerror(auth.ErrorCode); k != errNone {
+		auth, ok := res.(*saslauthenticate.Response)
+		if !ok {
+			return fmt.Errorf("log in: the answer is a %T", res)
+		}
+		if k := Error(auth.ErrorCode); k != ErrNone {
 			return denied("the broker refused user or password (%s): %w", m.Name(), k)
 		}
 		done, next, err := state.Next(ctx, auth.AuthBytes)
@@ -139,28 +117,28 @@ func authenticate(ctx context.Context, c *protocol.Conn, m sasl.Mechanism, addr 
 }
 
 // tlsFault gives the fault of an error of a handshake that comes back at each try, or nil.
-func tlsFault(err error, addr string) error {
+func (d *Dialer) tlsFault(err error, addr string) error {
 	var verify *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
 	where := fault.Where{Server: addr}
 	switch {
 	case errors.As(err, &verify):
-		return fault.New(fault.SinkTLSVerify, "%w", err).At(where)
+		return fault.New(d.Codes.TLSVerify, "%w", err).At(where)
 	case errors.As(err, &record):
-		return fault.New(fault.SinkTLSVerify, "the broker does not speak TLS at this port").At(where).
+		return fault.New(d.Codes.TLSRequired, "the broker does not speak TLS at this port").At(where).
 			Hint("give the port of a TLS listener, or leave tls: out if the network is trusted")
 	case errors.As(err, &alert), strings.Contains(err.Error(), "remote error: tls:"):
-		return fault.New(fault.SinkTLSVerify, "the broker refused the TLS handshake: %w", err).At(where).
+		return fault.New(d.Codes.TLSVerify, "the broker refused the TLS handshake: %w", err).At(where).
 			Hint("if it asks for a client's certificate (ssl.client.auth=required), set tls.cert and tls.key")
 	}
 	return nil
 }
 
 // plainFault gives the fault of a first request without TLS that a broker with TLS answered, or nil.
-func plainFault(err error, addr string) error {
+func (d *Dialer) plainFault(err error, addr string) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) && strings.Contains(err.Error(), "TLS") {
-		return fault.New(fault.SinkTLSVerify, "the broker wants TLS at this port").At(fault.Where{Server: addr}).Hint("set tls.enabled: true, or tls.ca")
+		return fault.New(d.Codes.TLSRequired, "the broker wants TLS at this port").At(fault.Where{Server: addr}).Hint("set tls.enabled: true, or tls.ca")
 	}
 	return nil
 }
