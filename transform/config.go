@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -103,6 +104,22 @@ func Open(configs []Config, onError string) ([]Step, error) {
 		steps = append(steps, Step{Name: name, Transform: t, Dead: c.WantsDeadLetters(onError)})
 	}
 	return steps, nil
+}
+
+// below gives the problems of a part, each with its path from the part itself, with their paths from the top.
+func below(path string, of []settings.Problem) []settings.Problem {
+	for i := range of {
+		of[i].Path = strings.TrimSuffix(path+"."+of[i].Path, ".")
+	}
+	return of
+}
+
+// opened gives a step that was parsed, or what is wrong with it first.
+func opened[T Transform](t T, wrong []settings.Problem) (Transform, error) {
+	if len(wrong) > 0 {
+		return nil, errors.New(wrong[0].Text)
+	}
+	return t, nil
 }
 
 func problem(path, format string, args ...any) []settings.Problem {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -125,19 +124,10 @@ func (c *OutboxConfig) parse() (*outbox, []settings.Problem) {
 
 func (c *OutboxConfig) validate(path string) []settings.Problem {
 	_, out := c.parse()
-	for i := range out {
-		out[i].Path = strings.TrimSuffix(path+"."+out[i].Path, ".")
-	}
-	return out
+	return below(path, out)
 }
 
-func (c *OutboxConfig) open() (Transform, error) {
-	o, bad := c.parse()
-	if len(bad) > 0 {
-		return nil, errors.New(bad[0].Text)
-	}
-	return o, nil
-}
+func (c *OutboxConfig) open() (Transform, error) { return opened(c.parse()) }
 
 type outbox struct {
 	cfg    OutboxConfig

@@ -1,7 +1,6 @@
 package transform
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -69,19 +68,10 @@ func (c *RouteConfig) parse() (*route, []settings.Problem) {
 
 func (c *RouteConfig) validate(path string) []settings.Problem {
 	_, out := c.parse()
-	for i := range out {
-		out[i].Path = strings.TrimSuffix(path+"."+out[i].Path, ".")
-	}
-	return out
+	return below(path, out)
 }
 
-func (c *RouteConfig) open() (Transform, error) {
-	r, bad := c.parse()
-	if len(bad) > 0 {
-		return nil, errors.New(bad[0].Text)
-	}
-	return r, nil
-}
+func (c *RouteConfig) open() (Transform, error) { return opened(c.parse()) }
 
 // template is text with names in braces.
 type template []templatePart
