@@ -60,6 +60,19 @@ const (
 	SourceMessageSchema    Code = 2065
 	SourceMessageType      Code = 2066
 	SourceTopicUnavailable Code = 2067
+	SourceGroup            Code = 2068
+	SourceShare            Code = 2069
+
+	// of the relay
+	RelayLocked      Code = 2080
+	RelayDamaged     Code = 2081
+	RelayBegins      Code = 2082
+	RelayPurged      Code = 2083
+	RelayDiskFull    Code = 2084
+	RelayOther       Code = 2085
+	RelaySemiSync    Code = 2086
+	RelayWrite       Code = 2087
+	RelayStillNeeded Code = 2088
 
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
@@ -89,6 +102,7 @@ const (
 	SinkPlace      Code = 5009
 	SinkPlaceLogin Code = 5010
 	SinkPlaceUnfit Code = 5011
+	SinkNotLines   Code = 5012
 	SinkMoved      Code = 5013
 
 	// of the Kafka sink
@@ -255,6 +269,17 @@ var descriptions = [...]Description{
 	{SourceMessageSchema, Fatal, "a message of a change topic does not say the types of its values", "let the writer include the schema: schemas_enable: true for cdc, value.converter.schemas.enable=true and key.converter.schemas.enable=true for Debezium"},
 	{SourceMessageType, Fatal, "a value of a message cannot be taken exactly", "see the message; docs/scaling-out.md lists the types and the settings of the writer that they need"},
 	{SourceTopicUnavailable, Retry, "a partition cannot be read at present", "none: it is tried again; check the brokers if it lasts"},
+	{SourceGroup, Fatal, "the consumer group does not take this process", "give all its processes the same source.kafka.group and topics, and the group a name that no other program uses; for session_timeout see group.min.session.timeout.ms of the brokers"},
+	{SourceShare, Retry, "another process has not given up a share of the topics yet", "none: it is tried again; if it lasts, find the process that the error names, which no longer answers, and end it"},
+	{RelayLocked, Fatal, "another process writes the relay", "stop it, or give each pipeline a relay folder of its own"},
+	{RelayDamaged, Fatal, "the relay's files are damaged, or some are missing", "see `cdc relay verify FILE`; if the source still has what the streams need, `cdc relay purge FILE --all` begins the relay anew"},
+	{RelayBegins, Fatal, "the relay does not reach back to the place that the stream goes on from", "if the source still has it, `cdc relay purge FILE --all` begins the relay anew at the oldest place of the streams; else use relay files from a backup, or a snapshot"},
+	{RelayPurged, Fatal, "the relay had to remove files that the stream had not carried yet, since it may not be larger than max_size", "raise relay.max_size; if the source still has the binlogs, `cdc relay purge FILE --all` begins the relay anew; else a new snapshot"},
+	{RelayDiskFull, Retry, "no space is left where the relay is written", "free space: reading waits, nothing is lost, and goes on by itself"},
+	{RelayOther, Fatal, "the relay cannot be continued from this server", "check the address; `cdc relay purge FILE --all` begins the relay anew"},
+	{RelaySemiSync, Fatal, "semi_sync is set, and the source does not wait for replicas", "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so' and SET PERSIST rpl_semi_sync_source_enabled=ON (before MySQL 8.0.26: rpl_semi_sync_master, semisync_master.so; MariaDB: SET GLOBAL rpl_semi_sync_master_enabled=ON); or leave relay.semi_sync out"},
+	{RelayWrite, Retry, "the relay could not be written", "see the cause; reading goes on from what is durable"},
+	{RelayStillNeeded, Fatal, "a stream has not carried yet what would be removed", "wait for the stream; or name the files that may go, or --all with the pipeline stopped"},
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
 	{SchemaMismatch, Fatal, "the row does not fit the columns known for the table", "compare `cdc schema show FILE STREAM TABLE` with the table; `cdc schema set FILE STREAM TABLE` puts it right"},
@@ -283,6 +308,7 @@ var descriptions = [...]Description{
 	{SinkPlace, Retry, "the place of the files does not answer as it should", "check its address, the firewall, and that it runs (HDFS: not in safe mode); cdc goes on by itself when it answers"},
 	{SinkPlaceLogin, Fatal, "the place of the files refused the account, or there is no such bucket", "check the credentials and, by the message, what they may do: docs/files-sink.md lists the rights that the sink needs"},
 	{SinkPlaceUnfit, Fatal, "the place of the files cannot keep the promise of each change once", "use a store that refuses to replace when it is asked to: S3 with If-None-Match for PUT and for completing uploads, HDFS 2.7 or later"},
+	{SinkNotLines, Fatal, "the folder has files that are not JSON lines", "read them with a reader of their format: what reads a folder of cdc takes the formats plain, debezium, maxwell and canal"},
 	{SinkMoved, Retry, "another process has published in the place of the files since this one looked at it", "cdc begins anew with what is there now; stop one of the two where both are to write there"},
 
 	{SinkUnreachable, Retry, "no broker answers", "check the addresses, the firewall, and that the brokers run; cdc goes on by itself when one answers"},

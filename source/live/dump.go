@@ -32,6 +32,7 @@ type dumpRequest struct {
 	gtids    *gtid.Set // nil: by file and offset
 	from     place     // with GTIDs of MySQL, nothing
 	nonBlock bool
+	semiSync bool     // the server waits for answers
 	annotate bool     // MariaDB: with the texts of statements
 	self     identity // zero for a side connection, which must not drive out the main one
 }
@@ -52,6 +53,12 @@ type dump struct {
 	lost    time.Duration // silence that counts as a lost connection
 	first   time.Duration // silence before the first event, for which the server may have to search many files
 	started bool          // an event came
+}
+
+func (d *dump) close() {
+	if d.s != nil {
+		d.s.Close()
+	}
 }
 
 // patience is how long the server may be silent.
@@ -162,6 +169,9 @@ func startDump(ctx context.Context, s *login, f *facts, cfg *Config, q dumpReque
 	if !q.self.uuid.IsZero() {
 		set = append(set, "@slave_uuid="+session.Quote(q.self.uuid.String()), "@replica_uuid="+session.Quote(q.self.uuid.String()))
 	}
+	if q.semiSync { // both names, old and new: the server looks at one of them
+		set = append(set, "@rpl_semi_sync_replica=1", "@rpl_semi_sync_slave=1")
+	}
 	if f.flavor == gtid.MariaDB {
 		// 4 is MARIA_SLAVE_CAPABILITY_GTID: the server sends GTID events as they are, instead of rewriting them for older replicas.
 		set = append(set, "@mariadb_slave_capability=4")
@@ -265,7 +275,7 @@ func (s *login) register(ctx context.Context, self identity) error {
 
 // fault sorts an error of reading packets.
 func (d *dump) fault(err error) error {
-	where := fault.Where{Server: d.s.Address}
+	where := fault.Where{Server: d.facts.address}
 	if f, ok := fault.As(err); ok {
 		return f.At(where)
 	}
@@ -279,5 +289,5 @@ func (d *dump) fault(err error) error {
 	case lost(err):
 		return fault.New(fault.SourceLost, "%w", err).At(where)
 	}
-	return fmt.Errorf("read from %s: %w", d.s.Address, err)
+	return fmt.Errorf("read from %s: %w", d.facts.address, err)
 }

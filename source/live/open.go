@@ -23,6 +23,11 @@ type origin struct {
 
 // open makes the first connection.
 func (s *Source) open(ctx context.Context) error {
+	if s.opt.Feed != nil {
+		if done, err := s.openFed(ctx); done || err != nil {
+			return err
+		}
+	}
 	sess, f, err := s.dial(ctx)
 	if err != nil {
 		return err
@@ -49,7 +54,7 @@ func (s *Source) open(ctx context.Context) error {
 		if t := s.opt.Start.Time; !o.fresh && !t.IsZero() {
 			s.newest.Store(t.UnixMicro())
 		}
-		if !o.fresh && s.newest.Load() > 0 && sameServer(s.opt.Start.Server, f) {
+		if !o.fresh && s.newest.Load() > 0 && sameServer(s.opt.Start.Server, f) && s.opt.Feed == nil {
 			if err := s.checkPlace(ctx, sess, f, o.at, s.done); err != nil {
 				return err
 			}
@@ -59,6 +64,16 @@ func (s *Source) open(ctx context.Context) error {
 	if err := s.prepareStop(ctx, sess, f); err != nil {
 		return err
 	}
+	s.assemble(f, &o)
+	if err := s.startStream(ctx, sess, f, o.at); err != nil {
+		return err
+	}
+	s.flows(ctx, o, entries)
+	return nil
+}
+
+// assemble makes the assembler, for a stream that begins at o.
+func (s *Source) assemble(f *facts, o *origin) {
 	s.server = f.server()
 	s.asm = binlog.NewAssembler(binlog.Config{
 		Flavor: f.flavor, Decrypted: true, Select: s.opt.Select.Match, Catalog: s.opt.Catalog, NextSeq: s.opt.NextSeq,
@@ -68,9 +83,10 @@ func (s *Source) open(ctx context.Context) error {
 	if o.at.file != "" {
 		s.asm.Seek(o.at.file, o.at.offset)
 	}
-	if err := s.startStream(ctx, sess, f, o.at); err != nil {
-		return err
-	}
+}
+
+// flows is called when the stream has begun.
+func (s *Source) flows(ctx context.Context, o origin, entries []schemas.Entry) {
 	if o.fresh {
 		s.first = s.firstBatch(o, entries)
 	} else if s.opt.Start.Server != s.server {
@@ -78,15 +94,25 @@ func (s *Source) open(ctx context.Context) error {
 	}
 	s.lastIdle = time.Now()
 	s.startWatch(ctx)
-	return nil
 }
 
-// choose leaves out the transactions that Leave names.
+// choose leaves out the transactions that Leave and Choose name. A transaction to stop before is passed: the source has ended when its first event is
+// behind it.
 func (s *Source) choose(at binlog.Place) binlog.Choice {
-	if s.opt.Leave != nil && s.opt.Leave(at) {
+	switch {
+	case s.opt.Leave != nil && s.opt.Leave(at):
 		return binlog.Leave
+	case s.opt.Choose == nil:
+		return binlog.Take
 	}
-	return binlog.Take
+	choice := s.opt.Choose(at)
+	switch choice {
+	case binlog.Pass:
+		s.stop.passing = at.GTID
+	case binlog.Stop:
+		s.stop.hit, choice = true, binlog.Pass
+	}
+	return choice
 }
 
 // dial connects, learns who answers, and checks that it is a server which can be read from.
@@ -204,6 +230,9 @@ func (s *Source) tune(c *schemas.Catalog, f *facts) {
 
 // check says whether the server can go on from the place.
 func (s *Source) check(ctx context.Context, sess *login, f *facts, o *origin, within time.Duration) error {
+	if s.opt.Feed != nil {
+		return nil // whoever keeps the copy compares the server with it, and the copy says whether it has the place
+	}
 	if o.gtids != nil {
 		return s.settle(ctx, sess, f, within, func() error { return checkGTIDs(o.gtids, f) })
 	}
@@ -224,7 +253,14 @@ func (s *Source) startStream(ctx context.Context, sess *login, f *facts, at plac
 	if q.gtids == nil && at.offset > maxDumpOffset {
 		s.skip = at.offset
 	}
-	d, err := startDump(ctx, sess, f, &s.cfg, q, s.limit)
+	var d *dump
+	var err error
+	if s.opt.Feed != nil {
+		s.skip = 0
+		d, err = s.feed(ctx, f, &q)
+	} else {
+		d, err = startDump(ctx, sess, f, &s.cfg, q, s.limit)
+	}
 	if err != nil {
 		return err
 	}
@@ -237,8 +273,11 @@ func (s *Source) startStream(ctx context.Context, sess *login, f *facts, at plac
 	return nil
 }
 
-// own makes a session the one that Close ends.
-func (s *Source) own(sess *login) {
+// closer is what Close ends: a session, or a reader of a copy.
+type closer interface{ Close() }
+
+// own makes a connection the one that Close ends.
+func (s *Source) own(sess closer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.raw != nil {

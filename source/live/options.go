@@ -31,6 +31,13 @@ type Options struct {
 
 	// Leave says of a transaction that begins that its rows are not to be decoded: it comes without changes. nil takes all.
 	Leave func(at binlog.Place) bool
+	// Choose is asked of each transaction that Leave does not name: one that it passes does not come at all, and the place of the stream does not move on
+	// over it; Stop ends the source before the transaction. nil takes all.
+	Choose func(at binlog.Place) binlog.Choice
+
+	// Feed, where it is not nil, is a copy of the server's binlog, and events are read from it. The server is asked only for what the copy does not
+	// say: where a new stream begins, and tables that nobody has described.
+	Feed Feed
 
 	MaxRow     int64 // bytes; 0 is 64 MiB
 	BatchBytes int64 // bytes; 0 is 4 MiB

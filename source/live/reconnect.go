@@ -23,7 +23,7 @@ func (s *Source) reconnect(ctx context.Context, b *event.Batch, cause error) err
 	s.status.LastError, s.status.ErrorAt = cause, time.Now()
 	s.mu.Unlock()
 	s.log.Info("connection to the source lost, connecting anew", "server", s.server.Address, "error", cause)
-	s.d.s.Close()
+	s.d.close()
 	s.asm.Reconnected()
 	s.in.clear()
 	if s.useGTID { // what is in b stays there
@@ -76,6 +76,9 @@ func passing(err error) bool {
 
 // again makes one attempt.
 func (s *Source) again(ctx context.Context) error {
+	if s.opt.Feed != nil {
+		return s.feedAgain(ctx)
+	}
 	sess, f, err := s.dial(ctx)
 	if err != nil {
 		return err

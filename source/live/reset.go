@@ -122,6 +122,11 @@ func (s *Source) startWatch(ctx context.Context) {
 func (s *Source) watch(ctx context.Context) {
 	t := time.NewTicker(s.cfg.watch)
 	defer t.Stop()
+	if _, known := s.ClockOffset(); !known {
+		if err := s.glance(ctx); err != nil {
+			s.log.Debug("the source could not be looked at", "error", err)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -164,7 +169,7 @@ func (s *Source) glance(ctx context.Context) error {
 		return err
 	}
 	defer sess.Close()
-	if !sameServer(was, f) {
+	if s.opt.Feed != nil || !sameServer(was, f) {
 		return nil
 	}
 	if !s.useGTID {

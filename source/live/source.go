@@ -68,7 +68,7 @@ type Source struct {
 	closed bool
 	// endWatch ends the goroutine that looks at the server from outside of the stream, and waits for it.
 	endWatch func()
-	raw      *login // the connection in use, for Close
+	raw      closer // the connection in use, for Close
 
 	clock   atomic.Int64 // microseconds that the server's clock is ahead
 	clockOK atomic.Bool
@@ -181,7 +181,7 @@ func (s *Source) fill(ctx context.Context, b *event.Batch) error {
 	d := s.d
 	stop := context.AfterFunc(ctx, func() {
 		d.interrupted.Store(true)
-		_ = d.s.Conn().SetReadDeadline(time.Unix(1, 0))
+		_ = d.conn.SetReadDeadline(time.Unix(1, 0))
 	})
 	defer stop()
 	var began time.Time

@@ -80,7 +80,9 @@ func (s *Source) ByFile() bool { return !s.useGTID }
 func (s *Source) ClockOffset() (micros int64, ok bool) { return s.clock.Load(), s.clockOK.Load() }
 
 // AtHead reports that everything the server had to send was handed over: it said so by a heartbeat, and has sent nothing since.
-func (s *Source) AtHead() bool { return s.atHead.Load() }
+func (s *Source) AtHead() bool {
+	return s.atHead.Load() && (s.opt.Feed == nil || s.opt.Feed.AtHead())
+}
 
 // Prompt has the source hand over at once a place that moved on without a change, and not once a second.
 func (s *Source) Prompt(on bool) { s.prompt.Store(on) }

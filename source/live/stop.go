@@ -15,6 +15,21 @@ type stopper struct {
 	have  *gtid.Set
 	known int // transactions of the present batch that were looked at
 	batch *event.Batch
+
+	hit     bool      // the transaction that was begun last is the one to stop before
+	passing gtid.GTID // a transaction that is passed over; zero without
+}
+
+// passedOver notes that a transaction was read which is not handed over: a connection after this one need not bring it again.
+func (s *Source) passedOver(id gtid.GTID) {
+	if s.stop.have != nil {
+		s.stop.have.Add(id)
+	}
+	if s.done != nil {
+		s.doneMu.Lock()
+		s.done.Add(id)
+		s.doneMu.Unlock()
+	}
 }
 
 // before reports that the transaction which begins with this event is behind the time to stop at.
@@ -31,8 +46,15 @@ func (s *stopper) before(raw []byte) bool {
 
 // reached reports that nothing more is wanted.
 func (s *stopper) reached(src *Source, b *event.Batch) bool {
+	if s.hit {
+		return true
+	}
 	if src.asm.Open() {
 		return false
+	}
+	if !s.passing.IsZero() {
+		src.passedOver(s.passing)
+		s.passing = gtid.GTID{}
 	}
 	if s.stop.File != "" {
 		file, offset := src.asm.Where()
