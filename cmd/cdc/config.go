@@ -62,7 +62,7 @@ type SinkConfig struct {
 // FilesConfig is a folder of JSON lines.
 type FilesConfig struct {
 	Dir          string `yaml:"dir" jsonschema_description:"Folder for the files: a path, hdfs://HOST:PORT/PATH or s3://BUCKET/PREFIX."`
-	Path         string `yaml:"path" jsonschema_description:"Path of a table's files below dir. Default {database}/{table}/{database}.{table}."`
+	Path         string `yaml:"path" jsonschema_description:"Path of a table's files below dir, maybe with {commit_date}, {commit_hour} and others for partitions. Default {database}/{table}/{database}.{table}."`
 	FormatConfig `yaml:",inline"`
 
 	Size     settings.Size `yaml:"size" jsonschema_description:"A file of this size is published at the next end of a transaction. Default 128MiB."`

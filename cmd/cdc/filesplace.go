@@ -35,13 +35,22 @@ func (f *FilesConfig) validatePlace(c *Config, at string, dirs map[string]bool) 
 		return []settings.Problem{{Path: at + ".dir", Text: "is missing"}}
 	}
 	var out []settings.Problem
+	if f.Path != "" {
+		if err := files.CheckTemplate(f.Path); err != nil {
+			text := err.Error()
+			if e, ok := fault.As(err); ok {
+				text = e.Text
+			}
+			out = append(out, settings.Problem{Path: at + ".path", Text: text})
+		}
+	}
 	place := strings.TrimRight(f.Dir, "/")
 	onHDFS, onS3 := strings.HasPrefix(f.Dir, hdfsScheme), strings.HasPrefix(f.Dir, s3Scheme)
 	switch {
 	case onHDFS:
-		out = f.HDFS.Validate(at, f.Dir)
+		out = append(out, f.HDFS.Validate(at, f.Dir)...)
 	case onS3:
-		out = f.S3.Validate(at, f.Dir)
+		out = append(out, f.S3.Validate(at, f.Dir)...)
 		if f.Size > s3.MaxFile/2 {
 			out = append(out, settings.Problem{Path: at + ".size", Text: "is more than 2.5GiB, with files in S3"})
 		}

@@ -21,6 +21,7 @@ func TestFilesPlaces(t *testing.T) {
 		"{dir: \"s3://b/c\", size: 3GiB}":                            "is more than 2.5GiB",
 		"{dir: \"s3://b/c\", hdfs: {user: x}}":                       "is for dir: hdfs://HOST:PORT/PATH",
 		"{dir: \"s3://b/c\", s3: {access_key: x}}":                   "belong together",
+		"{dir: out, path: \"{database}/{table}/{commit_hour}\"}":     "does not say of which year",
 		"{dir: \"hdfs://nn/c\", hdfs: {kerberos: {principal: cdc}}}": "is not NAME@REALM",
 	} {
 		dir := t.TempDir()

@@ -44,6 +44,8 @@ type target struct {
 	disk  *filestest.Disk // where simulated
 	store *filestest.Store
 	power bool // a crash is one of the machine
+
+	template string
 }
 
 func (g *target) Open(ctx context.Context, budget *event.Budget) (sinks.Sink, error) {
@@ -59,7 +61,7 @@ func (g *target) Open(ctx context.Context, budget *event.Budget) (sinks.Sink, er
 	g.store.NoSync = g.disk == nil // the simulated disk says what must be synced
 	return files.Open(ctx, files.Options{
 		Store: g.store, Stream: "test", Encoder: sinktest.NewEncoder, Budget: budget,
-		MaxSize: 700, Buffer: 200, OpenFiles: 2, Interval: time.Hour,
+		MaxSize: 700, Buffer: 200, OpenFiles: 2, Interval: time.Hour, Template: g.template,
 	})
 }
 
@@ -89,7 +91,7 @@ func readRecords(t testing.TB, fsys fs.FS) []sinktest.Record {
 
 func (g *target) Crash(t testing.TB) sinktest.Target {
 	t.Helper()
-	next := &target{power: g.power}
+	next := &target{power: g.power, template: g.template}
 	switch {
 	case g.disk != nil && g.power:
 		next.disk = g.disk.Crash()
@@ -140,6 +142,6 @@ func TestConformance(t *testing.T) {
 		sinktest.Run(t, harness(func(testing.TB) *target { return &target{disk: filestest.NewDisk(1)} }))
 	})
 	t.Run("power loss", func(t *testing.T) {
-		sinktest.Run(t, harness(func(testing.TB) *target { return &target{disk: filestest.NewDisk(2), power: true} }))
+		sinktest.Run(t, harness(func(testing.TB) *target { return &target{disk: filestest.NewDisk(2), power: true, template: hours} }))
 	})
 }

@@ -38,6 +38,9 @@ func crashAt(t *testing.T, script *sinktest.Script, k int, seed uint64) bool {
 	}()
 	disk := filestest.NewDisk(seed*1_000_003 + uint64(k))
 	target := &target{disk: disk}
+	if seed%2 == 1 {
+		target.template = hours
+	}
 	disk.StopAt(k)
 	acked, err := script.Life(t, target, 0, seed)
 	if err == nil && !disk.Stopped() {

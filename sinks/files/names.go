@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-
-	"cdc/fault"
 )
 
 const upperhex = "0123456789ABCDEF"
@@ -72,101 +70,6 @@ const (
 	maxPart   = 255 // bytes in one part of a path, on all file systems that matter
 	suffixLen = 96  // kept free for what the sink adds to the last part
 )
-
-// template says where the files of a table go: a path with {database} and {table} in it.
-type template struct {
-	pieces []piece
-}
-
-type piece struct {
-	text  string // literal
-	field byte   // 'd', 't' or 0 for a literal
-	limit int
-}
-
-// parseTemplate checks that distinct tables get distinct paths: both fields are there, two fields are never side by side, and what stands
-// between them cannot come out of EncodeName.
-func parseTemplate(text string) (*template, error) {
-	bad := func(format string, args ...any) (*template, error) {
-		return nil, fault.New(fault.ConfigInvalid, "path template %q: %s", text, fmt.Sprintf(format, args...))
-	}
-	t := &template{}
-	var seen [2]bool
-	parts := strings.Split(text, "/")
-	for n, part := range parts {
-		if n > 0 {
-			t.pieces = append(t.pieces, piece{text: "/"})
-		}
-		if part == "" {
-			return bad("it has an empty part")
-		}
-		fields := strings.Count(part, "{database}") + strings.Count(part, "{table}")
-		room := maxPart - len(strings.NewReplacer("{database}", "", "{table}", "").Replace(part))
-		if n == len(parts)-1 {
-			room -= suffixLen
-		}
-		if room < fields*40 || room < 0 {
-			return bad("the part %q is too long", part)
-		}
-		if part[0] == '.' || part[0] == '_' {
-			return bad("the part %q begins with . or _, which are kept for the sink and hidden from readers", part)
-		}
-		separated := true
-		for rest := part; rest != ""; {
-			at := strings.IndexByte(rest, '{')
-			if at < 0 {
-				at = len(rest)
-			}
-			if lit := rest[:at]; lit != "" {
-				for _, c := range []byte(lit) {
-					if c < 0x20 || c == 0x7f || c == '\\' || c == '}' || c == '%' || c >= 0x80 {
-						return bad("the character %q is not allowed", c)
-					}
-				}
-				separated = separated || strings.ContainsAny(lit, ".-+=,@~ ")
-				t.pieces = append(t.pieces, piece{text: lit})
-				rest = rest[at:]
-				continue
-			}
-			p := piece{limit: room / fields0(fields)}
-			switch {
-			case strings.HasPrefix(rest, "{database}"):
-				p.field, rest, seen[0] = 'd', rest[len("{database}"):], true
-			case strings.HasPrefix(rest, "{table}"):
-				p.field, rest, seen[1] = 't', rest[len("{table}"):], true
-			default:
-				return bad("only {database} and {table} are known")
-			}
-			if !separated {
-				return bad("two fields need one of . - + = , @ ~ between them")
-			}
-			separated = false
-			t.pieces = append(t.pieces, p)
-		}
-	}
-	if !seen[0] || !seen[1] {
-		return bad("both {database} and {table} are needed, or files of different tables would meet")
-	}
-	return t, nil
-}
-
-func fields0(n int) int { return max(n, 1) }
-
-// path gives the path of a table's files up to the sink's own suffix.
-func (t *template) path(database, table string) string {
-	var b strings.Builder
-	for _, p := range t.pieces {
-		switch p.field {
-		case 'd':
-			b.WriteString(EncodeName(database, p.limit))
-		case 't':
-			b.WriteString(EncodeName(table, p.limit))
-		default:
-			b.WriteString(p.text)
-		}
-	}
-	return b.String()
-}
 
 // suffix is what makes a file name unique and puts it in order: the number of the publication, the part within it, and the places in the
 // binlog where the first and the last transaction in the file begin.

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 
 	"cdc/fault"
 )
@@ -68,7 +69,10 @@ func FuzzEncodeName(f *testing.F) {
 
 // TestTemplatePaths tries all pairs of nasty names: no two tables share a path, none is a folder that another needs, none leaves the top.
 func TestTemplatePaths(t *testing.T) {
-	for _, text := range []string{DefaultTemplate, "{database}.{table}", "x-{table}@{database}/part", "{table}/{database}", "all/{database}+{table}_"} {
+	for _, text := range []string{
+		DefaultTemplate, "{database}.{table}", "x-{table}@{database}/part", "{table}/{database}", "all/{database}+{table}_",
+		"{database}/{table}/dt={commit_date}/hour={commit_hour}/{table}", "{commit_year}/{commit_month}-{commit_day}/{database}@{table}-{commit_hour}",
+	} {
 		tmpl, err := parseTemplate(text)
 		if err != nil {
 			t.Fatal(err)
@@ -76,12 +80,12 @@ func TestTemplatePaths(t *testing.T) {
 		seen := map[string][2]string{}
 		for _, db := range nasty {
 			for _, table := range nasty {
-				p := strings.ToLower(tmpl.path(db, table))
+				p := strings.ToLower(tmpl.path(db, table, 1709216399_000_000))
 				if other, taken := seen[p]; taken {
 					t.Fatalf("%s: %q.%q and %q are both at %s", text, db, table, other, p)
 				}
 				seen[p] = [2]string{db, table}
-				full := tmpl.path(db, table) + suffix(1<<33, 999_999, txnRef{File: strings.Repeat("/", 300), Offset: 1 << 63},
+				full := tmpl.path(db, table, 1709216399_000_000) + suffix(1<<33, 999_999, txnRef{File: strings.Repeat("/", 300), Offset: 1 << 63},
 					txnRef{File: "binlog.0123456789", Offset: 1 << 63}) + Extension
 				if path.Clean(full) != full || strings.HasPrefix(full, "../") {
 					t.Fatalf("%s: bad path %q", text, full)
@@ -92,10 +96,52 @@ func TestTemplatePaths(t *testing.T) {
 					}
 				}
 				number, part, prefix, ok := parseSuffix(path.Base(full), Extension)
-				if !ok || number != 1<<33 || part != 999_999 || prefix != path.Base(tmpl.path(db, table)) {
+				if !ok || number != 1<<33 || part != 999_999 || prefix != path.Base(tmpl.path(db, table, 1709216399_000_000)) {
 					t.Fatalf("%s: %q reads back as %d, %d, %q, %v", text, path.Base(full), number, part, prefix, ok)
 				}
 			}
+		}
+	}
+}
+
+// TestTemplateTimes gives each unit of time, and no other, a path of its own.
+func TestTemplateTimes(t *testing.T) {
+	at := func(text string) int64 {
+		t.Helper()
+		v, err := time.Parse(time.DateTime, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.UnixMicro()
+	}
+	for text, want := range map[string][]string{ // of the times below
+		"{database}/{table}/x": {"d/t/x", "d/t/x", "d/t/x", "d/t/x"},
+		"{database}/{table}/dt={commit_date}/hour={commit_hour}/x": {
+			"d/t/dt=2024-02-29/hour=23/x", "d/t/dt=2024-02-29/hour=23/x", "d/t/dt=2024-03-01/hour=00/x", "d/t/dt=1970-01-01/hour=00/x",
+		},
+		"{database}/{table}/{commit_date}":                             {"d/t/2024-02-29", "d/t/2024-02-29", "d/t/2024-03-01", "d/t/1970-01-01"},
+		"{commit_year}/{database}.{table}":                             {"2024/d.t", "2024/d.t", "2024/d.t", "1970/d.t"},
+		"{commit_year}-{commit_month}/{database}.{table}":              {"2024-02/d.t", "2024-02/d.t", "2024-03/d.t", "1970-01/d.t"},
+		"{commit_year}/{commit_month}/{commit_day}/{database}.{table}": {"2024/02/29/d.t", "2024/02/29/d.t", "2024/03/01/d.t", "1970/01/01/d.t"},
+	} {
+		tmpl, err := parseTemplate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths, parts := map[string]int64{}, map[int64]string{}
+		for i, commit := range []int64{at("2024-02-29 23:00:00"), at("2024-02-29 23:59:59") + 999_999, at("2024-03-01 00:00:00"), 0} {
+			part := tmpl.partition(commit)
+			got := tmpl.path("d", "t", part)
+			if got != want[i] {
+				t.Errorf("%s at %d: %s, want %s", text, commit, got, want[i])
+			}
+			if p, seen := paths[got]; seen && p != part {
+				t.Errorf("%s: partitions %d and %d are both at %s", text, p, part, got)
+			}
+			if p, seen := parts[part]; seen && p != got {
+				t.Errorf("%s: partition %d is at %s and %s", text, part, p, got)
+			}
+			paths[got], parts[part] = part, got
 		}
 	}
 }
@@ -105,6 +151,8 @@ func TestTemplateRefusals(t *testing.T) {
 		"", "x", "{database}", "{table}", "{database}{table}", "{database}_{table}", "{database}x{table}", "/{database}/{table}", "{database}/{table}/",
 		"{database}//{table}", "../{database}/{table}", "./{database}/{table}", ".{database}.{table}", "_{database}.{table}", "{database}/{table}/{date}",
 		"{database}/{table}\\x", "{database}/{table}%", "{database}/{table}\n", "{database}/{table}/" + strings.Repeat("x", 200), "{database}/{table", "{database}/table}",
+		"{database}/{table}/{commit_hour}", "{database}/{table}/{commit_year}-{commit_day}", "{database}/{table}/{commit_month}", "{database}/{table}{commit_date}",
+		"{commit_date}{database}/{table}", "{database}/{table}/{commit_year}{commit_month}", "{database}/{table}/{commit_year}/{commit_day}-{commit_hour}",
 	} {
 		if _, err := parseTemplate(text); !fault.Has(err, fault.ConfigInvalid) {
 			t.Errorf("template %q: %v", text, err)

@@ -17,7 +17,7 @@ type Options struct {
 	Stream   string
 	Encoder  func() format.Encoder // a value must not contain a line feed
 	Budget   *event.Budget         // charged for write buffers; nil charges nobody
-	Template string                // path of a table's files; default {database}/{table}/{database}.{table}
+	Template string                // path of a table's files, see docs/files-sink.md; default {database}/{table}/{database}.{table}
 
 	MaxSize   int64         // a file this long is published at the next end of a transaction; default 128 MiB
 	Interval  time.Duration // the oldest change waits no longer for publication; default 60 s

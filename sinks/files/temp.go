@@ -12,7 +12,7 @@ import (
 	"cdc/schemas"
 )
 
-// table is what the sink knows of one table while it has unpublished rows.
+// table is what the sink knows of one table, in one partition, while it has unpublished rows.
 type table struct {
 	name   schemas.Name
 	prefix string           // path of its files up to the suffix

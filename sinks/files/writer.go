@@ -28,9 +28,10 @@ type writer struct {
 	out    format.Out
 	outCap int
 	temps  *temps
-	tables map[schemas.Name]*table
+	tables map[tableKey]*table
 	ddl    *table
-	slots  []*table // of the tables of the batch at hand
+	slots  []*table // of the tables of the batch at hand, in the partition of the transaction at hand
+	part   int64    // the partition of the transaction at hand
 
 	txnNo   uint64
 	inside  bool // the last transaction has not ended
@@ -62,7 +63,7 @@ type pending struct {
 func newWriter(store Store, opt *Options, tmpl *template, moved func(sinks.Place)) *writer {
 	w := &writer{
 		store: store, opt: opt, tmpl: tmpl, enc: opt.Encoder(), moved: moved,
-		tables: map[schemas.Name]*table{},
+		tables: map[tableKey]*table{},
 	}
 	w.temps = newTemps(store, opt, w.retry)
 	w.ddl = &table{prefix: ddlDir + "/ddl"}
@@ -204,6 +205,11 @@ func (w *writer) txns(ctx context.Context, b *event.Batch, from, to int) error {
 		t := &b.Txns[i]
 		if t.Begin || w.txnNo == 0 {
 			w.txnNo++
+			// Once, so that all of a transaction goes to one partition however many batches it comes in.
+			if p := w.tmpl.partition(t.Commit); p != w.part {
+				w.part = p
+				clear(w.slots)
+			}
 		}
 		if b.DDL != nil {
 			if err := w.statement(ctx, b, t); err != nil {
@@ -221,8 +227,8 @@ func (w *writer) txns(ctx context.Context, b *event.Batch, from, to int) error {
 
 // statement writes what the format says of a DDL, and makes its tables start new files.
 func (w *writer) statement(ctx context.Context, b *event.Batch, txn *event.Txn) error {
-	for _, n := range b.DDL.Names {
-		if t := w.tables[n]; t != nil {
+	for key, t := range w.tables {
+		if slices.Contains(b.DDL.Names, key.Name) {
 			t.cur = nil
 		}
 	}
@@ -285,12 +291,18 @@ func encoding(err error, txn *event.Txn, table string) error {
 	return err
 }
 
+// tableKey names what has files of its own: a table in a partition.
+type tableKey struct {
+	schemas.Name
+	part int64
+}
+
 func (w *writer) table(t *schemas.Table) *table {
-	name := schemas.Name{Database: t.Database, Table: t.Name}
-	of := w.tables[name]
+	key := tableKey{schemas.Name{Database: t.Database, Table: t.Name}, w.part}
+	of := w.tables[key]
 	if of == nil {
-		of = &table{name: name, prefix: w.tmpl.path(name.Database, name.Table), shape: t, alike: []*schemas.Table{t}}
-		w.tables[name] = of
+		of = &table{name: key.Name, prefix: w.tmpl.path(key.Database, key.Table, key.part), shape: t, alike: []*schemas.Table{t}}
+		w.tables[key] = of
 	}
 	return of
 }

@@ -224,7 +224,7 @@ func (s *stream) batch(pool *event.Pool, c cut, seq uint64, held func(i int) boo
 	for _, p := range c.parts {
 		t := &s.txns[p.txn]
 		x := event.Txn{
-			GTID: t.id, File: t.file, Off: t.off, Commit: int64(p.txn) * 1e6, ServerID: 7, Begin: p.begin, End: p.end,
+			GTID: t.id, File: t.file, Off: t.off, Commit: int64(p.txn) * 1200e6, ServerID: 7, Begin: p.begin, End: p.end,
 			First: int32(len(b.Changes)), Last: int32(len(b.Changes)),
 		}
 		if p.end {
