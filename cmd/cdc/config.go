@@ -52,14 +52,14 @@ type StreamConfig struct {
 
 // SinkConfig names one sink.
 type SinkConfig struct {
-	Files  *FilesConfig  `yaml:"files" jsonschema_description:"JSON lines in a folder, local or in HDFS or S3."`
+	Files  *FilesConfig  `yaml:"files" jsonschema_description:"Files in a folder, local or in HDFS or S3: JSON lines or CSV."`
 	Stdout *StdoutConfig `yaml:"stdout" jsonschema_description:"JSON lines on standard output."`
 	Kafka  *KafkaConfig  `yaml:"kafka" jsonschema_description:"Topics of Kafka."`
 	MySQL  *mysql.Config `yaml:"mysql" jsonschema_description:"Tables of another MySQL or MariaDB server."`
 	Null   *NullConfig   `yaml:"null" jsonschema_description:"Nowhere: changes are encoded, counted and dropped, for measuring."`
 }
 
-// FilesConfig is a folder of JSON lines.
+// FilesConfig is a folder of files.
 type FilesConfig struct {
 	Dir          string `yaml:"dir" jsonschema_description:"Folder for the files: a path, hdfs://HOST:PORT/PATH or s3://BUCKET/PREFIX."`
 	Path         string `yaml:"path" jsonschema_description:"Path of a table's files below dir, maybe with {commit_date}, {commit_hour} and others for partitions. Default {database}/{table}/{database}.{table}."`
@@ -68,7 +68,8 @@ type FilesConfig struct {
 	Size     settings.Size `yaml:"size" jsonschema_description:"A file of this size is published at the next end of a transaction. Default 128MiB."`
 	Interval time.Duration `yaml:"interval" jsonschema_description:"The oldest change waits no longer for publication. Default 60s."`
 
-	FilesPlaceConfig `yaml:",inline"`
+	FilesFormatConfig `yaml:",inline"`
+	FilesPlaceConfig  `yaml:",inline"`
 }
 
 // StdoutConfig is standard output.
@@ -185,7 +186,7 @@ func (c *Config) validate() []settings.Problem {
 			if f.Interval < 0 {
 				problem(at+".sink.files.interval", "is negative")
 			}
-			f.validate(&out, at+".sink.files", false)
+			f.validateFormat(&out, at+".sink.files")
 		}
 		if f := s.Sink.Stdout; f != nil {
 			n++

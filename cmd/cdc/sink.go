@@ -19,7 +19,7 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 	switch {
 	case cfg.Sink.Files != nil:
 		f := cfg.Sink.Files
-		enc, err := f.encoder(flavor, false)
+		enc, err := f.makers(flavor)
 		if err != nil {
 			return nil, err
 		}

@@ -104,6 +104,10 @@ func (e *Encoder) DDL(*format.Out, *event.Batch) error { return nil }
 func (e *Encoder) change(o *format.Out, b *event.Batch, i int) error {
 	c := &b.Changes[i]
 	p := e.plans.Get(b.Tables[c.Table])
+	if p == nil && e.o.Bare {
+		p = e.columnsOf(b.Tables[c.Table])
+		e.plans.Put(b.Tables[c.Table], p, 256+220*len(p.columns))
+	}
 	if p == nil {
 		return fault.New(fault.PipelineInternal, "the schemas of the table were not registered before its first change")
 	}
@@ -121,7 +125,7 @@ func (e *Encoder) change(o *format.Out, b *event.Batch, i int) error {
 		_, err := e.write(r, format.Span{}, c.Op, event.Row{}, event.Row{}, event.Row{})
 		return err
 	case event.Update:
-		if e.o.Keys && format.Rekeyed(before, after, p.keys) {
+		if format.Rekeyed(before, after, p.keys) { // p has keys only where that matters
 			return e.rekey(r, before, after)
 		}
 		return e.one(r, c.Op, before, after, before, after)
@@ -194,7 +198,7 @@ func (e *Encoder) tombstone(r entry, key format.Span) {
 
 // key appends the key of a row.
 func (e *Encoder) key(r entry, row, fill event.Row) (format.Span, error) {
-	if len(r.p.keys) == 0 {
+	if len(r.p.keys) == 0 || e.o.Bare {
 		return format.Span{}, nil
 	}
 	buf := r.o.Buf
@@ -247,7 +251,11 @@ func (e *Encoder) write(r entry, key format.Span, op event.Op, before, after, fi
 	}
 	span.End = len(buf)
 	r.o.Buf = buf
-	r.o.Recs = append(r.o.Recs, format.Rec{Change: int32(r.i), Table: c.Table, Key: key, Value: span, Head: HeaderSize})
+	rec := format.Rec{Change: int32(r.i), Table: c.Table, Key: key, Value: span, Head: HeaderSize}
+	if e.o.Bare {
+		rec.Head = 0
+	}
+	r.o.Recs = append(r.o.Recs, rec)
 	return len(r.o.Recs) - 1, nil
 }
 

@@ -46,6 +46,9 @@ type Options struct {
 	Keys      bool             `yaml:"-"` // asks for record keys: the sink's to say
 	Debezium  debezium.Options `yaml:"-"` // of Envelope; keys, schemas_enable and provide_transaction_metadata are not for this format
 	Registrar format.Registrar `yaml:"-"`
+	// Bare records are those of a file that has the schema itself: data alone, without the number of a schema before it and without keys. Then nothing needs to be
+	// prepared, and a flat update that changes the key is a delete and an insert all the same.
+	Bare bool `yaml:"-"`
 
 	Optional  Optional                `yaml:"optional,omitempty" jsonschema:"enum=declared,enum=all" jsonschema_description:"Of debezium-avro: which columns the schema lets be null. declared are those that may be NULL. all are those outside the key, so that columns can be added and dropped under any compatibility. Default declared. In format avro it is always all."`
 	Namespace string                  `yaml:"namespace,omitempty" jsonschema_description:"Of avro: what stands before the database in the names of schemas. Default cdc. In debezium-avro it is debezium.topic_prefix."`

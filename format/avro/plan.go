@@ -137,7 +137,7 @@ func (e *Encoder) structure(name string, fields func(*schemaBuilder)) avroType {
 // columnsOf makes the part of a plan that needs no registry.
 func (e *Encoder) columnsOf(t *schemas.Table) *plan {
 	p := &plan{columns: make([]column, len(t.Columns)), keys: format.KeyColumns(t)}
-	if !e.o.Keys {
+	if !e.o.Keys && (!e.o.Bare || e.o.Shape == Envelope) { // an envelope says it by before and after
 		p.keys = nil
 	}
 	for i := range t.Columns {

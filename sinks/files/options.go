@@ -14,12 +14,13 @@ type Options struct {
 	Dir   string // folder on this machine
 	Store Store  // another place than Dir; the sink closes it
 	// Stream names the stream that the folder belongs to. A folder of another stream is refused. Empty accepts any.
-	Stream   string
-	Encoder  func() format.Encoder // a value must not contain a line feed
-	Budget   *event.Budget         // charged for write buffers; nil charges nobody
-	Template string                // path of a table's files, see docs/files-sink.md; default {database}/{table}/{database}.{table}
+	Stream string
+	// Encoder makes the encoder. Where that is no format.Container, a record must not contain a line feed.
+	Encoder  func() format.Encoder
+	Budget   *event.Budget // charged for write buffers; nil charges nobody
+	Template string        // path of a table's files, see docs/files-sink.md; default {database}/{table}/{database}.{table}
 
-	MaxSize   int64         // a file this long is published at the next end of a transaction; default 128 MiB
+	MaxSize   int64         // a file this long, where it is packed the records in it, is published at the next end of a transaction; default 128 MiB
 	Interval  time.Duration // the oldest change waits no longer for publication; default 60 s
 	OpenFiles int           // files open at a time; default 128
 	Buffer    int           // write buffer of each open file, bytes; default 128 KiB
@@ -37,7 +38,7 @@ type Options struct {
 const (
 	// DefaultTemplate is where the files of a table go by default.
 	DefaultTemplate = "{database}/{table}/{database}.{table}"
-	// Extension ends the name of every published file.
+	// Extension ends the names of published files of JSON lines, and of statements and manifests.
 	Extension = ".jsonl"
 )
 

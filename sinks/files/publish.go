@@ -41,6 +41,7 @@ func (w *writer) publish(ctx context.Context) error {
 	n := copy(w.pending, w.pending[w.ready:])
 	clear(w.pending[n:])
 	w.pending, w.ready = w.pending[:n], 0
+	w.trash, w.temps.spent = append(w.trash, w.temps.spent...), w.temps.spent[:0]
 	w.sweep(ctx)
 	return nil
 }
@@ -162,7 +163,7 @@ func (w *writer) describe(number uint64, sealed []*temp) []pubFile {
 		first, last := t.first, t.last
 		first.GTID, last.GTID = first.id.String(), last.id.String()
 		list = append(list, pubFile{
-			Temp: t.name, Path: t.of.prefix + suffix(number, parts[t.of], first, last) + Extension,
+			Temp: t.name, Path: t.of.prefix + suffix(number, parts[t.of], first, last) + t.form.extension,
 			Database: t.of.name.Database, Table: t.of.name.Table, Schema: t.schema,
 			Rows: t.rows, Bytes: t.size, CRC: crcText(t.crc), First: &first, Last: &last,
 		})

@@ -43,8 +43,9 @@ func List(fsys fs.FS) ([]Published, error) {
 		if d.IsDir() {
 			return nil
 		}
-		number, part, prefix, ok := parseSuffix(base, Extension)
-		if !ok || !d.Type().IsRegular() {
+		ext := path.Ext(base)
+		number, part, prefix, ok := parseSuffix(base, ext)
+		if !ok || !slices.Contains(extensions(), ext) || !d.Type().IsRegular() {
 			return fault.New(fault.SinkConflict, "%s was not published by cdc", name)
 		}
 		all = append(all, Published{Path: name, Prefix: path.Join(path.Dir(name), prefix), Number: number, Part: part})
@@ -76,11 +77,16 @@ func Read(dir string, yield func(path string, line []byte) error) error {
 }
 
 // ReadFS calls yield with each line of each published file, without its line feed, in the order of List. The line is valid during the call. A
-// file that ends within a line is an error: the sink publishes none.
+// file that ends within a line is an error: the sink publishes none. A folder with files of another format is a fault.SinkNotLines, before any line is read.
 func ReadFS(fsys fs.FS, yield func(path string, line []byte) error) error {
 	all, err := List(fsys)
 	if err != nil {
 		return err
+	}
+	for _, p := range all {
+		if path.Ext(p.Path) != Extension {
+			return fault.New(fault.SinkNotLines, "%s is not a file of JSON lines", p.Path)
+		}
 	}
 	r := bufio.NewReaderSize(nil, 1<<20)
 	for _, p := range all {

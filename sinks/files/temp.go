@@ -18,6 +18,7 @@ type table struct {
 	prefix string           // path of its files up to the suffix
 	shape  *schemas.Table   // version of the last row
 	alike  []*schemas.Table // versions with the same columns and key as shape
+	form   *form            // of its files; nil where it is to be asked for
 	cur    *temp            // where rows go; nil where the next row starts a file
 }
 
@@ -32,6 +33,7 @@ type temp struct {
 	crc    uint32 // of these
 	rows   int64
 	schema uint64
+	form   *form
 	first  txnRef
 	last   txnRef
 	txn    uint64 // number of the transaction that last is
@@ -66,6 +68,7 @@ type temps struct {
 	free   [][]byte // buffers of closed ones
 	epoch  uint64   // counts the boundaries between transactions
 	due    bool     // a file has reached MaxSize, or there are very many
+	spent  []string // temps whose rows are in others now, to be removed with those
 }
 
 // maxTemps is how many temporary files make a publication due.
@@ -80,11 +83,11 @@ func newTemps(store Store, opt *Options, retry func(context.Context, string, str
 	return w
 }
 
-// row appends one line of transaction txn, whose number is txnNo.
-func (w *temps) row(ctx context.Context, of *table, schema uint64, txn *event.Txn, txnNo uint64, line []byte) error {
+// row appends one record of transaction txn, whose number is txnNo.
+func (w *temps) row(ctx context.Context, of *table, schema uint64, txn *event.Txn, txnNo uint64, rec []byte) error {
 	t := of.cur
 	// A publication is due at MaxSize and comes with the next boundary; a transaction that goes on far beyond it gets more files.
-	if t == nil || t.length() >= w.opt.MaxSize && t.length()+int64(len(line)) > w.opt.MaxSize+w.opt.MaxSize/4 {
+	if t == nil || t.length() >= w.opt.MaxSize && t.length()+int64(len(rec)) > w.opt.MaxSize+w.opt.MaxSize/4 {
 		t = w.begin(of, schema)
 	}
 	if t.epoch != w.epoch {
@@ -101,23 +104,32 @@ func (w *temps) row(ctx context.Context, of *table, schema uint64, txn *event.Tx
 			return err
 		}
 	}
-	if len(t.buf)+len(line)+1 > cap(t.buf) {
-		if err := w.flush(ctx, t); err != nil {
+	if t.rows == 0 && len(t.form.Head) > 0 {
+		if err := w.put(ctx, t, t.form.Head); err != nil {
 			return err
 		}
-		if len(line)+1 > cap(t.buf) { // larger than a buffer: straight through
-			if err := w.write(ctx, t, line); err != nil {
-				return err
-			}
-			line = nil
-		}
 	}
-	t.buf = append(t.buf, line...)
-	t.buf = append(t.buf, '\n')
+	if err := w.record(ctx, t, rec); err != nil {
+		return err
+	}
 	t.rows++
 	if t.length() >= w.opt.MaxSize {
 		w.due = true
 	}
+	return nil
+}
+
+// put appends p to what waits, or where that is larger than a buffer straight to the file.
+func (w *temps) put(ctx context.Context, t *temp, p []byte) error {
+	if len(t.buf)+len(p) > cap(t.buf) {
+		if err := w.flush(ctx, t); err != nil {
+			return err
+		}
+		if len(p) > cap(t.buf) {
+			return w.write(ctx, t, p)
+		}
+	}
+	t.buf = append(t.buf, p...)
 	return nil
 }
 
@@ -136,7 +148,7 @@ func (w *temps) name() string {
 }
 
 func (w *temps) begin(of *table, schema uint64) *temp {
-	t := &temp{of: of, name: w.name(), schema: schema, epoch: w.epoch}
+	t := &temp{of: of, name: w.name(), schema: schema, form: of.form, epoch: w.epoch}
 	of.cur = t
 	w.all = append(w.all, t)
 	w.due = w.due || len(w.all) >= maxTemps
@@ -282,6 +294,16 @@ func (w *temps) seal(ctx context.Context) ([]*temp, error) {
 			return nil, err
 		}
 	}
+	for i, t := range sealed {
+		if t.form.Pack == nil {
+			continue
+		}
+		p, err := w.pack(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		sealed[i] = p
+	}
 	if err := w.each(len(sealed), func(i int) error { return w.sync(ctx, sealed[i]) }); err != nil {
 		return nil, err
 	}
@@ -326,6 +348,7 @@ func (w *temps) split(ctx context.Context, t *temp, m mark) (*temp, error) {
 	}
 	current := t.of.cur
 	tail := w.begin(t.of, t.schema)
+	tail.form = t.form           // the table may have another by now
 	w.all = w.all[:len(w.all)-1] // the caller puts it in its place
 	if current != t {
 		t.of.cur = current
@@ -361,6 +384,11 @@ func (w *temps) copyTail(ctx context.Context, to, from *temp, at int64) (err err
 		return classify("read", from.name, err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	if len(to.form.Head) > 0 {
+		if err := w.write(ctx, to, to.form.Head); err != nil {
+			return err
+		}
+	}
 	if _, err := io.CopyN(io.Discard, r, at); err != nil {
 		return classify("read", from.name, err)
 	}

@@ -23,6 +23,7 @@ type writer struct {
 	opt   *Options
 	tmpl  *template
 	enc   format.Encoder
+	kind  format.Container // enc, where its files are of a kind of their own
 	moved func(sinks.Place)
 
 	out    format.Out
@@ -66,7 +67,8 @@ func newWriter(store Store, opt *Options, tmpl *template, moved func(sinks.Place
 		tables: map[tableKey]*table{},
 	}
 	w.temps = newTemps(store, opt, w.retry)
-	w.ddl = &table{prefix: ddlDir + "/ddl"}
+	w.kind, _ = w.enc.(format.Container)
+	w.ddl = &table{prefix: ddlDir + "/ddl", form: lines}
 	return w
 }
 
@@ -236,7 +238,7 @@ func (w *writer) statement(ctx context.Context, b *event.Batch, txn *event.Txn) 
 	if err := w.enc.DDL(&w.out, b); err != nil {
 		return encoding(err, txn, "")
 	}
-	return w.lines(ctx, w.ddl, 0, txn)
+	return w.records(ctx, w.ddl, 0, txn)
 }
 
 func (w *writer) change(ctx context.Context, b *event.Batch, txn *event.Txn, i int) error {
@@ -249,14 +251,17 @@ func (w *writer) change(ctx context.Context, b *event.Batch, txn *event.Txn, i i
 	if of.shape != b.Tables[c.Table] {
 		of.version(b.Tables[c.Table])
 	}
+	if of.form == nil {
+		of.form = formOf(w.kind, of.shape)
+	}
 	w.out.Reset()
 	if err := w.enc.Change(&w.out, b, i); err != nil {
 		return encoding(err, txn, of.name.String())
 	}
-	return w.lines(ctx, of, of.shape.Seq, txn)
+	return w.records(ctx, of, of.shape.Seq, txn)
 }
 
-func (w *writer) lines(ctx context.Context, of *table, schema uint64, txn *event.Txn) error {
+func (w *writer) records(ctx context.Context, of *table, schema uint64, txn *event.Txn) error {
 	if c := cap(w.out.Buf); c != w.outCap {
 		w.temps.charge(int64(c - w.outCap))
 		w.outCap = c
@@ -266,11 +271,11 @@ func (w *writer) lines(ctx context.Context, of *table, schema uint64, txn *event
 		if r.Tombstone {
 			continue // stands for nothing without its key
 		}
-		line := w.out.Buf[r.Value.Start:r.Value.End]
-		if bytes.IndexByte(line, '\n') >= 0 {
+		rec := w.out.Buf[r.Value.Start:r.Value.End]
+		if of.form == lines && bytes.IndexByte(rec, '\n') >= 0 {
 			return encoding(fault.New(fault.FormatValue, "the format puts a line feed into a record"), txn, of.name.String())
 		}
-		if err := w.temps.row(ctx, of, schema, txn, w.txnNo, line); err != nil {
+		if err := w.temps.row(ctx, of, schema, txn, w.txnNo, rec); err != nil {
 			return err
 		}
 	}
@@ -315,7 +320,7 @@ func (t *table) version(v *schemas.Table) {
 		return
 	}
 	if !reflect.DeepEqual(t.shape.Columns, v.Columns) || !reflect.DeepEqual(t.shape.PrimaryKey, v.PrimaryKey) {
-		t.cur, t.alike = nil, t.alike[:0]
+		t.cur, t.form, t.alike = nil, nil, t.alike[:0]
 	}
 	if len(t.alike) == maxAlike {
 		t.alike = t.alike[:0]
