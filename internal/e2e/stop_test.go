@@ -82,6 +82,7 @@ func TestSecondSignal(t *testing.T) {
 		t.Fatalf("exit code %d", code)
 	}
 	r = p.run(t)
+	p.streaming(t, r) // before it is there, the status is that of the checkpoint
 	poll(t, "all was read", func() bool {
 		st, ok := p.status(t)
 		return ok && st.Rows+uint64(len(p.lines(t))) >= 100
