@@ -58,7 +58,7 @@ func Unready(streams []Stream) []Reason {
 		why := s.State + ", reader " + s.Reader
 		if s.SinkWaits > 0 {
 			why += ", the sink waits for its target"
-		} else if s.State == "running" && s.Reader == streaming {
+		} else if s.State == "running" && s.Reader == streaming || s.State == "standby" {
 			continue
 		}
 		out = append(out, Reason{Stream: s.Stream, Why: why, Code: s.ErrorCode, Next: s.Hint})

@@ -107,7 +107,7 @@ func compared(f func(v *Verify) float64) func(*Stream, Limits, func(float64, ...
 }
 
 // States of a stream, as `cdc status` names them.
-var states = [...]string{"starting", "running", "stopping", "stopped", "paused", "failed"}
+var states = [...]string{"starting", "running", "stopping", "stopped", "paused", "standby", "failed"}
 
 // All lists the metrics of a stream, in the order of the manual. The caller must not change it.
 func All() []Metric {

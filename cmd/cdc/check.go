@@ -93,7 +93,9 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 		findings, states := c.checkStoredTopics(ctx)
 		out = append(out, findings...)
 		for i := range c.Streams {
-			out = append(out, c.checkStream(ctx, &c.Streams[i], nil, states[c.Streams[i].Name])...)
+			if s := &c.Streams[i]; s.first() {
+				out = append(out, c.checkStream(ctx, s, nil, states[s.Name])...)
+			}
 		}
 		return out, nil
 	}
@@ -362,7 +364,7 @@ func (c *Config) printGrants(w io.Writer, whose string) error {
 	}
 	if whose == grantsAll || whose == grantsTarget {
 		for i := range c.Streams {
-			if s := &c.Streams[i]; s.Sink.MySQL != nil {
+			if s := &c.Streams[i]; s.Sink.MySQL != nil && s.first() {
 				lines = append(lines, fmt.Sprintf("-- for %s, the target of stream %s", s.Sink.MySQL.Address, s.Name))
 				lines = append(lines, c.mysqlGrants(s)...)
 			}

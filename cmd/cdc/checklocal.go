@@ -29,11 +29,15 @@ func (c *Config) localFacts(user string, own bool) check.LocalFacts {
 	f.Folders = append(f.Folders, state)
 	for i := range c.Streams {
 		switch s := &c.Streams[i]; {
-		case s.Sink.Files == nil:
+		case s.Sink.Files == nil, !s.first():
 		case s.Sink.Files.remote():
 			f.Folders = append(f.Folders, folderFacts("spool of "+s.Name, "the sink's spool", c.spool(s)))
 		default:
-			d := folderFacts("files folder of "+s.Name, "the sink's dir", c.path(s.Sink.Files.Dir))
+			dir := c.path(s.Sink.Files.Dir)
+			if s.whole != "" {
+				dir = filepath.Dir(dir) // of all shares
+			}
+			d := folderFacts("files folder of "+s.Name, "the sink's dir", dir)
 			if up := filepath.Dir(d.Path); d.Err == nil && !folderExists(d.Path) && !folderExists(up) {
 				d.Err = errors.New("there is no folder " + up) // the sink makes the last one only: a mount that is not there must not be filled from below
 			}

@@ -293,7 +293,7 @@ func (c *Config) hasStream(args []string) error {
 	}
 	var names []string
 	for _, s := range c.Streams {
-		if s.Name == args[1] {
+		if s.Name == args[1] || s.whole == args[1] {
 			return nil
 		}
 		names = append(names, s.Name)

@@ -48,6 +48,9 @@ type StreamConfig struct {
 	TransformsConfig `yaml:",inline"`
 
 	Sink SinkConfig `yaml:"sink" jsonschema_description:"Where the changes go: one of the keys below."`
+
+	whole string      // name of the stream that this is a share of, with a consumer group
+	share kafka.Share // which one
 }
 
 // SinkConfig names one sink.
@@ -119,6 +122,9 @@ func loadConfig(path string) (*Config, error) {
 	}
 	if c.MaxRow == 0 {
 		c.MaxRow = min(defaultMaxRow, c.Memory/4)
+	}
+	if k := c.Source.Kafka; k != nil && k.Group != nil {
+		c.Streams = c.divided()
 	}
 	return c, nil
 }

@@ -49,6 +49,8 @@ type streamStatus struct {
 	Skips  []skipOrder `json:"skipped_transactions,omitempty"`
 
 	Asked *askedStatus `json:"asked_snapshot,omitempty"`
+
+	Share *shareStatus `json:"share,omitempty"` // of a stream that is divided through a consumer group
 }
 
 func (a *app) status() statusReport {
@@ -103,6 +105,7 @@ func (s *stream) status() streamStatus {
 			out.setError(s.err)
 		}
 	}
+	s.shareStatus(&out)
 	if s.over {
 		out.State, out.WriterState = "stopped", "stopped"
 		if s.err != nil {

@@ -22,14 +22,16 @@ type cycle struct {
 	stop chan struct{} // closed when it shall end cleanly
 	once sync.Once
 	over chan struct{} // closed when it has ended
+
+	abort context.CancelFunc // ends it at once
 }
 
 // end asks for the end of the cycle.
 func (c *cycle) end() { c.once.Do(func() { close(c.stop) }) }
 
 // begin starts a cycle, which ends with the stream at the latest.
-func (s *stream) begin() *cycle {
-	c := &cycle{stop: make(chan struct{}), over: make(chan struct{})}
+func (s *stream) begin(abort context.CancelFunc) *cycle {
+	c := &cycle{stop: make(chan struct{}), over: make(chan struct{}), abort: abort}
 	s.mu.Lock()
 	s.cycle, s.resting = c, ""
 	s.mu.Unlock()
@@ -50,19 +52,24 @@ func (s *stream) supervise(ctx context.Context) error {
 			s.ended(nil)
 			return nil
 		}
-		c := s.begin()
-		err := pipeline.Supervise(ctx, c.stop, s.log, func(ctx context.Context) error {
+		running, abort := context.WithCancel(ctx)
+		c := s.begin(abort)
+		if s.elsewhere() {
+			c.end() // the share was given up before there was a cycle to end
+		}
+		err := pipeline.Supervise(running, c.stop, s.log, func(ctx context.Context) error {
 			err := s.once(ctx, c.stop)
 			s.failed(err)
 			return err
 		})
-		ordered := closed(c.stop) && !closed(s.halted)
+		ordered, short := closed(c.stop) && !closed(s.halted), running.Err() != nil
+		abort()
 		close(c.over)
 		switch {
 		case ctx.Err() != nil || closed(s.halted):
 			s.ended(err)
 			return err
-		case ordered && (err == nil || fault.ClassOf(err) == fault.Retry):
+		case ordered && (err == nil || short || fault.ClassOf(err) == fault.Retry):
 			if err != nil {
 				s.log.Warn("not all was made durable, it comes again", "error", err)
 			}
@@ -96,6 +103,8 @@ func (s *stream) rest(ctx context.Context, failure error) bool {
 	for {
 		var state string
 		switch {
+		case s.elsewhere():
+			state = standby
 		case s.app.orders.of(s.cfg.Name).Paused != nil:
 			state = "paused"
 		case failure != nil:
@@ -180,7 +189,7 @@ func (a *app) serveOrders(mux *http.ServeMux) {
 			}
 			found := false
 			for _, s := range a.streams {
-				if err == nil && (o.Stream == "" || o.Stream == s.cfg.Name) {
+				if err == nil && (o.Stream == "" || o.Stream == s.cfg.Name || verb != "skip" && o.Stream == s.cfg.whole) {
 					found = true
 					if err = do(r.Context(), s, &o); err == nil {
 						out.Streams = append(out.Streams, s.cfg.Name)
@@ -229,7 +238,7 @@ func (a *app) pauseStream(ctx context.Context, s *stream, o *order) error {
 	s.obey()
 	ctx, cancel := context.WithTimeout(ctx, orderPatience-5*time.Second)
 	defer cancel()
-	if !s.settled(ctx, "paused") {
+	if !s.elsewhere() && !s.settled(ctx, "paused") {
 		return fault.New(fault.ControlSocket, "stream %q is still making durable what was read; it pauses as soon as it can", s.cfg.Name).
 			Hint("watch `cdc status`")
 	}
@@ -278,11 +287,15 @@ func (a *app) skipTransaction(ctx context.Context, s *stream, o *order) error {
 
 // run runs all streams. By default the first that fails for good stops the others cleanly.
 func (a *app) run(ctx context.Context) error {
+	var failed []error
+	leave := func() error { return nil }
+	if a.members != nil {
+		leave = a.join(ctx)
+	}
 	errs := make(chan error, len(a.streams))
 	for _, s := range a.streams {
 		go func() { errs <- s.supervise(ctx) }()
 	}
-	var failed []error
 	for range a.streams {
 		err := <-errs
 		if err == nil {
@@ -294,6 +307,9 @@ func (a *app) run(ctx context.Context) error {
 				s.halt()
 			}
 		}
+	}
+	if err := leave(); err != nil {
+		failed = append(failed, err)
 	}
 	failed = slices.DeleteFunc(failed, func(err error) bool {
 		return errors.Is(err, context.Canceled) // the second signal: what was not acknowledged comes again with the next run

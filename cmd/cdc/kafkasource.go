@@ -14,6 +14,7 @@ import (
 	"cdc/internal/settings"
 	"cdc/pipeline"
 	"cdc/session"
+	"cdc/sinks"
 	"cdc/source/binlog"
 	"cdc/source/kafka"
 	"cdc/source/live"
@@ -30,6 +31,9 @@ func (c *Config) validateKafka(out *[]settings.Problem, problem func(path, forma
 		if x.set {
 			problem("source."+x.path, "goes with a server and not with kafka: what is read is said by source.kafka.topics, from their beginning; a transform drops tables")
 		}
+	}
+	if s.Kafka.Group != nil {
+		c.validateGroup(problem)
 	}
 	for i := range c.Streams {
 		at := fmt.Sprintf("streams[%d]", i)
@@ -58,13 +62,22 @@ func kafkaServer(c *kafka.Config) *live.Config {
 	return &live.Config{Config: session.Config{Address: strings.Join(c.Brokers, ",")}}
 }
 
-// topicOptions gives the options of the source of a stream that begins at rec.
-func (c *Config) topicOptions(s *StreamConfig, rec *checkpoint.Record) (kafka.Options, error) {
-	o := kafka.Options{Config: *c.Source.Kafka, MaxRow: int64(c.MaxRow), ByKey: s.Sink.MySQL != nil}
-	for _, p := range []*string{&o.TLS.CA, &o.TLS.Cert, &o.TLS.Key} {
+// topicConfig gives the settings of the source. Paths are relative to the configuration.
+func (c *Config) topicConfig() kafka.Config {
+	k := *c.Source.Kafka
+	for _, p := range []*string{&k.TLS.CA, &k.TLS.Cert, &k.TLS.Key} {
 		if *p != "" {
 			*p = c.path(*p)
 		}
+	}
+	return k
+}
+
+// topicOptions gives the options of the source of a stream that begins at rec.
+func (c *Config) topicOptions(s *StreamConfig, rec *checkpoint.Record) (kafka.Options, error) {
+	o := kafka.Options{Config: c.topicConfig(), MaxRow: int64(c.MaxRow), ByKey: s.Sink.MySQL != nil}
+	if s.whole != "" {
+		o.Share = s.share
 	}
 	if rec.Saved == 0 {
 		return o, nil
@@ -109,6 +122,9 @@ func (c *Config) checkStoredTopics(ctx context.Context) (out []fault.Finding, st
 		store = s
 	}
 	states = map[string][]byte{}
+	if c.Source.Kafka.Group != nil {
+		return append(out, c.checkGroup(ctx)...), states
+	}
 	for i := range c.Streams {
 		s := &c.Streams[i]
 		var rec checkpoint.Record
@@ -126,7 +142,8 @@ func (c *Config) checkStoredTopics(ctx context.Context) (out []fault.Finding, st
 }
 
 // onceTopics is one run of a stream that reads change topics, see once.
-func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) error {
+func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) (err error) {
+	defer func() { err = s.contended(err) }()
 	a, cfg := s.app, s.app.cfg
 	if a.until != (live.Stop{}) && !a.until.Now {
 		return fault.New(fault.UsageInvalid, "--until: a source of change topics ends at now, or at nothing")
@@ -144,10 +161,11 @@ func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) error {
 		case <-opening.Done():
 		}
 	}()
-	if !a.noCheck && !s.checked {
+	if !a.noCheck && !s.judged() {
 		if err := s.judge(opening, nil, nil, rec.SinkState); err != nil {
-			return stoppedOr(ctx, err)
+			return stoppedOr(ctx, opening, err)
 		}
+		s.wasJudged()
 	}
 	drops, unread, err := a.orders.pending(s.cfg.Name, gtid.MySQL, &rec)
 	if err != nil {
@@ -163,21 +181,37 @@ func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) error {
 	if unread != nil {
 		o.Leave = func(name gtid.GTID) bool { return unread(binlog.Place{GTID: name}) }
 	}
-	src, err := kafka.Open(opening, o)
-	if err != nil {
-		return stoppedOr(ctx, err)
-	}
-	defer src.Close()
-	sink, err := openSink(ctx, a, s.cfg, budget, &rec, s.waits, !src.Single())
-	if err != nil {
-		return err
-	}
+	var sink sinks.Sink
 	defer func() {
-		_ = sink.Close()
+		if sink != nil {
+			_ = sink.Close()
+		}
 		s.mu.Lock()
 		s.waiting = nil
 		s.mu.Unlock()
 	}()
+	if a.members != nil {
+		opened, err := s.takeShare(ctx, opening, budget, &rec, &o)
+		if err != nil {
+			return stoppedOr(ctx, opening, err)
+		}
+		sink = opened
+	}
+	placed := rec.Saved != 0
+	src, err := kafka.Open(opening, o)
+	if err != nil {
+		return stoppedOr(ctx, opening, err)
+	}
+	defer src.Close()
+	if sink == nil {
+		opened, err := openSink(ctx, a, s.cfg, budget, &rec, s.waits, !src.Single())
+		if err != nil {
+			return err
+		}
+		sink = opened
+	} else if placed {
+		rec.Server = src.Server()
+	}
 	cancel()
 	steps, dead, err := s.openTransforms(&rec)
 	if err != nil {
@@ -185,7 +219,7 @@ func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) error {
 	}
 	pipe, err := pipeline.New(ctx, pipeline.Options{
 		Stream: s.cfg.Name, Source: src, Transforms: steps, Dead: dead, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Log: s.log,
-		SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut, Saved: s.saved,
+		SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut, Saved: s.savedShare(placed),
 	})
 	if err != nil {
 		return err
@@ -210,9 +244,10 @@ func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) error {
 	return err
 }
 
-// stoppedOr turns the end of an opening that was called off into nil.
-func stoppedOr(ctx context.Context, err error) error {
-	if canceled(ctx, err) {
+// stoppedOr turns the failure of an opening that was called off into nil. What failed need not say that it was called off: a broker that could not be
+// reached any more is one.
+func stoppedOr(ctx, opening context.Context, err error) error {
+	if ctx.Err() == nil && opening.Err() != nil {
 		return nil
 	}
 	return err

@@ -142,7 +142,7 @@ func giveOrder(c *cobra.Command, args []string, verb string, o order,
 	}
 	var names []string
 	for i := range cfg.Streams {
-		if len(args) < 2 || cfg.Streams[i].Name == args[1] {
+		if len(args) < 2 || cfg.Streams[i].Name == args[1] || verb != "skip" && cfg.Streams[i].whole == args[1] {
 			names = append(names, cfg.Streams[i].Name)
 		}
 	}

@@ -69,6 +69,9 @@ func (p *progress) text(secs float64) string {
 	var b strings.Builder
 	for _, s := range p.app.streams {
 		st := s.status()
+		if st.State == standby {
+			continue
+		}
 		rate := 0.0
 		if secs > 0 && st.Rows >= p.last[st.Stream] {
 			rate = float64(st.Rows-p.last[st.Stream]) / secs

@@ -125,6 +125,9 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 	if a.orders, err = readOrders(cfg.path(cfg.Checkpoint.Dir)); err != nil {
 		return err
 	}
+	if err := a.enter(); err != nil {
+		return err
+	}
 	for i := range cfg.Streams {
 		a.streams = append(a.streams, newStream(a, &cfg.Streams[i]))
 	}

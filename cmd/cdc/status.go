@@ -42,7 +42,12 @@ is read. The exit code is 0 when every stream runs or was stopped cleanly, 1 whe
 				err = e.Encode(r)
 			} else {
 				for i := range r.Streams {
-					printStatus(c.OutOrStdout(), &r.Streams[i])
+					if r.Streams[i].State != standby {
+						printStatus(c.OutOrStdout(), &r.Streams[i])
+					}
+				}
+				for _, line := range standbyLines(r.Streams) {
+					fmt.Fprintln(c.OutOrStdout(), line)
 				}
 			}
 			for _, s := range r.Streams {
@@ -164,6 +169,9 @@ func printStatus(w io.Writer, s *streamStatus) {
 	fmt.Fprintf(w, "%s stream %s %s\n", strings.Repeat("*", 24), s.Stream, strings.Repeat("*", 24))
 	line("Source", "%s", s.Source)
 	line("Source_Version", "%s", s.SourceVersion)
+	if h := s.Share; h != nil {
+		line("Share", "%d of %d of stream %s, in the consumer group %s", h.Number, h.Of, h.Stream, h.Group)
+	}
 	line("Source_UUID", "%s", s.ServerUUID)
 	line("State", "%s", s.State)
 	line("Reader_State", "%s", s.ReaderState)

@@ -39,6 +39,8 @@ type app struct {
 	warned  map[string]bool
 	folds   bool // the source compares names without case, as far as a check has seen
 
+	members *members // of its consumer group; nil without one
+
 	checkSinks time.Duration // how long a stream's start waits for the check of its sink; 0 is checkTablesWithin
 }
 

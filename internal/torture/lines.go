@@ -61,6 +61,9 @@ func lines() []line {
 		{"topics-kill-cdc", "rounds of SIGKILLs of cdc that writes change topics and of four that read them, to files, further topics and MySQL, on each broker; files and topics counted, tables compared", 40, brokers, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKafkaSourceKill$", env("CDC_TOPIC_KILLS", n), everyBroker)
 		}},
+		{"topics-group", "rounds of random kills, stops, holds and starts of six processes that share change topics through consumer groups, into MySQL and files, on each broker; tables compared, files counted", 120, brokers, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestKafkaGroup$", env("CDC_GROUP_ROUNDS", n), everyBroker)
+		}},
 		{"mysql-kill-cdc", "SIGKILL of cdc that applies to another server, in both ways of exactly once and in all parallel modes, tables compared", 100, 2, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestMySQLKill$", env("CDC_MYSQL_KILLS", n))
 		}},

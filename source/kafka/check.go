@@ -42,11 +42,11 @@ func Check(ctx context.Context, o Options) []fault.Finding {
 
 // Grants gives the kafka-acls commands that let the account read the topics, and no more.
 func (c *Config) Grants() []string {
-	user := c.SASL.User
-	if user == "" {
-		user = "ANONYMOUS"
-	}
+	user := c.user()
 	var out []string
+	if c.Group != nil {
+		out = append(out, c.Group.grant(c.Brokers[0], user))
+	}
 	for _, t := range c.Topics {
 		prefix, _, pattern := strings.Cut(t, "*")
 		switch {
@@ -62,4 +62,29 @@ func (c *Config) Grants() []string {
 
 func count(topics, partitions int) string {
 	return fmt.Sprintf("%d topics with %d partitions", topics, partitions)
+}
+
+// Check looks whether the group's coordinator answers, and says how much is to be read. It does not join.
+func (g *Group) Check(ctx context.Context) []fault.Finding {
+	var out fault.Findings
+	o := g.source.o
+	all, err := g.offsets(ctx)
+	if err != nil {
+		f, ok := fault.As(err)
+		if !ok {
+			f = fault.New(fault.SourceUnreachable, "%w", err)
+		}
+		out.Error("group", f)
+		return out
+	}
+	n := 0
+	for _, parts := range all {
+		n += len(parts)
+	}
+	out.Pass("group", "%s has committed offsets of %d partitions", g.o.Group.Name, n)
+	o.Begin = func(topic string, id int32) (int64, bool) {
+		c, ok := all[topic][id]
+		return c.offset, ok
+	}
+	return append(out, Check(ctx, o)...)
 }

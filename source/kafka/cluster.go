@@ -221,6 +221,9 @@ func (s *Source) locate(ctx context.Context, l *layout) error {
 	for _, p := range l.parts {
 		switch old := known[p.uuid]; {
 		case old != nil:
+			if p.of != old.of && s.o.NewPartitions != onRead {
+				return fault.New(fault.SourcePartitions, "the topic %s has %d partitions, and had %d", p.topic, p.of, old.of)
+			}
 			p.next, p.end = old.next, old.end
 			delete(known, p.uuid)
 		case first && s.o.From != nil:
@@ -260,10 +263,16 @@ func (s *Source) locate(ctx context.Context, l *layout) error {
 		return err
 	}
 	for _, p := range l.parts {
-		switch {
-		case p.next < 0:
+		if p.next < 0 {
 			p.next = begin[p]
+			if s.o.Begin != nil {
+				if at, ok := s.o.Begin(p.topic, p.id); ok {
+					p.next = at
+				}
+			}
 			marks.AddRange(p.uuid, "", 1, uint64(p.next)+1)
+		}
+		switch {
 		case p.next < begin[p]:
 			return fault.New(fault.SourceTopicPurged, "%s begins at offset %d, and %d is the next to read", p.name, begin[p], p.next)
 		case p.next > end[p]:

@@ -15,8 +15,14 @@
 // topics. Offsets that no record has (those of markers, of what compaction removed, of aborted transactions) are in the set as well, which so has one
 // interval per partition.
 //
-// No offset is committed to Kafka, and there is no consumer group: the place is the checkpoint's and the sink's alone. A second process on the same
-// checkpoint folder, MySQL stream or files folder is refused by their locks.
+// The place is the checkpoint's and the sink's alone. A second process on the same checkpoint folder, MySQL stream or files folder is refused by their locks.
+//
+// # Groups
+//
+// With a consumer group (Group) processes divide the partitions by shares, which are sets of partition numbers. Group says which shares a process has and
+// until when; each share is read by a Source of its own, with a sink that keeps its place. What the sinks have acknowledged is committed to the group, with
+// the number of partitions and the names of the streams as metadata: for those who look at the lag, and as the beginning of a stream whose sink has no
+// place. kafka-go's ConsumerGroup joins and sends heartbeats; commits are made here, since its own have no metadata.
 //
 // # Order
 //

@@ -27,6 +27,8 @@ type Config struct {
 
 	Share Share `yaml:"share" jsonschema_description:"Which part of the partitions this process reads. Default: all."`
 
+	Group *GroupConfig `yaml:"group" jsonschema_description:"Divides the partitions among all processes with this group: when one comes or goes its part moves. In place of share."`
+
 	NewPartitions string `yaml:"new_partitions" jsonschema:"enum=stop,enum=read" jsonschema_description:"What to do when a topic gets more partitions, by which the changes of a key move to another one and may come before older ones. stop ends the stream, read goes on with all of them. Default stop."`
 	Placeholder   string `yaml:"placeholder" jsonschema:"enum=stop,enum=absent" jsonschema_description:"What the placeholder of an unavailable value is: absent says that the message does not hold the column. Default stop."`
 	Unavailable   string `yaml:"unavailable_value_placeholder" jsonschema_description:"The placeholder that the writer of the topics uses. Default __debezium_unavailable_value."`
@@ -82,6 +84,12 @@ func (c *Config) Validate(prefix string) []settings.Problem {
 	if c.Share != (Share{}) && (c.Share.Of < 2 || c.Share.Number < 1 || c.Share.Number > c.Share.Of) {
 		problem("share", "number is to be between 1 and of, and of at least 2")
 	}
+	if c.Group != nil {
+		c.Group.validate(problem)
+		if c.Share != (Share{}) {
+			problem("share", "goes without group, which divides the partitions by itself")
+		}
+	}
 	oneOf("new_partitions", c.NewPartitions, onStop, onRead)
 	oneOf("placeholder", c.Placeholder, onStop, onAbsent)
 	oneOf("defaults", c.Defaults, onStop, onKept)
@@ -112,6 +120,8 @@ type Options struct {
 
 	// From is the place of the checkpoint; nil for a stream without one, which begins where the topics do.
 	From *gtid.Set
+	// Begin, if set, gives the offset at which a partition begins that From does not know; without, it is the first that is there.
+	Begin func(topic string, id int32) (offset int64, ok bool)
 	// UntilNow ends the stream where the partitions end when it is opened.
 	UntilNow bool
 	// ByKey says that the order of the changes of a key matters: a record of a topic with several partitions must be in that which its key says.

@@ -67,6 +67,11 @@ func opened(o Options) (*Source, error) {
 // Single reports that there is one partition in all, so that changes come in the order in which they were written.
 func (s *Source) Single() bool { return s.total == 1 }
 
+// Server gives what stands for the brokers in places. It may be called before the first Read.
+func (s *Source) Server() event.Server {
+	return event.Server{Flavor: gtid.MySQL, UUID: uuidOf(s.cluster), Address: broker.WithPort(s.o.Brokers[0])}
+}
+
 // Close ends the source.
 func (s *Source) Close() error {
 	s.once.Do(func() { close(s.closed) })
@@ -90,7 +95,8 @@ func (s *Source) read(ctx context.Context) (*event.Batch, error) {
 	if !s.begun {
 		s.begun = true
 		b := s.batch()
-		b.Pos.Server = &event.Server{Flavor: gtid.MySQL, UUID: uuidOf(s.cluster), Address: broker.WithPort(s.o.Brokers[0])}
+		server := s.Server()
+		b.Pos.Server = &server
 		b.Pos.Time = time.Now().UnixMicro()
 		return b, nil
 	}
@@ -194,7 +200,7 @@ func (s *Source) refresh(ctx context.Context) error {
 	}
 	same := err == nil && len(l.parts) == len(s.parts)
 	for i := 0; same && i < len(l.parts); i++ {
-		same = l.parts[i].uuid == s.parts[i].uuid && l.parts[i].leader == s.parts[i].leader
+		same = l.parts[i].uuid == s.parts[i].uuid && l.parts[i].leader == s.parts[i].leader && l.parts[i].of == s.parts[i].of
 	}
 	if !same {
 		s.restart()
@@ -273,7 +279,11 @@ func (s *Source) chunk(b *event.Batch, c *chunk) (full bool, err error) {
 func (s *Source) record(b *event.Batch, p *partition, rec record) error {
 	name := gtid.GTID{Flavor: gtid.MySQL, UUID: p.uuid, Seq: uint64(rec.offset) + 2}
 	if s.o.Leave != nil && s.o.Leave(name) {
-		rec.key, rec.value = nil, nil
+		rec.key, rec.value, rec.moved = nil, nil, false
+	}
+	if rec.moved && p.of > 1 {
+		return fault.New(fault.SourcePartitions, "the row of a record has changed its partition, and so the changes of its key come in any order").At(p.at(rec.offset)).At(fault.Where{GTID: name.String()}).
+			Hint("write the topic with partition_by: key, or with partition_columns that do not change; or read a topic of one partition")
 	}
 	if s.o.ByKey && p.of > 1 {
 		if want := broker.Spread(broker.Murmur2(rec.key), int32(p.of)); len(rec.key) > 0 && want != p.id {
