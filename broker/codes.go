@@ -18,3 +18,8 @@ func SourceCodes() Codes {
 func SinkCodes() Codes {
 	return Codes{AccessDenied: fault.SinkAccessDenied, TLSRequired: fault.SinkTLSVerify, TLSVerify: fault.SinkTLSVerify}
 }
+
+// StateCodes are those of brokers that keep the state of a pipeline.
+func StateCodes() Codes {
+	return Codes{AccessDenied: fault.StateTopic, TLSRequired: fault.StateTopic, TLSVerify: fault.StateTopic}
+}

@@ -165,6 +165,9 @@ const (
 	ImportUnreadable   Code = 6009
 	ImportCopying      Code = 6010
 	ImportPlace        Code = 6011
+	StateFenced        Code = 6012
+	StateUnreachable   Code = 6013
+	StateTopic         Code = 6014
 
 	PipelineMemory   Code = 7001
 	PipelineInternal Code = 7002
@@ -368,6 +371,9 @@ var descriptions = [...]Description{
 	{ImportUnreadable, Fatal, "where another program keeps its place could not be read", "check that it is the file, topic or table that docs/migration.md names for this program"},
 	{ImportCopying, Fatal, "the other program has not finished copying whole tables", "let it finish, then stop it; or begin the stream anew with snapshot: initial"},
 	{ImportPlace, Fatal, "the place of the other program is not certain", "see the message: name the server that it read, or say by --by which half of its place to believe"},
+	{StateFenced, Fatal, "another process has taken over this pipeline", "nothing, where that is what was wanted: start this one again and it stands by; otherwise stop one of the two"},
+	{StateUnreachable, Retry, "the brokers that keep the pipeline's state do not answer, or not well", "see the cause; it is tried again"},
+	{StateTopic, Fatal, "the topic of the pipeline's state cannot be used", "see the message"},
 
 	{PipelineMemory, Fatal, "one row needs more memory than the budget", "raise memory, or lower max_row"},
 	{PipelineInternal, Fatal, "an invariant does not hold", "report it with the log; the checkpoint was not moved"},

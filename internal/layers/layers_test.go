@@ -37,7 +37,7 @@ var forTests = []string{"internal/batchtest", "internal/testbed", "sinks/sinktes
 var leaves = map[string][]string{
 	"github.com/go-mysql-org/go-mysql": {"session", "internal"},
 	"github.com/dgraph-io/badger":      {"checkpoint/badger"},
-	"github.com/segmentio/kafka-go":    {"broker", "sinks/kafka", "source/kafka", "internal"},
+	"github.com/segmentio/kafka-go":    {"broker", "checkpoint/topic", "sinks/kafka", "source/kafka", "internal"},
 	"github.com/linkedin/goavro":       {"format/avro", "sinks/files"},
 	"github.com/twmb/franz-go":         {"sinks/kafka/registry", "internal"},
 	"github.com/spf13/cobra":           {"cmd/cdc", "internal"},

@@ -21,22 +21,9 @@ type batchHeader struct {
 	sequence int32 // of the first record
 }
 
-// put fills in the header of a batch whose records, compressed or not, follow behind broker.HeaderSize bytes of room.
+// put fills in the header of a batch whose records, compressed or not, follow behind room for it.
 func (h batchHeader) put(b []byte) {
-	be := binary.BigEndian
-	be.PutUint64(b, 0)
-	be.PutUint32(b[broker.AtLength:], uint32(len(b)-broker.AtLength-4))
-	be.PutUint32(b[broker.AtLeaderEpoch:], 0xffffffff)
-	b[broker.AtMagic] = broker.Magic
-	be.PutUint16(b[broker.AtAttributes:], uint16(h.codec))
-	be.PutUint32(b[broker.AtLastDelta:], uint32(h.count-1))
-	be.PutUint64(b[broker.AtFirstTime:], uint64(h.time))
-	be.PutUint64(b[broker.AtLastTime:], uint64(h.time))
-	be.PutUint64(b[broker.AtProducer:], uint64(h.producer.id))
-	be.PutUint16(b[broker.AtEpoch:], uint16(h.producer.epoch))
-	be.PutUint32(b[broker.AtSequence:], uint32(h.sequence))
-	be.PutUint32(b[broker.AtCount:], uint32(h.count))
-	be.PutUint32(b[broker.AtCRC:], broker.Sum(b))
+	broker.Header{Codec: int8(h.codec), Count: h.count, Time: h.time, Producer: h.producer.id, Epoch: h.producer.epoch, Sequence: h.sequence}.Put(b)
 }
 
 // nextSequence is the sequence number behind count records: it goes on at 0 after the largest int32.

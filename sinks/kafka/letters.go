@@ -3,10 +3,7 @@ package kafka
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
-	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -114,6 +111,9 @@ func compareBy(differences ...int64) int {
 	return 0
 }
 
+// mostLetters is how many bytes of letters a record batch may hold without compression.
+const mostLetters = 1 << 30
+
 // letters are those that were not replayed. A note is in the partition of its letter, behind it.
 type letters map[letterName]*Letter
 
@@ -146,7 +146,12 @@ func (o letters) read(ctx context.Context, g *guard, c *conn, list []*stretch, m
 				}
 				if !s.Control {
 					mu.Lock()
-					err := eachValue(s, o.take)
+					err := s.Each(mostLetters, func(r *broker.Record) error {
+						if r.Value != nil {
+							o.take(r.Value)
+						}
+						return nil
+					})
 					mu.Unlock()
 					if err != nil {
 						return fault.New(fault.SinkRefused, "topic %s, partition %d, offset %d: %w", p.topic, p.id, s.First, err)
@@ -190,65 +195,4 @@ func (o letters) take(value []byte) {
 		return
 	}
 	o[name] = &l
-}
-
-// eachValue calls f for the value of each record of a batch that has one.
-func eachValue(s *broker.Stored, f func([]byte)) error {
-	in, done, err := s.Open()
-	if err != nil {
-		return err
-	}
-	if done != nil {
-		defer done()
-	}
-	all, err := io.ReadAll(in)
-	if err != nil {
-		return fmt.Errorf("read a record: %w", err)
-	}
-	c := varints{b: all}
-	for range s.Count {
-		r := varints{b: c.take(c.number())}
-		r.take(1) // attributes
-		r.number()
-		r.number()         // deltas of time and offset
-		r.take(r.number()) // key
-		n := r.number()
-		value := r.take(n)
-		if c.bad || r.bad {
-			return broker.ErrRecord
-		}
-		if n >= 0 {
-			f(value)
-		}
-	}
-	return nil
-}
-
-// varints reads the parts of records. What is not there is empty, and bad.
-type varints struct {
-	b   []byte
-	bad bool
-}
-
-func (c *varints) number() int64 {
-	v, n := binary.Varint(c.b)
-	if n <= 0 {
-		c.bad, c.b = true, nil
-		return 0
-	}
-	c.b = c.b[n:]
-	return v
-}
-
-func (c *varints) take(n int64) []byte {
-	if n < 0 { // null
-		return nil
-	}
-	if n > int64(len(c.b)) {
-		c.bad, c.b = true, nil
-		return nil
-	}
-	v := c.b[:n]
-	c.b = c.b[n:]
-	return v
 }

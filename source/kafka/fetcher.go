@@ -185,8 +185,12 @@ func (f *fetcher) answer(buf []byte, version int16) (*answer, error) {
 			return nil, errors.New("the answer holds no whole batch of records")
 		}
 		c := chunk{topic: got.Topic, id: got.Partition}
-		if c.batches, err = counted(batches, got.Aborted); err != nil {
+		passed, err := broker.Passed(batches, got.Aborted)
+		if err != nil {
 			return nil, fault.New(fault.SourceProtocol, "%w", err).At(p.at(p.offset))
+		}
+		for i, b := range batches {
+			c.batches = append(c.batches, sent{b, passed[i]})
 		}
 		if n := len(batches); n > 0 && batches[n-1].Last >= p.offset {
 			p.offset = batches[n-1].Last + 1
@@ -194,33 +198,4 @@ func (f *fetcher) answer(buf []byte, version int16) (*answer, error) {
 		}
 	}
 	return a, nil
-}
-
-// counted tells batches whose records count from markers and from those of transactions that were aborted, as
-// https://kafka.apache.org/protocol#The_Messages_Fetch has a reader of committed records do it: a transaction that is in the list of aborted ones lasts
-// from its first offset to the next marker of its producer.
-func counted(batches []broker.Stored, list []broker.Aborted) ([]sent, error) {
-	slices.SortFunc(list, func(a, b broker.Aborted) int { return int(min(max(a.First-b.First, -1), 1)) })
-	void := map[int64]bool{}
-	out := make([]sent, 0, len(batches))
-	for _, b := range batches {
-		if b.Magic != broker.Magic {
-			return nil, fmt.Errorf("records are stored in format %d, and not in that of Kafka 0.11 and later", b.Magic)
-		}
-		for len(list) > 0 && list[0].First <= b.Last {
-			void[list[0].Producer] = true
-			list = list[1:]
-		}
-		if b.Control {
-			aborted, err := aborts(&b)
-			if err != nil {
-				return nil, err
-			}
-			if aborted {
-				delete(void, b.Producer)
-			}
-		}
-		out = append(out, sent{b, b.Control || b.Transactional && void[b.Producer]})
-	}
-	return out, nil
 }

@@ -3,7 +3,6 @@ package kafka
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
@@ -117,20 +116,6 @@ func (r *reader) next() (rec record, ok bool, err error) {
 		err = broker.ErrRecord
 	}
 	return rec, err == nil, err
-}
-
-// aborts reports that the marker in a control batch ends a transaction that does not count.
-func aborts(s *broker.Stored) (bool, error) {
-	r := &reader{most: 1 << 10}
-	if err := r.open(*s); err != nil {
-		return false, err
-	}
-	defer r.close()
-	rec, ok, err := r.next()
-	if err != nil || !ok || len(rec.key) < 4 {
-		return false, errors.Join(broker.ErrRecord, err)
-	}
-	return binary.BigEndian.Uint16(rec.key[2:]) == 0, nil
 }
 
 type sizeError int64

@@ -81,7 +81,7 @@ func TestBatches(t *testing.T) {
 	old := bytes.Clone(whole)
 	old[broker.AtMagic] = 1
 	if list, _, err = broker.Batches(old); err == nil {
-		_, err = counted(list, nil)
+		_, err = broker.Passed(list, nil)
 	}
 	if err == nil || !strings.Contains(err.Error(), "in format 1") {
 		t.Errorf("an old format: %v", err)
@@ -117,7 +117,7 @@ func resum(b []byte) []byte {
 }
 
 // Of transactions of two producers that lie in each other one is aborted; records without a transaction, and those of a later one, count.
-func TestCounted(t *testing.T) {
+func TestPassed(t *testing.T) {
 	v := recordOf(0, nil, []byte("v"))
 	var all []byte
 	for _, b := range [][]byte{
@@ -139,14 +139,14 @@ func TestCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := counted(list, []broker.Aborted{{Producer: 8, First: 8}, {Producer: 7, First: 0}})
+	got, err := broker.Passed(list, []broker.Aborted{{Producer: 8, First: 8}, {Producer: 7, First: 0}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var passed []int64
-	for _, b := range got {
-		if b.passed {
-			passed = append(passed, b.First)
+	for i, void := range got {
+		if void {
+			passed = append(passed, list[i].First)
 		}
 	}
 	if want := []int64{0, 3, 4, 6, 7, 8, 9}; len(passed) != len(want) {
@@ -162,7 +162,7 @@ func TestCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := counted(bad, nil); err == nil {
+	if _, err := broker.Passed(bad, nil); err == nil {
 		t.Error("a marker without a kind is taken")
 	}
 }
@@ -177,7 +177,7 @@ func FuzzFetched(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = counted(list, nil)
+		_, _ = broker.Passed(list, nil)
 		r := &reader{most: 1 << 16}
 		for _, b := range list {
 			if r.open(b) != nil {
