@@ -104,6 +104,7 @@ const (
 	SinkPlaceUnfit Code = 5011
 	SinkNotLines   Code = 5012
 	SinkMoved      Code = 5013
+	SinkAltered    Code = 5014
 
 	// of the Kafka sink
 	SinkUnreachable    Code = 5101
@@ -313,6 +314,7 @@ var descriptions = [...]Description{
 	{SinkPlaceUnfit, Fatal, "the place of the files cannot keep the promise of each change once", "use a store that refuses to replace when it is asked to: S3 with If-None-Match for PUT and for completing uploads, HDFS 2.7 or later"},
 	{SinkNotLines, Fatal, "the folder has files that are not JSON lines", "read them with a reader of their format: what reads a folder of cdc takes the formats plain, debezium, maxwell and canal"},
 	{SinkMoved, Retry, "another process has published in the place of the files since this one looked at it", "cdc begins anew with what is there now; stop one of the two where both are to write there"},
+	{SinkAltered, Fatal, "published files are not as their manifests say", "`cdc files verify` names them: restore those from a copy, and find out who changes or moves files of the folder"},
 
 	{SinkUnreachable, Retry, "no broker answers", "check the addresses, the firewall, and that the brokers run; cdc goes on by itself when one answers"},
 	{SinkAccessDenied, Fatal, "the broker refused the login", "check sasl.mechanism, user and password, and that the listener offers that mechanism"},

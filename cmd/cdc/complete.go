@@ -63,7 +63,7 @@ func completeWord(words, args []string) ([]string, cobra.ShellCompDirective) {
 		return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 	case "DIR":
 		return nil, cobra.ShellCompDirectiveFilterDirs
-	case "BINLOG...":
+	case "BINLOG...", "FILE.yaml|DIR":
 		return nil, cobra.ShellCompDirectiveDefault
 	case "STREAM":
 		out = streamsOf(args[0])

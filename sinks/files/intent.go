@@ -135,7 +135,7 @@ func readAll(ctx context.Context, store Store, name string) ([]byte, error) {
 }
 
 // checksum reads a file and gives length and CRC32C of its first limit bytes; a negative limit means all of it.
-func checksum(ctx context.Context, store Store, name string, limit int64) (int64, uint32, error) {
+func checksum(ctx context.Context, store Reader, name string, limit int64) (int64, uint32, error) {
 	f, err := store.Open(ctx, name)
 	if err != nil {
 		return 0, 0, err

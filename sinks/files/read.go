@@ -3,8 +3,6 @@ package files
 import (
 	"bufio"
 	"cmp"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,6 +101,10 @@ func readLines(fsys fs.FS, name string, r *bufio.Reader, yield func([]byte) erro
 		return err
 	}
 	defer f.Close()
+	return eachLine(f, r, yield)
+}
+
+func eachLine(f io.Reader, r *bufio.Reader, yield func([]byte) error) error {
 	r.Reset(f)
 	var long []byte // a line larger than the reader's buffer
 	for {
@@ -127,71 +129,4 @@ func readLines(fsys fs.FS, name string, r *bufio.Reader, yield func([]byte) erro
 		}
 		long = long[:0]
 	}
-}
-
-// Totals is what the manifests of a folder say that there is.
-type Totals struct {
-	Publications int
-	Files        int
-	Rows, Bytes  int64
-}
-
-// Verify compares every published file with its manifest: that it is there, its length and its CRC32C; and that there is no file without one.
-// Files that were moved away since show as missing. It is for a folder that no sink is writing to.
-func Verify(ctx context.Context, dir string) (Totals, error) {
-	var sum Totals
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return sum, fmt.Errorf("open folder: %w", err)
-	}
-	defer root.Close()
-	all, err := List(root.FS())
-	if err != nil {
-		return sum, err
-	}
-	unlisted := make(map[string]bool, len(all))
-	for _, p := range all {
-		unlisted[p.Path] = true
-	}
-	manifests, err := fs.Glob(root.FS(), manifestDir+"/*"+Extension)
-	if err != nil {
-		return sum, err
-	}
-	store := &local{root: root}
-	r := bufio.NewReaderSize(nil, 64<<10)
-	for _, m := range manifests {
-		first := true
-		sum.Publications++
-		err := readLines(root.FS(), m, r, func(line []byte) error {
-			if first {
-				first = false
-				return json.Unmarshal(line, &manifestHead{})
-			}
-			var f pubFile
-			if err := json.Unmarshal(line, &f); err != nil {
-				return err
-			}
-			size, crc, err := checksum(ctx, store, f.Path, -1)
-			if err != nil {
-				return err
-			}
-			if size != f.Bytes || crcText(crc) != f.CRC {
-				return fault.New(fault.SinkConflict, "%s is not as it was published", f.Path)
-			}
-			delete(unlisted, f.Path)
-			if !strings.HasPrefix(f.Path, ddlDir+"/") {
-				sum.Files++
-				sum.Rows += f.Rows
-				sum.Bytes += f.Bytes
-			}
-			return nil
-		})
-		if err != nil {
-			return sum, fmt.Errorf("verify %s: %w", m, err)
-		}
-	}
-	for name := range unlisted {
-		return sum, fault.New(fault.SinkConflict, "%s is in no manifest", name)
-	}
-	return sum, nil
 }

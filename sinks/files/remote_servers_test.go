@@ -181,6 +181,7 @@ func killRemote(t *testing.T, to place, kills int, between func(n int)) {
 		switch {
 		case ended && err == nil && killed >= kills:
 			script.Check(t, to)
+			inspectPlace(t, to)
 			t.Logf("killed %d times", killed)
 			return
 		case ended && err == nil: // to the end before it was killed: on to another folder
@@ -195,6 +196,20 @@ func killRemote(t *testing.T, to place, kills int, between func(n int)) {
 		default:
 			t.Fatalf("life %d after %d kills: %v\n%s", life, killed, err, strings.Join(failure, "\n"))
 		}
+	}
+}
+
+// inspectPlace compares what is there with its manifests, over the network.
+func inspectPlace(t *testing.T, to place) {
+	t.Helper()
+	at, err := to.connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.Close()
+	sum, err := files.Inspect(t.Context(), at, func(path, text string) { t.Errorf("%s: %s", path, text) })
+	if err != nil || sum.Rows == 0 || sum.Pending != 0 {
+		t.Errorf("%+v, %v", sum, err)
 	}
 }
 
