@@ -87,6 +87,9 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 		for _, s := range running.Streams {
 			ours = append(ours, s.ServerID)
 		}
+		if running.Relay != nil {
+			ours = append(ours, running.Relay.ServerID)
+		}
 	}
 	out := check.Local(c.localFacts(user, !ok))
 	if c.Source.Kafka != nil {
@@ -402,8 +405,15 @@ func (s *stream) preflight(ctx context.Context, place live.InspectPlace, state [
 	if a.noCheck || s.checked {
 		return nil
 	}
+	places := []live.InspectPlace{place}
+	if a.relay != nil && place.Start.Kind == live.StartCheckpoint {
+		places = nil // the relay says whether it has the place
+	}
 	a.checkMu.Lock()
-	findings, facts := a.cfg.checkSource(ctx, []live.InspectPlace{place}, nil, checkTablesWithin)
+	findings, facts := a.cfg.checkSource(ctx, places, nil, checkTablesWithin)
+	if places == nil {
+		findings, facts = s.withoutSource(findings, facts)
+	}
 	if facts != nil {
 		a.folds = facts.Variables["lower_case_table_names"] != "0"
 	}

@@ -27,6 +27,11 @@ func (c *Config) localFacts(user string, own bool) check.LocalFacts {
 		state.Err = fault.New(fault.CheckpointLocked, "another process uses %s", state.Path)
 	}
 	f.Folders = append(f.Folders, state)
+	if r := c.Source.Relay; r != nil {
+		d := folderFacts("relay folder", "source.relay.dir", c.relayDir())
+		d.Code, d.Least, d.LeastBy = fault.RelayDiskFull, uint64(r.WithDefaults().MinFree), "source.relay.min_free"
+		f.Folders = append(f.Folders, d)
+	}
 	for i := range c.Streams {
 		switch s := &c.Streams[i]; {
 		case s.Sink.Files == nil, !s.first():

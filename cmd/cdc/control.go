@@ -24,6 +24,7 @@ type statusReport struct {
 	PID     int            `json:"pid"`
 	Uptime  float64        `json:"uptime_seconds"`
 	Streams []streamStatus `json:"streams"`
+	Relay   *relayStatus   `json:"relay,omitempty"`
 }
 
 // streamStatus adds to a pipeline's status what its reader and its sink say.
@@ -54,7 +55,7 @@ type streamStatus struct {
 }
 
 func (a *app) status() statusReport {
-	r := statusReport{Version: version, PID: os.Getpid(), Uptime: time.Since(a.began).Seconds()}
+	r := statusReport{Version: version, PID: os.Getpid(), Uptime: time.Since(a.began).Seconds(), Relay: a.relay.status()}
 	for _, s := range a.streams {
 		r.Streams = append(r.Streams, s.status())
 	}
@@ -166,6 +167,7 @@ func (a *app) listen() (*control, error) {
 		}
 	})
 	a.serveOrders(mux)
+	a.serveRelay(mux)
 	c := &control{srv: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)

@@ -254,6 +254,7 @@ func (a *app) resumeStream(_ context.Context, s *stream, o *order) error {
 	}
 	if was != "" {
 		s.log.Info("resuming", "by", o.By)
+		s.app.relay.again()
 		s.obey()
 	}
 	return nil

@@ -38,25 +38,34 @@ type answer struct {
 
 func pauseCommand() *cobra.Command {
 	var reason string
+	var reader bool
 	c := &cobra.Command{
 		Use:   "pause FILE.yaml [STREAM]",
 		Short: "Hold a stream, or all, while the others go on",
 		Long: `Pause drains a stream: what was read is made durable, the checkpoint is saved, and the connection to the source is closed. The stream stays paused,
-also over a restart of the process, until ` + "`cdc resume`" + `. The source may purge binlogs that a paused stream needs: ` + "`cdc check`" + ` says when.`,
-		Example: "  cdc pause pipeline.yaml orders --reason 'target is being moved'\n  cdc pause pipeline.yaml          # every stream",
+also over a restart of the process, until ` + "`cdc resume`" + `. The source may purge binlogs that a paused stream needs: ` + "`cdc check`" + ` says when.
+
+With a relay the reader and the streams stop and start apart, as the I/O thread and the SQL thread of a replica do: --reader ends the relay's connection to the
+source, and the streams carry what the relay has; a paused stream leaves the reader running.`,
+		Example: "  cdc pause pipeline.yaml orders --reason 'target is being moved'\n  cdc pause pipeline.yaml          # every stream\n  cdc pause pipeline.yaml --reader",
 		Args:    fileAnd(0, 1, "[STREAM]"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if reader {
+				return pauseReader(c, args, true, reason)
+			}
 			return giveOrder(c, args, "pause", order{Reason: reason}, func(_ context.Context, _ *Config, _ *badger.Store, o *orders, stream, by string) error {
 				return o.pause(stream, by, reason)
 			})
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for `cdc status`")
+	c.Flags().BoolVar(&reader, "reader", false, "hold the relay's connection to the source, and no stream")
 	return c
 }
 
 func resumeCommand() *cobra.Command {
-	return &cobra.Command{
+	var reader bool
+	c := &cobra.Command{
 		Use:   "resume FILE.yaml [STREAM]",
 		Short: "Let a paused stream go on, or try a failed one again",
 		Long: `Resume lets a stream go on from its checkpoint. With on_failure: keep_others a stream that failed stays failed in the running process until it is
@@ -64,11 +73,16 @@ resumed; a process that ended is started again by ` + "`cdc run`" + `.`,
 		Example: "  cdc resume pipeline.yaml orders\n  cdc resume pipeline.yaml          # every stream",
 		Args:    fileAnd(0, 1, "[STREAM]"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if reader {
+				return pauseReader(c, args, false, "")
+			}
 			return giveOrder(c, args, "resume", order{}, func(_ context.Context, _ *Config, _ *badger.Store, o *orders, stream, _ string) error {
 				return o.resume(stream)
 			})
 		},
 	}
+	c.Flags().BoolVar(&reader, "reader", false, "let the relay's connection to the source go on")
+	return c
 }
 
 func skipCommand() *cobra.Command {

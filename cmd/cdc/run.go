@@ -134,11 +134,18 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 	if err := forgetFaults(cfg.path(cfg.Checkpoint.Dir)); err != nil {
 		return err
 	}
+	if a.relay, err = a.startRelay(ctx); err != nil {
+		return err
+	}
+	defer a.relay.close()
 	sock, err := a.listen()
 	if err != nil {
 		return err
 	}
 	defer sock.close()
+	if err := a.relay.obey(); err != nil {
+		return err
+	}
 	if adm, err := a.listenAdmin(); err != nil {
 		return err
 	} else if adm != nil {

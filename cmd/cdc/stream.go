@@ -31,6 +31,7 @@ type app struct {
 	out     io.Writer
 	began   time.Time
 	streams []*stream
+	relay   *relaying // nil where there is none
 
 	orders  *orders    // of the operator
 	finite  bool       // it ends by itself
@@ -184,12 +185,19 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		tables = catalog.Clone()
 	}
 
+	feed, err := a.feed(opening)
+	if err != nil {
+		if canceled(ctx, err) {
+			return nil
+		}
+		return err
+	}
 	again := false
 	pool, batch := &event.Pool{Budget: budget}, min(2<<20, limit/16)
 	from := live.Options{
 		Config: *cfg.Source.server(), Flavor: cfg.Source.flavor(), Stream: cfg.reader(s.cfg.Name), Start: start, Stop: a.until, Select: sel.With(s.cfg.books()...), Catalog: catalog,
 		NextSeq: rec.SchemaSeq + 1, XA: rec.XA, Spool: spoolFor{rows}, Pool: pool,
-		MaxRow: int64(cfg.MaxRow), BatchBytes: batch, Log: s.log, Leave: unread,
+		MaxRow: int64(cfg.MaxRow), BatchBytes: batch, Log: s.log, Leave: unread, Feed: feed,
 	}
 	got, err := s.openLive(opening, from, s.begins(&rec), s.cfg.classic() && rec.Saved == 0 && s.cfg.copies(&rec))
 	if s.anew(&rec, err) {

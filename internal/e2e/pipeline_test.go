@@ -25,6 +25,7 @@ type pipe struct {
 type settings struct {
 	source string // further keys of the server, as ", key: value"
 	start  string
+	relay  string // keys of the relay; default: none
 	tables string // default: everything
 	sink   string // default: files, plain, published often
 	memory string
@@ -53,6 +54,9 @@ func (p *pipe) write(t testing.TB, o settings) {
 		testbed.User, o.source)
 	if o.start != "" {
 		fmt.Fprintf(&b, "  start: %q\n", o.start)
+	}
+	if o.relay != "" {
+		fmt.Fprintf(&b, "  relay: {%s}\n", o.relay)
 	}
 	if o.tables != "" {
 		fmt.Fprintf(&b, "  tables: [%s]\n", o.tables)

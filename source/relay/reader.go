@@ -434,19 +434,10 @@ func (c *Reader) Close() {
 	}
 }
 
-// Follow gives a reader, and waits until the relay has something to give.
+// Follow gives a reader, once the relay has something to give.
 func (r *Relay) Follow(ctx context.Context, from source.Place) (*Reader, source.Origin, error) {
-	for {
-		r.mu.Lock()
-		changed, empty, failure := r.changed, len(r.segs) == 0, r.failure
-		r.mu.Unlock()
-		if !empty || failure != nil {
-			return r.Reader(from)
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, source.Origin{}, context.Cause(ctx)
-		}
+	if err := r.Ready(ctx); err != nil {
+		return nil, source.Origin{}, err
 	}
+	return r.Reader(from)
 }

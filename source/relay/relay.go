@@ -27,7 +27,9 @@ type Options struct {
 	MinFree int64         // free bytes on the disk below which reading waits
 	// Needs says how far each reader has come that goes on here, also while it does not run; nil for one that has not begun.
 	Needs func() map[string]*source.Place
-	Log   *slog.Logger
+	// Synced, where it is not nil, is called when so many bytes of a file have become durable, before anybody else is told.
+	Synced func(path string, size int64)
+	Log    *slog.Logger
 }
 
 // Defaults of the settings.
@@ -141,6 +143,11 @@ func (r *Relay) restore(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(r.opt.Dir, forcedName)); err == nil {
 		r.forced = true
 	}
+	order, err := ReadPaused(r.opt.Dir)
+	if err != nil {
+		return err
+	}
+	r.paused = order != nil
 	r.folder = last
 	if len(list) == 0 {
 		return nil

@@ -30,6 +30,9 @@ func (r *Relay) Run(ctx context.Context, t Taps) error {
 	if t.Most == 0 {
 		t.Most = 30 * time.Second
 	}
+	r.mu.Lock()
+	r.failure = nil
+	r.mu.Unlock()
 	wait := t.Pause
 	for {
 		if err := r.rest(ctx); err != nil {
@@ -153,12 +156,28 @@ func (r *Relay) rest(ctx context.Context) error {
 			r.log.Info("relay: reading is paused")
 		}
 		r.state(StatePaused, nil)
+		t := time.NewTimer(time.Second)
 		select {
 		case <-changed:
+		case <-t.C: // an order may have been taken back while this process began, before it could be told
+			if order, err := ReadPaused(r.opt.Dir); err == nil && order == nil {
+				r.Pause(false)
+			}
 		case <-ctx.Done():
+			t.Stop()
 			return context.Cause(ctx)
 		}
+		t.Stop()
 	}
+}
+
+// Obey looks for an order that was given while this process could not be told yet.
+func (r *Relay) Obey() error {
+	order, err := ReadPaused(r.opt.Dir)
+	if err == nil && order != nil {
+		r.Pause(true)
+	}
+	return err
 }
 
 // Pause ends the connection to the source, or lets it be made anew. Readers go on with what is there.

@@ -343,6 +343,9 @@ func (w *writer) sync() error {
 		return wrote(err)
 	}
 	w.synced = w.written
+	if w.r.opt.Synced != nil {
+		w.r.opt.Synced(w.seg.path, w.synced)
+	}
 	return nil
 }
 
