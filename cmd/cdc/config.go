@@ -58,7 +58,7 @@ type StreamConfig struct {
 
 // SinkConfig names one sink.
 type SinkConfig struct {
-	Files  *FilesConfig  `yaml:"files" jsonschema_description:"Files in a folder, local or in HDFS or S3: JSON lines or CSV."`
+	Files  *FilesConfig  `yaml:"files" jsonschema_description:"Files in a folder, local or in HDFS or S3: JSON lines, CSV, Avro or Parquet."`
 	Stdout *StdoutConfig `yaml:"stdout" jsonschema_description:"JSON lines on standard output."`
 	Kafka  *KafkaConfig  `yaml:"kafka" jsonschema_description:"Topics of Kafka."`
 	MySQL  *mysql.Config `yaml:"mysql" jsonschema_description:"Tables of another MySQL or MariaDB server."`

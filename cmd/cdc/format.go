@@ -15,7 +15,7 @@ import (
 
 // FormatConfig is how a sink writes changes: the part that all sinks have in common.
 type FormatConfig struct {
-	Format   string            `yaml:"format" jsonschema:"enum=plain,enum=debezium,enum=maxwell,enum=canal,enum=csv,enum=debezium-avro,enum=avro,enum=none" jsonschema_description:"plain (compact JSON of our own), debezium, maxwell, canal, in the kafka sink also debezium-avro and avro, in the files sink also csv, or none (for the null sink, whose default it is: changes are counted and not encoded). Default plain; debezium of the kafka sink."`
+	Format   string            `yaml:"format" jsonschema:"enum=plain,enum=debezium,enum=maxwell,enum=canal,enum=csv,enum=parquet,enum=debezium-avro,enum=avro,enum=none" jsonschema_description:"plain (compact JSON of our own), debezium, maxwell, canal, in the kafka sink also debezium-avro and avro, in the files sink these two, csv and parquet, or none (for the null sink, whose default it is: changes are counted and not encoded). Default plain; debezium of the kafka sink."`
 	Debezium *debezium.Options `yaml:"debezium" jsonschema_description:"Settings of the debezium format."`
 	Maxwell  *maxwell.Options  `yaml:"maxwell" jsonschema_description:"Settings of the maxwell format."`
 	Canal    *canal.Options    `yaml:"canal" jsonschema_description:"Settings of the canal format."`

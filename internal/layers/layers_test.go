@@ -42,6 +42,7 @@ var leaves = map[string][]string{
 	"github.com/twmb/franz-go":         {"sinks/kafka/registry", "internal"},
 	"github.com/spf13/cobra":           {"cmd/cdc", "internal"},
 	"github.com/colinmarc/hdfs":        {"sinks/files/hdfs"},
+	"github.com/parquet-go/parquet-go": {"format/parquet"},
 	"github.com/aws":                   {"sinks/files/s3"},
 }
 

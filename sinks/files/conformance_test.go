@@ -43,7 +43,8 @@ type target struct {
 	dir   string          // where local
 	disk  *filestest.Disk // where simulated
 	store *filestest.Store
-	power bool // a crash is one of the machine
+	power bool  // a crash is one of the machine
+	kind  *kind // of the files; nil for lines
 
 	template string
 }
@@ -59,14 +60,21 @@ func (g *target) Open(ctx context.Context, budget *event.Budget) (sinks.Sink, er
 	}
 	g.store = filestest.Wrap(store, g.gate.hook)
 	g.store.NoSync = g.disk == nil // the simulated disk says what must be synced
+	encoder := sinktest.NewEncoder
+	if g.kind != nil {
+		encoder = g.kind.new
+	}
 	return files.Open(ctx, files.Options{
-		Store: g.store, Stream: "test", Encoder: sinktest.NewEncoder, Budget: budget,
+		Store: g.store, Stream: "test", Encoder: encoder, Budget: budget,
 		MaxSize: 700, Buffer: 200, OpenFiles: 2, Interval: time.Hour, Template: g.template,
 	})
 }
 
 func (g *target) Delivered(t testing.TB) []sinktest.Record {
 	t.Helper()
+	if g.kind != nil {
+		return g.kind.records(t, g.disk.Files())
+	}
 	if g.disk != nil {
 		return readRecords(t, g.disk.Files())
 	}
@@ -91,7 +99,7 @@ func readRecords(t testing.TB, fsys fs.FS) []sinktest.Record {
 
 func (g *target) Crash(t testing.TB) sinktest.Target {
 	t.Helper()
-	next := &target{power: g.power, template: g.template}
+	next := &target{kind: g.kind, power: g.power, template: g.template}
 	switch {
 	case g.disk != nil && g.power:
 		next.disk = g.disk.Crash()

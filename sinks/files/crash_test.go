@@ -19,7 +19,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 			t.Parallel()
 			script := sinktest.NewScript(kind, 3, 10)
 			for seed := range uint64(2) {
-				for k := 1; crashAt(t, script, k, seed); k++ {
+				for k := 1; crashAt(t, script, k, seed, nil); k++ {
 				}
 			}
 		})
@@ -27,7 +27,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 }
 
 // crashAt runs the script with a stop at operation k, and reports whether there was such an operation.
-func crashAt(t *testing.T, script *sinktest.Script, k int, seed uint64) bool {
+func crashAt(t *testing.T, script *sinktest.Script, k int, seed uint64, of *kind) bool {
 	t.Helper()
 	story := fmt.Sprintf("seed %d, stopped at %d", seed, k)
 	fine := false
@@ -37,7 +37,7 @@ func crashAt(t *testing.T, script *sinktest.Script, k int, seed uint64) bool {
 		}
 	}()
 	disk := filestest.NewDisk(seed*1_000_003 + uint64(k))
-	target := &target{disk: disk}
+	target := &target{disk: disk, kind: of}
 	if seed%2 == 1 {
 		target.template = hours
 	}
