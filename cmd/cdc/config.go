@@ -72,6 +72,7 @@ type FilesConfig struct {
 	FormatConfig `yaml:",inline"`
 
 	Size     settings.Size `yaml:"size" jsonschema_description:"A file of this size is published at the next end of a transaction. Default 128MiB."`
+	Rows     int64         `yaml:"rows" jsonschema_description:"A file of this many rows is published at the next end of a transaction. Default no limit."`
 	Interval time.Duration `yaml:"interval" jsonschema_description:"The oldest change waits no longer for publication. Default 60s."`
 
 	FilesFormatConfig `yaml:",inline"`

@@ -24,6 +24,7 @@ type FilesPlaceConfig struct {
 const (
 	hdfsScheme = "hdfs://"
 	s3Scheme   = "s3://"
+	s3Size     = 2 << 30
 )
 
 // remote reports that the files go to another place than a folder of this machine.
@@ -35,6 +36,9 @@ func (f *FilesConfig) validatePlace(c *Config, at string, dirs map[string]bool) 
 		return []settings.Problem{{Path: at + ".dir", Text: "is missing"}}
 	}
 	var out []settings.Problem
+	if f.Rows < 0 {
+		out = append(out, settings.Problem{Path: at + ".rows", Text: "is negative"})
+	}
 	if f.Path != "" {
 		if err := files.CheckTemplate(f.Path); err != nil {
 			text := err.Error()
@@ -51,8 +55,8 @@ func (f *FilesConfig) validatePlace(c *Config, at string, dirs map[string]bool) 
 		out = append(out, f.HDFS.Validate(at, f.Dir)...)
 	case onS3:
 		out = append(out, f.S3.Validate(at, f.Dir)...)
-		if f.Size > s3.MaxFile/2 {
-			out = append(out, settings.Problem{Path: at + ".size", Text: "is more than 2.5GiB, with files in S3"})
+		if f.Size > s3Size { // a file may grow to twice that, and a row
+			out = append(out, settings.Problem{Path: at + ".size", Text: "is more than 2GiB, with files in S3"})
 		}
 	case f.remote():
 		out = append(out, settings.Problem{Path: at + ".dir", Text: "is neither a folder nor hdfs://HOST:PORT/PATH nor s3://BUCKET/PREFIX"})

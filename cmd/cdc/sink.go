@@ -28,7 +28,7 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 			return nil, err
 		}
 		return files.Open(ctx, files.Options{
-			Dir: a.cfg.path(f.Dir), Store: store, Stream: cfg.Name, Encoder: enc, Budget: budget, Template: f.Path, MaxSize: int64(f.Size), Interval: f.Interval,
+			Dir: a.cfg.path(f.Dir), Store: store, Stream: cfg.Name, Encoder: enc, Budget: budget, Template: f.Path, MaxSize: int64(f.Size), MaxRows: f.Rows, Interval: f.Interval,
 			AcceptGap: rec.ByHand, Stalled: waits,
 		})
 	case cfg.Sink.Kafka != nil:

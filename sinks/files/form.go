@@ -69,7 +69,7 @@ func (w *temps) pack(ctx context.Context, t *temp) (_ *temp, err error) {
 	if t.of.cur == t {
 		t.of.cur = nil
 	}
-	p := &temp{of: t.of, name: w.name(), schema: t.schema, form: t.form, rows: t.rows, first: t.first, last: t.last, txn: t.txn}
+	p := &temp{of: t.of, name: w.name(), schema: t.schema, form: t.form, rows: t.rows, first: t.first, last: t.last, from: t.from, txn: t.txn}
 	r, err := w.store.Open(ctx, t.name)
 	if err != nil {
 		return nil, classify("read", t.name, err)
@@ -89,7 +89,7 @@ func (w *temps) pack(ctx context.Context, t *temp) (_ *temp, err error) {
 	used := int64(0)
 	charge := func(n int64) { w.charge(n - used); used = n }
 	defer charge(0)
-	for n := int64(0); n < t.rows; n++ {
+	for n := range t.rows {
 		rec, err := in.next()
 		if err != nil {
 			return nil, err

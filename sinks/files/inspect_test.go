@@ -59,14 +59,16 @@ func TestInspect(t *testing.T) {
 			func(get func(string) []byte, set func(string, []byte)) {
 				set(one, bytes.Replace(get(one), []byte("1"), []byte("2"), 1))
 			},
-			[]string{one + ": its checksum is "}, good,
+			[]string{one + ": its checksum is "},
+			good,
 		},
 		"shorter, and another longer": {
 			func(get func(string) []byte, set func(string, []byte)) {
 				set(one, get(one)[1:])
 				set(two, append(get(two), '\n'))
 			},
-			[]string{one + ": it is ", two + ": it is "}, good,
+			[]string{one + ": it is ", two + ": it is "},
+			good,
 		},
 		"missing":           {func(_ func(string) []byte, set func(string, []byte)) { set(two, nil) }, []string{two + ": it is missing; publication 2 has it"}, good},
 		"missing statement": {func(_ func(string) []byte, set func(string, []byte)) { set(ddl, nil) }, []string{ddl + ": it is missing; publication 3 has it"}, good},
@@ -77,7 +79,8 @@ func TestInspect(t *testing.T) {
 				set("notes", []byte("x"))
 				set("shop/_SUCCESS", []byte("x"))
 			},
-			[]string{"notes: it was not", "shop/orders/notes.txt: it was not", strings.Replace(one, "-000001-", "-000007-", 1) + ": it is in no manifest"}, good,
+			[]string{"notes: it was not", "shop/orders/notes.txt: it was not", strings.Replace(one, "-000001-", "-000007-", 1) + ": it is in no manifest"},
+			good,
 		},
 		"on its way": {func(get func(string) []byte, set func(string, []byte)) { set(newer, get(one)) }, nil, files.Totals{Publications: 3, Files: 3, Rows: 7, Pending: 1}},
 		"a manifest cut short": {
@@ -88,13 +91,15 @@ func TestInspect(t *testing.T) {
 			[]string{
 				"_manifest/0000000002.jsonl: the manifest cannot be read: it names 1 files and says that there are 2",
 				two + ": it is in no manifest", "shop/other/shop.other-0000000002-000001-000001.300-000001.300.jsonl: it is in no manifest",
-			}, files.Totals{Publications: 3, Files: 1, Rows: 2},
+			},
+			files.Totals{Publications: 3, Files: 1, Rows: 2},
 		},
 		"a manifest of another name": {
 			func(get func(string) []byte, set func(string, []byte)) {
 				set("_manifest/0000000008.jsonl", get("_manifest/0000000001.jsonl"))
 			},
-			[]string{"_manifest/0000000008.jsonl: the manifest cannot be read: it says that it is of publication 1"}, files.Totals{Publications: 4, Files: 3, Rows: 7},
+			[]string{"_manifest/0000000008.jsonl: the manifest cannot be read: it says that it is of publication 1"},
+			files.Totals{Publications: 4, Files: 3, Rows: 7},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

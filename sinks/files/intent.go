@@ -53,6 +53,9 @@ type pubFile struct {
 	CRC      string  `json:"crc32c"`
 	First    *txnRef `json:"first,omitempty"`
 	Last     *txnRef `json:"last,omitempty"`
+	// Of a transaction that is larger than a file: it began in the file before, and it goes on in the next one, of the same table and publication.
+	Continues bool `json:"continues,omitempty"`
+	GoesOn    bool `json:"goes_on,omitempty"`
 }
 
 // txnRef names a transaction and where it begins.

@@ -21,6 +21,7 @@ type Options struct {
 	Template string        // path of a table's files, see docs/files-sink.md; default {database}/{table}/{database}.{table}
 
 	MaxSize   int64         // a file this long, where it is packed the records in it, is published at the next end of a transaction; default 128 MiB
+	MaxRows   int64         // a file of this many rows is published at the next end of a transaction; default no limit
 	Interval  time.Duration // the oldest change waits no longer for publication; default 60 s
 	OpenFiles int           // files open at a time; default 128
 	Buffer    int           // write buffer of each open file, bytes; default 128 KiB
@@ -70,7 +71,7 @@ func (o *Options) validate() error {
 		return fault.New(fault.ConfigInvalid, "the files sink needs a format")
 	case o.Dir == "" && o.Store == nil:
 		return fault.New(fault.ConfigInvalid, "the files sink needs a folder")
-	case o.MaxSize < 1, o.Interval < 0, o.OpenFiles < 1, o.Buffer < 1, o.Pause < 0:
+	case o.MaxSize < 1, o.MaxRows < 0, o.Interval < 0, o.OpenFiles < 1, o.Buffer < 1, o.Pause < 0:
 		return fault.New(fault.ConfigInvalid, "sizes, times and numbers of the files sink must be positive")
 	case o.FileMode&0o600 != 0o600 || o.DirMode&0o700 != 0o700:
 		return fault.New(fault.ConfigInvalid, "the owner must be able to read and write the files")

@@ -157,15 +157,22 @@ func (w *writer) matches(ctx context.Context, name string, f *pubFile) (bool, er
 
 func (w *writer) describe(number uint64, sealed []*temp) []pubFile {
 	parts := map[*table]int{}
+	before := map[*table]int{} // the file before, in sealed
 	list := make([]pubFile, 0, len(sealed)+1)
-	for _, t := range sealed {
+	for i, t := range sealed {
 		parts[t.of]++
+		at, some := before[t.of]
+		before[t.of] = i
+		continues := some && sealed[at].txn == t.from
+		if continues {
+			list[at].GoesOn = true
+		}
 		first, last := t.first, t.last
 		first.GTID, last.GTID = first.id.String(), last.id.String()
 		list = append(list, pubFile{
 			Temp: t.name, Path: t.of.prefix + suffix(number, parts[t.of], first, last) + t.form.extension,
 			Database: t.of.name.Database, Table: t.of.name.Table, Schema: t.schema,
-			Rows: t.rows, Bytes: t.size, CRC: crcText(t.crc), First: &first, Last: &last,
+			Rows: t.rows, Bytes: t.size, CRC: crcText(t.crc), First: &first, Last: &last, Continues: continues,
 		})
 	}
 	return list

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"cdc/event"
 	"cdc/fault"
 	"cdc/format"
+	"cdc/gtid"
 	"cdc/schemas"
 	"cdc/sinks/files"
 	"cdc/sinks/files/filestest"
@@ -336,5 +338,67 @@ func TestReaderRefusals(t *testing.T) {
 	all["shop/orders/notes.txt"] = all[name]
 	if err := files.ReadFS(all, yield); !fault.Has(err, fault.SinkConflict) {
 		t.Errorf("a foreign file: %v", err)
+	}
+}
+
+// TestTransactionsAreWhole rolls by rows and by size in one large batch of transactions: files begin and end with a transaction, but where one alone is too large.
+func TestTransactionsAreWhole(t *testing.T) {
+	type file struct {
+		rows            int
+		continues, goes bool
+	}
+	const line = 100 // bytes, nearly
+	for name, c := range map[string]struct {
+		opt  files.Options
+		txns []int // rows
+		want []file
+	}{
+		"small ones":             {files.Options{MaxRows: 5}, []int{3, 3, 3, 3, 3, 3, 1}, []file{{rows: 6}, {rows: 6}, {rows: 6}, {rows: 1}}},
+		"nearly twice the limit": {files.Options{MaxRows: 5}, []int{4, 4, 4}, []file{{rows: 8}, {rows: 4}}},
+		"a large one alone":      {files.Options{MaxRows: 5}, []int{12}, []file{{rows: 5, goes: true}, {rows: 5, continues: true, goes: true}, {rows: 2, continues: true}}},
+		"a large one between": {
+			files.Options{MaxRows: 5},
+			[]int{3, 11, 3, 3},
+			[]file{{rows: 8, goes: true}, {rows: 5, continues: true, goes: true}, {rows: 7, continues: true}},
+		},
+		"by size": {files.Options{MaxSize: 5 * line}, []int{4, 4, 4}, []file{{rows: 8}, {rows: 4}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			disk := filestest.NewDisk(1)
+			c.opt.Store, c.opt.Interval, c.opt.Encoder = disk, time.Hour, newPlain
+			s := open(t, c.opt)
+			var pool event.Pool
+			b := pool.Get()
+			b.Seq = 1
+			b.Pos = event.Position{GTIDs: &gtid.Set{}, File: "binlog.000001", Offset: 9999}
+			at, _ := b.AddTable(shop)
+			for i, rows := range c.txns {
+				id := gtid.GTID{UUID: uuid, Seq: uint64(i + 1)}
+				b.Txns = append(b.Txns, event.Txn{GTID: id, File: "binlog.000001", Off: uint64(i+1) * 100, Begin: true, End: true, First: int32(len(b.Changes))})
+				for row := range rows {
+					b.Groups = append(b.Groups, event.Group{Txn: uint32(i)})
+					cells, arena := b.Slabs()
+					text := strings.Repeat("x", line-len(`{"t":"orders","v":""}`)-1)
+					cells = append(cells, event.IntCell(int64(row)), event.ArenaCell(event.String, len(arena), len(text), 0))
+					b.PutSlabs(cells, append(arena, text...))
+					b.AddChange(event.Insert, at, uint32(row), 0, uint32(len(cells)-2))
+				}
+				b.Pos.GTIDs.Add(id)
+			}
+			b.Charge()
+			write(t, s, b)
+			flush(t, s)
+			var got []file
+			err := files.Manifests(t.Context(), disk, func(p *files.Publication) error {
+				for _, f := range p.Files {
+					got = append(got, file{int(f.Rows), f.Continues, f.GoesOn})
+				}
+				return nil
+			})
+			if err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("files are %+v, want %+v (%v)", got, c.want, err)
+			}
+		})
 	}
 }

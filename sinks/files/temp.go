@@ -36,7 +36,9 @@ type temp struct {
 	form   *form
 	first  txnRef
 	last   txnRef
-	txn    uint64 // number of the transaction that last is
+	from   uint64 // number of the transaction that first is
+	txn    uint64 // and of the one that last is
+	since  mark   // how it was when that one began
 	made   bool   // the file exists
 
 	epoch uint64 // the boundary that mark is of
@@ -86,8 +88,9 @@ func newTemps(store Store, opt *Options, retry func(context.Context, string, str
 // row appends one record of transaction txn, whose number is txnNo.
 func (w *temps) row(ctx context.Context, of *table, schema uint64, txn *event.Txn, txnNo uint64, rec []byte) error {
 	t := of.cur
-	// A publication is due at MaxSize and comes with the next boundary; a transaction that goes on far beyond it gets more files.
-	if t == nil || t.length() >= w.opt.MaxSize && t.length()+int64(len(rec)) > w.opt.MaxSize+w.opt.MaxSize/4 {
+	// A publication is due when a file is full and comes with the next boundary, at the end of a batch. Transactions before that get another file. A transaction
+	// itself is divided only where there is more of it in the file than a file should hold.
+	if t == nil || t.txn != txnNo && w.full(t.length(), t.rows) || t.txn == txnNo && w.full(t.length()-t.since.size, t.rows-t.since.rows) {
 		t = w.begin(of, schema)
 	}
 	if t.epoch != w.epoch {
@@ -95,8 +98,9 @@ func (w *temps) row(ctx context.Context, of *table, schema uint64, txn *event.Tx
 	}
 	if t.txn != txnNo {
 		t.last, t.txn = txnRef{File: txn.File, Offset: txn.Off, Time: txn.Commit, id: txn.GTID}, txnNo
+		t.since = mark{size: t.length(), rows: t.rows}
 		if t.rows == 0 {
-			t.first = t.last
+			t.first, t.from = t.last, txnNo
 		}
 	}
 	if w.open.next != t {
@@ -113,10 +117,13 @@ func (w *temps) row(ctx context.Context, of *table, schema uint64, txn *event.Tx
 		return err
 	}
 	t.rows++
-	if t.length() >= w.opt.MaxSize {
-		w.due = true
-	}
+	w.due = w.due || w.full(t.length(), t.rows)
 	return nil
+}
+
+// full reports that so much is enough for one file.
+func (w *temps) full(size, rows int64) bool {
+	return size >= w.opt.MaxSize || w.opt.MaxRows > 0 && rows >= w.opt.MaxRows
 }
 
 // put appends p to what waits, or where that is larger than a buffer straight to the file.
@@ -353,7 +360,7 @@ func (w *temps) split(ctx context.Context, t *temp, m mark) (*temp, error) {
 	if current != t {
 		t.of.cur = current
 	}
-	tail.rows, tail.first, tail.last, tail.txn = t.rows-m.rows, t.last, t.last, t.txn
+	tail.rows, tail.first, tail.last, tail.from, tail.txn = t.rows-m.rows, t.last, t.last, t.txn, t.txn
 	if err := w.copyTail(ctx, tail, t, m.size); err != nil {
 		return nil, err
 	}
