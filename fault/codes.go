@@ -197,6 +197,10 @@ const (
 	RecoveryConflict Code = 9105
 	RecoveryApply    Code = 9106
 	RecoveryEmpty    Code = 9107
+	RecoveryGap      Code = 9108
+	RecoveryUnmet    Code = 9109
+	RecoveryStopped  Code = 9110
+	RecoveryBegun    Code = 9111
 )
 
 // Description is a line of the error reference.
@@ -404,4 +408,8 @@ var descriptions = [...]Description{
 	{RecoveryConflict, Fatal, "a row is not any more what the change that should be undone has left", "see who changed it since: `cdc history`; then --on-conflict skip or report leaves such rows as they are"},
 	{RecoveryApply, Fatal, "the server refused a statement that undoes a change", "see its error; nothing was committed since the place that the message names"},
 	{RecoveryEmpty, Fatal, "no change was chosen", "widen the range or the filters; `cdc analyze` with the same range shows what is there"},
+	{RecoveryGap, Fatal, "transactions are missing between what the target has and the first binlog file", "give the files before it too; or say by --from where to begin, if they are not wanted"},
+	{RecoveryUnmet, Fatal, "a transaction that a replay should leave out, or end in front of, is not there to be left out", "see its GTID with `cdc analyze`; nothing was carried"},
+	{RecoveryStopped, Fatal, "a replay was stopped before its end", "run the same command again: it goes on where it stopped"},
+	{RecoveryBegun, Fatal, "a replay with other choices was begun, or has ended", "run it as it was begun; or begin anew by --restart, with a target that has none of its changes"},
 }

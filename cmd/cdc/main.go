@@ -53,7 +53,7 @@ and in order, to where it is wanted. It keeps its place as a GTID set, and stops
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fault.New(fault.UsageInvalid, "%w", err).Hint("see `%s --help`", c.CommandPath())
 	})
-	root.AddCommand(runCommand(), checkCommand(), tailCommand(), analyzeCommand(), historyCommand(), flashbackCommand(), statusCommand(), pauseCommand(), resumeCommand(), skipCommand(), snapshotCommand(), verifyCommand(), objectsCommand(), filesCommand(), deadletterCommand(), relayCommand(), checkpointCommand(), schemaCommand(), configCommand(), errorsCommand(), manCommand(), versionCommand(), docsCommand())
+	root.AddCommand(runCommand(), checkCommand(), tailCommand(), analyzeCommand(), historyCommand(), flashbackCommand(), replayBinlogCommand(), statusCommand(), pauseCommand(), resumeCommand(), skipCommand(), snapshotCommand(), verifyCommand(), objectsCommand(), filesCommand(), deadletterCommand(), relayCommand(), checkpointCommand(), schemaCommand(), configCommand(), errorsCommand(), manCommand(), versionCommand(), docsCommand())
 	addCompletion(root)
 	return root
 }

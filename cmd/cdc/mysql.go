@@ -40,7 +40,7 @@ func openMySQL(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Re
 	if err != nil {
 		return nil, err
 	}
-	o.Source, o.State, o.Budget, o.Stalled, o.Unordered = rec.Server, rec.SinkState, budget, waits, unordered
+	o.Source, o.State, o.Budget, o.Stalled, o.Unordered, o.Restored = rec.Server, rec.SinkState, budget, waits, unordered, a.again
 	if o.Source.Address == "" { // a new stream has met no server yet
 		o.Source.Flavor = a.cfg.Source.flavor()
 	}

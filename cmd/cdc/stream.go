@@ -36,6 +36,7 @@ type app struct {
 	orders  *orders    // of the operator
 	finite  bool       // it ends by itself
 	noCheck bool       // start without looking first
+	again   bool       // it carries files into a target that was restored from a backup
 	checkMu sync.Mutex // one check of the source at a time; guards warned and folds
 	warned  map[string]bool
 	folds   bool // the source compares names without case, as far as a check has seen

@@ -23,6 +23,69 @@ type shop struct {
 	lines   int         // rows of shop.lines
 }
 
+// open makes the tables of the shop.
+func (s *shop) open(t *testing.T, server *testbed.Server) {
+	t.Helper()
+	var first []string
+	for id := 1; id <= 900; id++ {
+		first = append(first, fmt.Sprintf("(%d, %d)", id, 10*id))
+		s.touched[id] = 0
+	}
+	testbed.MustExec(t, server, "CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT PRIMARY KEY, price INT NOT NULL, touched INT NOT NULL DEFAULT 0)",
+		"CREATE TABLE shop.lines (id INT PRIMARY KEY AUTO_INCREMENT, order_id INT NOT NULL)", "INSERT INTO shop.orders (id, price) VALUES "+strings.Join(first, ","),
+		fmt.Sprintf("GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON shop.* TO %s", testbed.User))
+}
+
+// right compares the tables with what the customers have committed.
+func (s *shop) right(t *testing.T, server *testbed.Server) {
+	t.Helper()
+	for _, q := range []struct {
+		query string
+		want  int
+	}{
+		{"SELECT count(*) FROM shop.orders WHERE price <> 10 * id", 0},
+		{"SELECT count(*) FROM shop.orders", len(s.touched)},
+		{"SELECT count(*) FROM shop.lines", s.lines},
+		{"SELECT count(DISTINCT order_id) FROM shop.lines", s.lines},
+	} {
+		if got := testbed.MustQuery(t, server, q.query)[0][0].String; got != fmt.Sprint(q.want) {
+			t.Errorf("%s: %s, want %d", q.query, got, q.want)
+		}
+	}
+	touched := map[int]int{}
+	for _, r := range testbed.MustQuery(t, server, "SELECT id, touched FROM shop.orders") {
+		var id, n int
+		if _, err := fmt.Sscan(r[0].String, &id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscan(r[1].String, &n); err != nil {
+			t.Fatal(err)
+		}
+		touched[id] = n
+	}
+	if !maps.Equal(touched, s.touched) {
+		t.Error("what the traffic has changed since was not left alone")
+	}
+}
+
+// worst gives the GTID of the largest transaction on a table, by analyze.
+func worst(t *testing.T, op, table string, where ...string) string {
+	t.Helper()
+	var report struct {
+		Big []struct {
+			GTID             string `json:"gtid"`
+			Updates, Deletes int
+		} `json:"big"`
+	}
+	if err := json.Unmarshal([]byte(must(t, append([]string{"analyze", "--op", op, "--tables", table, "--json"}, where...)...)), &report); err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Big) == 0 || report.Big[0].Updates+report.Big[0].Deletes < 30 {
+		t.Fatalf("%s: %+v", table, report)
+	}
+	return report.Big[0].GTID
+}
+
 // work makes orders with a line each, and touches orders that are there, until ctx ends. The price of an order is ten times its id.
 func (s *shop) work(ctx context.Context, t *testing.T, server *testbed.Server, session int) {
 	conn, err := server.Conn(ctx)
@@ -92,15 +155,8 @@ func TestDisasterDrill(t *testing.T) {
 
 func drill(t *testing.T, k testbed.Kind) {
 	s := testbed.Start(t, k, testbed.Options{})
-	var first []string
 	w := &shop{touched: map[int]int{}}
-	for id := 1; id <= 900; id++ {
-		first = append(first, fmt.Sprintf("(%d, %d)", id, 10*id))
-		w.touched[id] = 0
-	}
-	testbed.MustExec(t, s, "CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT PRIMARY KEY, price INT NOT NULL, touched INT NOT NULL DEFAULT 0)",
-		"CREATE TABLE shop.lines (id INT PRIMARY KEY AUTO_INCREMENT, order_id INT NOT NULL)", "INSERT INTO shop.orders (id, price) VALUES "+strings.Join(first, ","),
-		fmt.Sprintf("GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON shop.* TO %s", testbed.User))
+	w.open(t, s)
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	var wg sync.WaitGroup
@@ -122,22 +178,7 @@ func drill(t *testing.T, k testbed.Kind) {
 	if k.MariaDB() {
 		url = strings.Replace(url, "mysql", "mariadb", 1)
 	}
-	var bad []string
-	for _, c := range []struct{ op, table string }{{"update", "shop.orders"}, {"delete", "shop.lines"}} {
-		var report struct {
-			Big []struct {
-				GTID             string `json:"gtid"`
-				Updates, Deletes int
-			} `json:"big"`
-		}
-		if err := json.Unmarshal([]byte(must(t, "analyze", url, "--op", c.op, "--tables", c.table, "--json")), &report); err != nil {
-			t.Fatal(err)
-		}
-		if len(report.Big) == 0 || report.Big[0].Updates+report.Big[0].Deletes < 30 {
-			t.Fatalf("%s: %+v", c.table, report)
-		}
-		bad = append(bad, report.Big[0].GTID)
-	}
+	bad := []string{worst(t, "update", "shop.orders", url), worst(t, "delete", "shop.lines", url)}
 	seen := must(t, "history", "shop.orders", url, "--key", "7", "--json")
 	if !strings.Contains(seen, bad[0]) {
 		t.Fatalf("the history of an order does not have %s:\n%s", bad[0], seen)
@@ -154,32 +195,6 @@ func drill(t *testing.T, k testbed.Kind) {
 	more()
 	end()
 	wg.Wait()
-	for _, q := range []struct {
-		query string
-		want  int
-	}{
-		{"SELECT count(*) FROM shop.orders WHERE price <> 10 * id", 0},
-		{"SELECT count(*) FROM shop.orders", len(w.touched)},
-		{"SELECT count(*) FROM shop.lines", w.lines},
-		{"SELECT count(DISTINCT order_id) FROM shop.lines", w.lines},
-	} {
-		if got := testbed.MustQuery(t, s, q.query)[0][0].String; got != fmt.Sprint(q.want) {
-			t.Errorf("%s: %s, want %d", q.query, got, q.want)
-		}
-	}
-	touched := map[int]int{}
-	for _, r := range testbed.MustQuery(t, s, "SELECT id, touched FROM shop.orders") {
-		var id, n int
-		if _, err := fmt.Sscan(r[0].String, &id); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := fmt.Sscan(r[1].String, &n); err != nil {
-			t.Fatal(err)
-		}
-		touched[id] = n
-	}
-	if !maps.Equal(touched, w.touched) {
-		t.Error("what the traffic has changed since was not left alone")
-	}
+	w.right(t, s)
 	t.Logf("%d transactions of traffic; %s", w.lines, tailOf(good.err, 1))
 }

@@ -28,7 +28,7 @@ import (
 // Rows of applied before that place are deleted in the transaction that moves it.
 type books struct {
 	gtid    bool
-	server  gtid.UUID // of the target, zero on MariaDB
+	server  gtid.UUID // of the target, zero on MariaDB and where it was restored: transactions that began there are those that it has
 	self    string    // how the target is called in applied.came
 	source  string    // and the source
 	from    gtid.UUID // its server_uuid, zero on MariaDB
@@ -69,12 +69,15 @@ func newBooks(e *engine, base sinks.Place) (*books, error) {
 		server: e.server.UUID, stream: e.opt.Stream, quoted: sqltext.Name(e.opt.Database), self: identity(e.server.UUID, e.server.ServerID),
 		names: map[string]bool{}, skipLog: e.server.MaySkipLog,
 	}
+	if e.opt.Restored {
+		b.server = gtid.UUID{}
+	}
 	source := e.opt.Source
 	if base.Server != nil {
 		source = *base.Server
 	}
 	b.source, b.from = identity(source.UUID, source.ID), source.UUID
-	if b.source == b.self {
+	if b.source == b.self && !e.opt.Restored {
 		return nil, fault.New(fault.TargetRefused, "source and target are both %s: a change would be taken for one that began at the target", b.self).At(fault.Where{Server: e.opt.Address}).
 			Hint("give the sink the address of another server; MariaDB servers of one topology need server_ids of their own: SET GLOBAL server_id = ...")
 	}

@@ -66,7 +66,7 @@ func (e *engine) strip(b *event.Batch, i int, it *item) {
 
 // from notes through which servers a transaction came: it ends here where the target is one of them.
 func (e *engine) from(it *item, i, txns int, came string) {
-	e.looping = strings.Contains(" "+came+" ", " "+e.books.self+" ")
+	e.looping = !e.opt.Restored && strings.Contains(" "+came+" ", " "+e.books.self+" ")
 	if it.came == nil {
 		it.came = make([]string, txns)
 	}

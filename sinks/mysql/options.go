@@ -18,6 +18,9 @@ type Options struct {
 	// Unordered says that changes of different rows come in any order: only tables are taken whose rows have nothing to do with each other but for the
 	// one key by which their changes come in order.
 	Unordered bool
+	// Restored says that the target was restored from a backup, and that the changes are of files written before: those that began at the target itself are
+	// wanted like any others, and no loop of servers ends at it.
+	Restored bool
 	// Fold, Whole and Shared are as in ddl.Options.
 	Fold   bool
 	Whole  func(database string) bool

@@ -10,7 +10,7 @@ import (
 	"cdc/source/binlog"
 )
 
-// Bound is a place in the files, given in one way. The zero Bound is none.
+// Bound is a place in the files, given in one way. The zero Bound is none. A Start given in two ways is the later of both places.
 type Bound struct {
 	// File is the base name or the path of one of the files, and Offset an offset in it; a transaction belongs to the side on which its first
 	// event is.
@@ -34,6 +34,8 @@ type Config struct {
 	// Pool lends the batches; nil makes one.
 	Pool        *event.Pool
 	Start, Stop Bound
+	// Choose is asked of each transaction between Start and Stop; nil takes all. One that it passes counts as read where Stop is a GTID set.
+	Choose func(at binlog.Place) binlog.Choice
 	// AllowUnnamed takes rows of tables whose columns are not known, under the names @1, @2, ...
 	AllowUnnamed bool
 }
@@ -81,7 +83,14 @@ func (s *Source) choose(p binlog.Place) binlog.Choice {
 		return binlog.Pass
 	}
 	s.started = true // times are not always in order: the first transaction behind a time begins what is taken
-	return binlog.Take
+	if s.cfg.Choose == nil {
+		return binlog.Take
+	}
+	choice := s.cfg.Choose(p)
+	if choice == binlog.Pass {
+		s.passed(p.GTID)
+	}
+	return choice
 }
 
 // reached reports that the transactions of a Stop by GTIDs were all seen.
