@@ -27,21 +27,42 @@ const (
 	childVar  = "CDC_FILES_TEST_CHILD" // folder that the child writes to
 	ackedVar  = "CDC_FILES_TEST_ACKED"
 	seedVar   = "CDC_FILES_TEST_SEED"
+	kindVar   = "CDC_FILES_TEST_KIND"
 	killTxns  = 2500
 	killsSeed = 77
 )
 
 // folder is a real folder with real fsyncs.
-type folder string
+type folder struct {
+	dir  string
+	kind *kind // of the files; nil for lines
+}
+
+// script is the stream that is written to f: shorter where each file is packed, and so takes longer.
+func (f folder) script() *sinktest.Script {
+	if f.kind != nil {
+		return sinktest.NewScript("mysql", killsSeed, killTxns/8)
+	}
+	return sinktest.NewScript("mysql", killsSeed, killTxns)
+}
 
 func (f folder) Open(ctx context.Context, budget *event.Budget) (sinks.Sink, error) {
+	encoder := sinktest.NewEncoder
+	if f.kind != nil {
+		encoder = f.kind.new
+	}
 	return files.Open(ctx, files.Options{
-		Dir: string(f), Stream: "kill", Encoder: sinktest.NewEncoder, Budget: budget,
+		Dir: f.dir, Stream: "kill", Encoder: encoder, Budget: budget,
 		MaxSize: 16 << 10, Buffer: 4 << 10, OpenFiles: 2, Interval: 20 * time.Millisecond,
 	})
 }
 
-func (f folder) Delivered(t testing.TB) []sinktest.Record { return readRecords(t, os.DirFS(string(f))) }
+func (f folder) Delivered(t testing.TB) []sinktest.Record {
+	if f.kind != nil {
+		return f.kind.records(t, os.DirFS(f.dir))
+	}
+	return readRecords(t, os.DirFS(f.dir))
+}
 
 func (f folder) Crash(testing.TB) sinktest.Target { return f }
 
@@ -60,9 +81,15 @@ func TestChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := sinktest.NewScript("mysql", killsSeed, killTxns)
+	target := folder{dir: dir}
+	for _, k := range kinds() {
+		if k.name == os.Getenv(kindVar) {
+			target.kind = k
+		}
+	}
+	script := target.script()
 	script.Acked = func(n int) { fmt.Printf("acked %d\n", n) }
-	if _, err := script.Life(t, folder(dir), acked, seed); err != nil {
+	if _, err := script.Life(t, target, acked, seed); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Println("end")
@@ -71,13 +98,27 @@ func TestChild(t *testing.T) {
 // TestSIGKILL kills a process that writes to a folder, at random moments, and starts it again with the last acks that it had told. In the
 // end, and of every visible file at any time, each change must be there once. go test -run SIGKILL -kills 1000 for more.
 func TestSIGKILL(t *testing.T) {
-	dir := t.TempDir()
-	script := sinktest.NewScript("mysql", killsSeed, killTxns)
+	t.Run("lines", func(t *testing.T) { sigkill(t, nil, *kills) })
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			sigkill(t, k, max(*kills/5, 1))
+		})
+	}
+}
+
+func sigkill(t *testing.T, of *kind, kills int) {
+	target, name := folder{dir: t.TempDir(), kind: of}, ""
+	if of != nil {
+		name = of.name
+	}
+	dir := target.dir
+	script := target.script()
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	acked, killed := 0, 0
 	for life := 0; ; life++ {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-		cmd.Env = append(os.Environ(), childVar+"="+dir, fmt.Sprintf("%s=%d", ackedVar, acked), fmt.Sprintf("%s=%d", seedVar, rng.Uint32()))
+		cmd.Env = append(os.Environ(), childVar+"="+dir, kindVar+"="+name, fmt.Sprintf("%s=%d", ackedVar, acked), fmt.Sprintf("%s=%d", seedVar, rng.Uint32()))
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -86,7 +127,7 @@ func TestSIGKILL(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if life < *kills {
+		if life < kills {
 			delay := time.Duration(rng.IntN(400)) * time.Millisecond
 			timer := time.AfterFunc(delay, func() { _ = cmd.Process.Kill() })
 			defer timer.Stop()
@@ -107,17 +148,17 @@ func TestSIGKILL(t *testing.T) {
 		}
 		err = cmd.Wait()
 		switch {
-		case ended && err == nil && life >= *kills:
-			script.Check(t, folder(dir))
+		case ended && err == nil && life >= kills:
+			script.Check(t, target)
 			noLeftovers(t, dir)
 			sum, err := files.Verify(t.Context(), dir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := int64(len(folder(dir).Delivered(t))); sum.Rows != want {
+			if want := int64(len(target.Delivered(t))); sum.Rows != want {
 				t.Errorf("the manifests have %d rows, the files %d", sum.Rows, want)
 			}
-			t.Logf("killed %d times, %d transactions, %d rows in %d files", killed, killTxns, sum.Rows, sum.Files)
+			t.Logf("killed %d times, %d rows in %d files", killed, sum.Rows, sum.Files)
 			return
 		case ended && err == nil: // it came to the end before it was killed: start over with more to do
 			if err := os.RemoveAll(dir); err != nil {
@@ -130,7 +171,7 @@ func TestSIGKILL(t *testing.T) {
 			t.Fatalf("life %d after %d kills: %v\n%s", life, killed, err, strings.Join(failure, "\n"))
 		}
 		if _, err := os.Stat(dir); err == nil {
-			folder(dir).Delivered(t) // every line of every visible file is whole
+			target.Delivered(t) // every line of every visible file is whole
 		}
 	}
 }
