@@ -137,6 +137,11 @@ func (s *Store) openDatabase(ctx context.Context) error {
 		}
 		deaths = 0
 	}
+	if deaths > 0 && unborn(dir) {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
 	if err := s.makeDir(dir); err != nil {
 		return err
 	}
@@ -170,6 +175,18 @@ func (s *Store) openDatabase(ctx context.Context) error {
 		return errors.Join(err, k.close())
 	}
 	return nil
+}
+
+// unborn reports that the database in a folder was never opened whole, as a process leaves it that is killed while it makes it: its first value log, of
+// which the making is the last step, is empty, and there are no tables. It holds nothing.
+func unborn(dir string) bool {
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	logs, lerr := filepath.Glob(filepath.Join(dir, "*.vlog"))
+	if err != nil || lerr != nil || len(tables) > 0 || len(logs) != 1 {
+		return false
+	}
+	st, err := os.Stat(logs[0])
+	return err == nil && st.Size() == 0
 }
 
 // setAside moves the database out of the way. It is kept for whoever wants to look into it.

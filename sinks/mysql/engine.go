@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"cdc/event"
 	"cdc/fault"
@@ -29,6 +30,7 @@ type engine struct {
 	ctx    context.Context //nolint:containedctx // of all its goroutines: the sink's life
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
+	keeper atomic.Pointer[string] // connection that has the stream's lock
 
 	server  *target.Server
 	books   *books
@@ -126,6 +128,12 @@ func (e *engine) start(ctx context.Context, base sinks.Place) error {
 		err = e.books.own(ctx, keeper)
 	}
 	if err == nil {
+		err = e.owned(ctx, keeper)
+	}
+	if err == nil {
+		err = e.expel(ctx, keeper)
+	}
+	if err == nil {
 		err = e.books.open(ctx, e, c, base)
 	}
 	if err != nil {
@@ -149,8 +157,8 @@ func (e *engine) start(ctx context.Context, base sinks.Place) error {
 	if !e.books.gtid { // where each commits under its own
 		e.planner.Group(e.opt.Parallel.Group, sameWay)
 	}
-	for range e.opt.Parallel.Workers {
-		e.wg.Go((&worker{e: e}).run)
+	for n := range e.opt.Parallel.Workers {
+		e.wg.Go((&worker{e: e, number: n}).run)
 	}
 	e.wg.Go(func() { e.keep(keeper) })
 	return nil

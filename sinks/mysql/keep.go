@@ -162,6 +162,9 @@ func (e *engine) keep(c *session.Session) {
 				c = again
 				err = e.books.own(e.ctx, c)
 			}
+			if err == nil {
+				err = e.owned(e.ctx, c)
+			}
 		}
 		if err == nil {
 			err = e.books.save(e.ctx, c)

@@ -20,6 +20,7 @@ import (
 // worker carries out transactions in a session of its own.
 type worker struct {
 	e      *engine
+	number int
 	c      *session.Session // nil before the first transaction, and after it broke
 	w      statement.Writer
 	merge  statement.Merger
@@ -233,7 +234,12 @@ func (w *worker) attempt(try int) (err error) {
 	if w.c == nil || !w.c.Usable() {
 		w.c.Close()
 		w.began, w.keys, w.silent = false, unknown, false
-		if w.c, err = w.e.connect(ctx); err != nil {
+		if w.c, err = w.e.connect(ctx); err == nil {
+			err = w.enlist(ctx)
+		}
+		if err != nil {
+			w.c.Close()
+			w.c = nil
 			return err
 		}
 	}

@@ -24,16 +24,6 @@ import (
 	"cdc/internal/testbed"
 )
 
-// change is a message of a table with the columns id and v.
-func change(id int, v string) (key, value []byte) {
-	const columns = `{"type":"int32","optional":false,"field":"id"},{"type":"string","optional":true,"field":"v"}`
-	key = fmt.Appendf(nil, `{"schema":{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"}],"optional":false},"payload":{"id":%d}}`, id)
-	value = fmt.Appendf(nil, `{"schema":{"type":"struct","fields":[{"type":"struct","fields":[%s],"optional":true,"field":"before"},{"type":"struct","fields":[%s],`+
-		`"optional":true,"field":"after"}],"optional":false},"payload":{"before":null,"after":{"id":%d,"v":%q},"source":{"db":"shop","table":"orders"},"op":"c"}}`,
-		columns, columns, id, v)
-	return key, value
-}
-
 type writer struct {
 	t     testing.TB
 	topic string
