@@ -201,9 +201,18 @@ func undo(t *testing.T, s *testbed.Server, dial traffic.Dial, server traffic.Ser
 		}
 	}
 	sel := func(db, _ string) bool { return db == o.Databases()[0] || db == o.Databases()[1] }
-	u, err := collect(t, s, from, sel, flashback.Options{NoGuard: rand.New(rand.NewPCG(seed, 9)).IntN(4) == 0, NoForeignKeys: o.Modes})
+	opt := flashback.Options{NoGuard: rand.New(rand.NewPCG(seed, 9)).IntN(4) == 0, NoForeignKeys: o.Modes}
+	u, err := collect(t, s, from, sel, opt)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := u.Apply(t.Context(), open(t, s), flashback.ApplyOptions{}); err != nil && s.Kind != testbed.MySQL97 && strings.Contains(err.Error(), "1451") && strings.Contains(err.Error(), ".`tree`") {
+		t.Log("a row refers to itself, which InnoDB deletes without a check of foreign keys only")
+		u.Close()
+		opt.NoForeignKeys = true
+		if u, err = collect(t, s, from, sel, opt); err != nil {
+			t.Fatal(err)
+		}
 	}
 	defer u.Close()
 	var script strings.Builder
