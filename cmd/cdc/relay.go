@@ -71,15 +71,17 @@ func (r *relaying) run(ctx context.Context) {
 				if err := r.Tidy(); err != nil {
 					r.app.log.Warn("relay: old files could not be removed", "error", err)
 				}
+				if err := r.Relay.Look(ctx, r.taps()); err != nil {
+					r.app.log.Debug("relay: the source could not be looked at", "error", err)
+				}
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
 	defer func() { <-tidied }()
-	backoff := r.app.cfg.Source.server().Backoff
 	for {
-		err := r.Run(ctx, relay.Taps{First: r.first, Open: r.open, Pause: backoff.First, Most: backoff.Most})
+		err := r.Run(ctx, r.taps())
 		if err == nil {
 			return
 		}
@@ -126,6 +128,17 @@ func (r *relaying) tap() live.TapOptions {
 	return live.TapOptions{
 		Config: *c.Source.server(), Flavor: c.Source.flavor(), Stream: c.reader("\x00relay"), SemiSync: r.cfg.SemiSync, MaxRow: int64(c.MaxRow), Log: r.app.log,
 	}
+}
+
+func (r *relaying) taps() relay.Taps {
+	backoff := r.app.cfg.Source.server().Backoff
+	return relay.Taps{First: r.first, Open: r.open, Look: r.look, Pause: backoff.First, Most: backoff.Most}
+}
+
+func (r *relaying) look(ctx context.Context, from source.Place, last int64) error {
+	o := r.tap()
+	o.From, o.Last = from, last
+	return live.Look(ctx, o)
 }
 
 func (r *relaying) open(ctx context.Context, from source.Place, last int64) (source.Tap, error) {

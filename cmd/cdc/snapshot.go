@@ -120,7 +120,8 @@ func (s *stream) checkSnapshot(rec *checkpoint.Record) error {
 
 // anew reports a stream that has to begin again, since the source no longer has what it needs, and may.
 func (s *stream) anew(rec *checkpoint.Record, err error) bool {
-	return s.cfg.Snapshot == snapshotNeeded && rec.Saved != 0 && len(rec.XA) == 0 && fault.Has(err, fault.SourcePurged)
+	return s.cfg.Snapshot == snapshotNeeded && rec.Saved != 0 && len(rec.XA) == 0 &&
+		(fault.Has(err, fault.SourcePurged) || fault.Has(err, fault.RelayPurged) || fault.Has(err, fault.RelayBegins))
 }
 
 // withSnapshot puts the rows of the tables into a stream, where there are any to copy.

@@ -230,8 +230,15 @@ func (s *Source) tune(c *schemas.Catalog, f *facts) {
 
 // check says whether the server can go on from the place.
 func (s *Source) check(ctx context.Context, sess *login, f *facts, o *origin, within time.Duration) error {
-	if s.opt.Feed != nil {
-		return nil // whoever keeps the copy compares the server with it, and the copy says whether it has the place
+	if s.opt.Feed != nil { // the copy says whether it has the place, and may have what the server has purged
+		if o.gtids == nil {
+			return nil
+		}
+		err := s.settle(ctx, sess, f, within, func() error { return checkGTIDs(o.gtids, f) })
+		if fault.Has(err, fault.SourcePurged) {
+			return nil
+		}
+		return err
 	}
 	if o.gtids != nil {
 		return s.settle(ctx, sess, f, within, func() error { return checkGTIDs(o.gtids, f) })

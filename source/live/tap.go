@@ -117,6 +117,26 @@ func (t *Tap) open(ctx context.Context, opt *TapOptions) error {
 	return nil
 }
 
+// Look connects for a moment, and says whether the server still has what was read from it: one that is reset below a waiting reader tells it nothing.
+func Look(ctx context.Context, opt TapOptions) error {
+	s := &Source{
+		opt: Options{Config: opt.Config, Flavor: opt.Flavor, MaxRow: opt.MaxRow}, cfg: opt.Config.withDefaults(), log: slog.New(slog.DiscardHandler), domains: map[uint32]bool{},
+	}
+	if s.opt.MaxRow <= 0 {
+		s.opt.MaxRow = binlog.DefaultMaxRow
+	}
+	s.limit = int(2*s.opt.MaxRow) + eventSlack
+	s.newest.Store(opt.Last)
+	sess, f, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer sess.Close()
+	s.useGTID = opt.From.GTIDs != nil
+	t := &Tap{src: s}
+	return t.compare(ctx, sess, f, &origin{gtids: opt.From.GTIDs, at: place{opt.From.File, opt.From.Offset}}, &opt)
+}
+
 // compare says whether the server can go on behind what was kept.
 func (t *Tap) compare(ctx context.Context, sess *login, f *facts, o *origin, opt *TapOptions) error {
 	s := t.src

@@ -198,8 +198,9 @@ func (f *folder) segments(dir string) ([]*segment, error) {
 	}
 	var out []*segment
 	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".json")
-		if name, ok = strings.CutPrefix(name, "."); !ok || !strings.HasSuffix(e.Name(), ".json") {
+		hidden, ok := strings.CutSuffix(e.Name(), ".json")
+		name, dot := strings.CutPrefix(hidden, ".")
+		if !ok || !dot {
 			continue
 		}
 		s := &segment{in: f, name: name, path: filepath.Join(f.path(dir), name)}

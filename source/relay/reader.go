@@ -164,7 +164,7 @@ func (c *Reader) Read(p []byte) (n int, err error) {
 		default:
 			wait, err := c.event()
 			if n > 0 && (err != nil || wait != nil) {
-				return n, nil //nolint:nilerr // the next call meets it again
+				return n, nil // the next call meets it again
 			}
 			if err != nil {
 				return 0, err

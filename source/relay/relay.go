@@ -71,6 +71,7 @@ type Relay struct {
 	beats   int // heartbeats at the head
 	status  Status
 	failure error
+	free    func(path string) (uint64, error)
 	paused  bool
 	pausing chan struct{} // closed and renewed when paused changes
 	hangUp  func()        // ends the connection that is in use
@@ -101,7 +102,7 @@ func Open(ctx context.Context, opt Options) (*Relay, error) {
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, fault.New(fault.RelayWrite, "make the relay's folder: %w", err)
 	}
-	r := &Relay{opt: opt, log: opt.Log, changed: make(chan struct{}), pausing: make(chan struct{})}
+	r := &Relay{opt: opt, log: opt.Log, changed: make(chan struct{}), pausing: make(chan struct{}), free: freeBytes}
 	r.status = Status{State: StateConnecting, Since: time.Now()}
 	if err := r.takeLock(); err != nil {
 		return nil, err

@@ -17,6 +17,9 @@ type Taps struct {
 	// Open connects, so that events come from a place on; last is the commit time of the last transaction before it, microseconds since 1970, 0 where it is not
 	// known.
 	Open func(ctx context.Context, from source.Place, last int64) (source.Tap, error)
+	// Look says whether the server that is read from still has what comes before a place; nil where that need not be asked. What it reports as a fault that is
+	// not of class retry ends the connection, and the next one meets it.
+	Look func(ctx context.Context, from source.Place, last int64) error
 	// First pause between two attempts, and longest; zero for 250 ms and 30 s.
 	Pause, Most time.Duration
 }
@@ -34,10 +37,7 @@ func (r *Relay) Run(ctx context.Context, t Taps) error {
 	r.failure = nil
 	r.mu.Unlock()
 	wait := t.Pause
-	for {
-		if err := r.rest(ctx); err != nil {
-			break
-		}
+	for r.rest(ctx) {
 		began := time.Now()
 		err := r.once(ctx, t)
 		if ctx.Err() != nil {
@@ -108,13 +108,7 @@ func (r *Relay) once(ctx context.Context, t Taps) error {
 		r.done, r.next, r.began = clone(first.GTIDs), source.Place{File: first.File, Offset: first.Offset}, true
 		r.mu.Unlock()
 	}
-	r.mu.Lock()
-	from := source.Place{GTIDs: clone(r.done), File: r.next.File, Offset: r.next.Offset}
-	var last int64
-	if n := len(r.segs); n > 0 {
-		from.Server, last = r.segs[n-1].in.origin.Server, r.segs[n-1].last
-	}
-	r.mu.Unlock()
+	from, last := r.place()
 	tap, err := t.Open(ctx, from, last)
 	if err != nil {
 		return cause(ctx, err)
@@ -130,6 +124,36 @@ func (r *Relay) once(ctx context.Context, t Taps) error {
 	return cause(ctx, r.copyFrom(ctx, tap))
 }
 
+// place is where the relay goes on, and the commit time of the last transaction before.
+func (r *Relay) place() (from source.Place, last int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	from = source.Place{GTIDs: clone(r.done), File: r.next.File, Offset: r.next.Offset}
+	if n := len(r.segs); n > 0 {
+		from.Server, last = r.segs[n-1].in.origin.Server, r.segs[n-1].last
+	}
+	return from, last
+}
+
+// Look asks whether the server that is read from still has what was read from it, and ends the connection where it has not.
+func (r *Relay) Look(ctx context.Context, t Taps) error {
+	if t.Look == nil || r.Status().State != StateStreaming {
+		return nil
+	}
+	from, last := r.place()
+	err := t.Look(ctx, from, last)
+	if err == nil || ctx.Err() != nil || fault.ClassOf(err) == fault.Retry || r.Status().State != StateStreaming {
+		return err
+	}
+	r.log.Warn("relay: the source lost what was read from it, connecting anew", "error", err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.hangUp != nil {
+		r.hangUp()
+	}
+	return err
+}
+
 // cause gives what ended ctx, where it did.
 func cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -140,17 +164,17 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// rest waits while the reading is paused.
-func (r *Relay) rest(ctx context.Context) error {
+// rest waits while the reading is paused; goOn is false where ctx has ended.
+func (r *Relay) rest(ctx context.Context) (goOn bool) {
 	for {
 		r.mu.Lock()
 		paused, changed := r.paused, r.pausing
 		r.mu.Unlock()
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return false
 		}
 		if !paused {
-			return nil
+			return true
 		}
 		if r.Status().State != StatePaused {
 			r.log.Info("relay: reading is paused")
@@ -165,7 +189,7 @@ func (r *Relay) rest(ctx context.Context) error {
 			}
 		case <-ctx.Done():
 			t.Stop()
-			return context.Cause(ctx)
+			return false
 		}
 		t.Stop()
 	}

@@ -117,7 +117,7 @@ func (s *segment) scan(ctx context.Context, size int64, seen func(binlog.Outline
 	sc, err := openScan(s, size)
 	if err != nil {
 		f.why = err
-		return f, nil //nolint:nilerr // it is what was found
+		return f, nil // it is what was found
 	}
 	defer sc.close()
 	f.size = sc.at

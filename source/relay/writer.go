@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,7 @@ func (w *writer) take(raw source.Raw) error {
 			return err
 		}
 		w.out.Seek(file, at) // it counts for nothing: it is in the file
-		return nil
+		return w.alike(raw.Event)
 	case w.repeated(&h):
 		return nil
 	}
@@ -186,6 +187,25 @@ func (w *writer) take(raw source.Raw) error {
 		return err
 	}
 	w.after(&out, raw.Ack)
+	return nil
+}
+
+// alike compares a format description with the one that is in the file: it says whether events have checksums, so that damage to it shows nowhere else.
+func (w *writer) alike(sent []byte) error {
+	f, err := os.Open(w.seg.path)
+	if err != nil {
+		return wrote(err)
+	}
+	defer f.Close()
+	kept := make([]byte, len(sent))
+	if _, err := f.ReadAt(kept, int64(len(magic))); err != nil {
+		return nil //nolint:nilerr // it is not durable yet, so it came by this connection
+	}
+	const version, created = binlog.HeaderSize + 52, binlog.HeaderSize + 56 // a server leaves out the time where reading begins behind the file's beginning
+	end := len(sent) - binlog.ChecksumSize
+	if end < created || !bytes.Equal(kept[binlog.HeaderSize:version], sent[binlog.HeaderSize:version]) || !bytes.Equal(kept[created:end], sent[created:end]) {
+		return damaged(w.seg.path, "its format description is not the server's")
+	}
 	return nil
 }
 
@@ -322,7 +342,7 @@ func (w *writer) write(b []byte) error {
 
 // room says whether there is space.
 func (r *Relay) room() error {
-	free, err := freeBytes(r.opt.Dir)
+	free, err := r.free(r.opt.Dir)
 	if err != nil {
 		return nil //nolint:nilerr // a system that cannot say it says it by a write that fails
 	}
