@@ -200,7 +200,7 @@ func Batches(b []byte) (list []Stored, cut bool, err error) {
 }
 
 // Open gives the records of a batch without their compression. done, which may be nil, frees what decompresses.
-func (s *Stored) Open() (in io.Reader, done func() error, err error) {
+func (s *Stored) Open() (in io.Reader, done func(), err error) {
 	in = bytes.NewReader(s.Records)
 	if s.Codec == 0 {
 		return in, nil, nil
@@ -210,7 +210,7 @@ func (s *Stored) Open() (in io.Reader, done func() error, err error) {
 		return nil, nil, fmt.Errorf("a record batch is compressed by method %d", s.Codec)
 	}
 	d := c.NewReader(in)
-	return d, d.Close, nil
+	return d, func() { _ = d.Close() }, nil
 }
 
 // ErrRecord says that a record is not as Kafka's are.

@@ -102,7 +102,7 @@ func Elect(ctx context.Context, o ElectOptions) (*Tenure, error) {
 		o.Log.Debug("the group does not let this process in", "group", o.Group, "error", err)
 		if refusedBy(err) {
 			group.Close()
-			return nil, fault.New(fault.StateTopic, "the account may not use the group %s: %w", o.Group, err)
+			return nil, fault.New(fault.StateTopic, "the group %s cannot be used: %w", o.Group, err)
 		}
 		if failing.IsZero() {
 			failing = time.Now()

@@ -63,8 +63,11 @@ func (l *log) first(next *int64) error {
 
 // fetch asks for records from an offset on, and gives that behind what came.
 func (l *log) fetch(next int64, f func(*broker.Record) error) (int64, error) {
-	req := &fetch.Request{ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: mostFetched, IsolationLevel: 1, SessionEpoch: -1,
-		Topics: []fetch.RequestTopic{{Topic: l.o.Topic, Partitions: []fetch.RequestPartition{{CurrentLeaderEpoch: -1, FetchOffset: next, LogStartOffset: -1, PartitionMaxBytes: mostFetched}}}}}
+	part := fetch.RequestPartition{CurrentLeaderEpoch: -1, FetchOffset: next, LogStartOffset: -1, PartitionMaxBytes: mostFetched}
+	req := &fetch.Request{
+		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: mostFetched, IsolationLevel: 1, SessionEpoch: -1,
+		Topics: []fetch.RequestTopic{{Topic: l.o.Topic, Partitions: []fetch.RequestPartition{part}}},
+	}
 	b, err := l.leader.Fetch(req, fetchWait+l.o.RequestTimeout, nil) // into memory of its own: records are kept
 	if err != nil {
 		l.hangUp()

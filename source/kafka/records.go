@@ -24,7 +24,7 @@ const headerMoved = "moved"
 type reader struct {
 	most int64 // bytes of a record
 	in   *bufio.Reader
-	done func() error // frees the decompressor; nil without
+	done func() // frees the decompressor; nil without
 	of   broker.Stored
 	left int32
 	mem  []byte
@@ -47,7 +47,7 @@ func (r *reader) open(s broker.Stored) error {
 
 func (r *reader) close() {
 	if r.done != nil {
-		_ = r.done()
+		r.done()
 		r.done = nil
 	}
 	r.left = 0
