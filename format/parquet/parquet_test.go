@@ -2,6 +2,7 @@ package parquet_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math"
 	"strconv"
@@ -75,7 +76,7 @@ func readRows(t testing.TB, f *client.File) (all []client.Row) {
 			for _, row := range buf[:n] {
 				all = append(all, row.Clone())
 			}
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

@@ -3,6 +3,7 @@ package files_test
 import (
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -103,7 +104,7 @@ func readParquet(file []byte) (all []map[string]string, err error) {
 				}
 				all = append(all, row)
 			}
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
