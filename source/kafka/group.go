@@ -164,8 +164,8 @@ func (g *Group) member(ctx context.Context, topics map[string]int) error {
 		ID: g.o.Group.Name, Brokers: brokers, Dialer: dialer, Topics: slices.Sorted(maps.Keys(topics)),
 		GroupBalancers:    []kafkago.GroupBalancer{balancer{g.o.Group.Shares, g.shares}},
 		SessionTimeout:    session,
-		RebalanceTimeout:  session, // others wait no longer for one that does not give up what it has
-		HeartbeatInterval: session / 5,
+		RebalanceTimeout:  session,                     // others wait no longer for one that does not give up what it has
+		HeartbeatInterval: min(session/5, time.Second), // by which members learn that another one has come
 		JoinGroupBackoff:  time.Second,
 		Timeout:           session / 3,
 		ErrorLogger: kafkago.LoggerFunc(func(f string, args ...any) {

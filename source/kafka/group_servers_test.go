@@ -85,16 +85,24 @@ func TestGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	newWriter(t, k, topic).put(1, 2, 3, 4, 5, 6, 7, 8)
-	o := GroupOptions{Config: Config{Brokers: k.Brokers(), Topics: []string{topic}, Group: &GroupConfig{Name: topic, Shares: 4, SessionTimeout: 6 * time.Second}}, Streams: []string{"copy"}}
+	o := GroupOptions{Config: Config{Brokers: k.Brokers(), Topics: []string{topic}, Group: &GroupConfig{Name: topic, Shares: 4, SessionTimeout: 20 * time.Second}}, Streams: []string{"copy"}}
 	first := join(t, o)
 	await(t, "the only member has all shares", func() bool { return slices.Equal(first.shares(), []int{1, 2, 3, 4}) })
 	second := join(t, o)
-	await(t, "both have two shares", func() bool { return len(first.shares()) == 2 && len(second.shares()) == 2 })
-	if n := slices.Concat(first.shares(), second.shares()); len(slices.Compact(slices.Sorted(slices.Values(n)))) != 4 {
-		t.Errorf("they have %v", n)
-	}
+	mine := 0
+	await(t, "both have two shares", func() bool {
+		a, b := first.shares(), second.shares()
+		if len(a) != 2 || len(b) != 2 {
+			return false
+		}
+		if n := slices.Concat(a, b); len(slices.Compact(slices.Sorted(slices.Values(n)))) != 4 {
+			return false // of two generations
+		}
+		mine = a[0]
+		return true
+	})
 	other := o
-	other.Group = &GroupConfig{Name: topic, Shares: 2, SessionTimeout: 6 * time.Second}
+	other.Group = &GroupConfig{Name: topic, Shares: 2, SessionTimeout: 20 * time.Second}
 	odd, err := OpenGroup(other)
 	if err != nil {
 		t.Fatal(err)
@@ -108,10 +116,8 @@ func TestGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	part := func(share int) *partition { return l.parts[share-1] }
-	mine := first.shares()[0]
 	place := gtid.NewSet(gtid.MySQL)
 	place.AddRange(part(mine).uuid, "", 1, 2) // up to offset 1
-	first.Acked("copy", place)
 	at := func(name string, share int, keeps, placed bool) (string, error) {
 		begin, err := second.Begin(t.Context(), name, Share{share, 4}, keeps, placed)
 		if err != nil {
@@ -121,6 +127,7 @@ func TestGroup(t *testing.T) {
 		return fmt.Sprint(n, ok), nil
 	}
 	await(t, "the offset is committed", func() bool {
+		first.Acked("copy", place) // again where the shares were divided anew
 		got, err := at("copy", mine, false, false)
 		if err != nil {
 			t.Fatal(err)
