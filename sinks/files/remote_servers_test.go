@@ -274,7 +274,7 @@ func copies(t *testing.T, dir string) {
 	}
 	for _, e := range entries {
 		sub := path.Join(dir, e.Name())
-		sinktest.NewScript("mysql", killsSeed, farTxns).Check(t, folder(sub))
+		sinktest.NewScript("mysql", killsSeed, farTxns).Check(t, folder{dir: sub})
 		if _, err := files.Verify(t.Context(), sub); err != nil {
 			t.Error(err)
 		}

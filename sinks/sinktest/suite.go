@@ -39,7 +39,7 @@ type Harness struct {
 }
 
 // patience is how long the suite waits for what must come at once. It is no measure of speed.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
