@@ -164,6 +164,9 @@ func (r *Relay) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if f.txns == 0 && f.why != nil { // nothing of worth is in it, and of a damaged format description nothing else would tell: it is begun again
+		f.size, f.end = 0, s.from
+	}
 	s.size, s.end, s.last = f.size, f.end, f.last
 	if f.size < was || f.size == 0 {
 		why := "it ends inside of a transaction"

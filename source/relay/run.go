@@ -40,11 +40,8 @@ func (r *Relay) Run(ctx context.Context, t Taps) error {
 	for r.rest(ctx) {
 		began := time.Now()
 		err := r.once(ctx, t)
-		if ctx.Err() != nil {
-			break
-		}
-		if errors.Is(err, errHungUp) {
-			continue // to rest
+		if ctx.Err() != nil || errors.Is(err, errHungUp) {
+			continue // to rest, or to the end
 		}
 		if fault.ClassOf(err) != fault.Retry {
 			r.state(StateFailed, err)

@@ -145,6 +145,8 @@ func (s *segment) scan(ctx context.Context, size int64, seen func(binlog.Outline
 			f.size = sc.at
 			if name, end := sc.out.Where(); name == s.name {
 				f.end = end
+			} else {
+				f.end += uint64(out.Size)
 			}
 		}
 	}

@@ -199,7 +199,7 @@ func (w *writer) alike(sent []byte) error {
 	defer f.Close()
 	kept := make([]byte, len(sent))
 	if _, err := f.ReadAt(kept, int64(len(magic))); err != nil {
-		return nil //nolint:nilerr // it is not durable yet, so it came by this connection
+		return nil // it is not durable yet, so it came by this connection
 	}
 	const version, created = binlog.HeaderSize + 52, binlog.HeaderSize + 56 // a server leaves out the time where reading begins behind the file's beginning
 	end := len(sent) - binlog.ChecksumSize
@@ -211,11 +211,11 @@ func (w *writer) alike(sent []byte) error {
 
 // repeated reports what a server sends again of a file's beginning to a reader that goes on in it.
 func (w *writer) repeated(h *binlog.Header) bool {
-	if !w.resumed || w.out.Open() || h.Type == binlog.RotateEvent {
+	if !w.resumed || w.out.Open() || h.LogPos == 0 {
 		return false
 	}
 	switch h.Type {
-	case binlog.PreviousGTIDs, binlog.GTIDList, binlog.StartEncryption, binlog.BinlogCheckpoint:
+	case binlog.RotateEvent, binlog.PreviousGTIDs, binlog.GTIDList, binlog.StartEncryption, binlog.BinlogCheckpoint:
 		_, next := w.out.Where()
 		return int32(h.LogPos-uint32(next)) <= 0
 	}
@@ -277,6 +277,8 @@ func (w *writer) after(out *binlog.Outlined, ack bool) {
 		w.whole = w.written
 		if name, end := w.out.Where(); name == w.seg.name {
 			w.end = end
+		} else { // the event that names the next file
+			w.end += uint64(out.Size)
 		}
 		if ack {
 			w.ack, w.ackTo = true, w.end
