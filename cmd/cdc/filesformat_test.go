@@ -50,13 +50,13 @@ func TestFilesFormats(t *testing.T) {
 			t.Errorf("%s: %v", c.f.Format, got)
 			continue
 		}
-		make, err := c.f.makers(gtid.MySQL)
+		maker, err := c.f.makers(gtid.MySQL)
 		if err != nil {
 			t.Errorf("%s: %v", c.f.Format, err)
 			continue
 		}
 		extension := ""
-		if k, ok := make().(format.Container); ok {
+		if k, ok := maker().(format.Container); ok {
 			extension = k.Extension()
 		}
 		if extension != c.extension {

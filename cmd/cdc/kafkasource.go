@@ -244,11 +244,11 @@ func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) (err erro
 	return err
 }
 
-// stoppedOr turns the failure of an opening that was called off into nil. What failed need not say that it was called off: a broker that could not be
-// reached any more is one.
+// stoppedOr turns the failure of an opening that was called off into nil, where another attempt would cure it: a broker that could not be reached any more
+// need not say that it was called off.
 func stoppedOr(ctx, opening context.Context, err error) error {
-	if ctx.Err() == nil && opening.Err() != nil {
-		return nil
+	if ctx.Err() == nil && opening.Err() != nil && (errors.Is(err, context.Canceled) || fault.ClassOf(err) == fault.Retry) {
+		err = nil
 	}
 	return err
 }

@@ -51,8 +51,8 @@ type replayRun struct {
 	begin       live.Start
 	end         live.Stop
 
-	dir   string // of the replay
-	name  string // of its stream
+	dir   string    // of the replay
+	name  string    // of its stream
 	own   gtid.UUID // of a MySQL target
 	state *replayState
 	old   *replayState // of the replay that --restart ends

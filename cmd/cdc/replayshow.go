@@ -72,7 +72,7 @@ func progressLine(f float64, ok bool, gained float64, took time.Duration, st *pi
 		fmt.Fprintf(&b, ", %s rows/s", thousands(uint64(float64(st.Rows)/secs)))
 	}
 	if gained > 0 && f < 1 {
-		fmt.Fprintf(&b, ", about %s left", (time.Duration(float64(took) * (1 - f) / gained)).Round(time.Second))
+		fmt.Fprintf(&b, ", about %s left", time.Duration(float64(took)*(1-f)/gained).Round(time.Second))
 	}
 	if st.ReadGTID != "" {
 		fmt.Fprintf(&b, ", at %s", shorten(st.ReadGTID))

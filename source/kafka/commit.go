@@ -147,12 +147,12 @@ func (g *Group) commit(ctx context.Context) error {
 
 // coordinator connects to the broker that keeps the group.
 func (g *Group) coordinator(ctx context.Context) (*broker.Conn, error) {
-	any, err := g.source.connect(ctx)
+	conn, err := g.source.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer any.Close()
-	m, err := ask[*findcoordinator.Response](any, &findcoordinator.Request{Key: g.o.Group.Name}, g.o.RequestTimeout)
+	defer conn.Close()
+	m, err := ask[*findcoordinator.Response](conn, &findcoordinator.Request{Key: g.o.Group.Name}, g.o.RequestTimeout)
 	if err != nil {
 		return nil, err
 	}
