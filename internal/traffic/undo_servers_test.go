@@ -67,24 +67,28 @@ func end(t *testing.T, s *testbed.Server) files.Bound {
 	return files.Bound{File: row[0].String, Offset: off}
 }
 
-// checksums gives what tells whether a table is what it was. MySQL 5.7 takes addresses in memory into the sum of a JSON column, so there the rows are
-// compared.
+// checksums gives what tells whether a table is what it was. MySQL 5.7 takes addresses in memory into the sum of a JSON column, and MariaDB what happens to
+// lie in the place of generated columns (a table and its copy have different sums), so there the rows are compared.
 func checksums(t *testing.T, s *testbed.Server, tables []string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	if s.Kind == testbed.MySQL57 {
-		for _, name := range tables {
-			var rows []string
-			for _, row := range testbed.MustQuery(t, s, "SET NAMES binary", "SELECT * FROM "+name) {
-				rows = append(rows, fmt.Sprint(row))
-			}
-			slices.Sort(rows)
-			out[name] = strings.Join(rows, "\n")
+	var sums []string
+	for _, name := range tables {
+		if s.Kind != testbed.MySQL57 && (!s.Kind.MariaDB() || !strings.HasSuffix(name, ".generated")) {
+			sums = append(sums, name)
+			continue
 		}
-		return out
+		var rows []string
+		for _, row := range testbed.MustQuery(t, s, "SET NAMES binary", "SELECT * FROM "+name) {
+			rows = append(rows, fmt.Sprint(row))
+		}
+		slices.Sort(rows)
+		out[name] = strings.Join(rows, "\n")
 	}
-	for _, row := range testbed.MustQuery(t, s, "CHECKSUM TABLE "+strings.Join(tables, ", ")) {
-		out[row[0].String] = row[1].String
+	if len(sums) > 0 {
+		for _, row := range testbed.MustQuery(t, s, "CHECKSUM TABLE "+strings.Join(sums, ", ")) {
+			out[row[0].String] = row[1].String
+		}
 	}
 	if len(out) != len(tables) {
 		t.Fatalf("%d checksums of %d tables", len(out), len(tables))
