@@ -107,11 +107,11 @@ func TestAvroConfigFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := strings.Replace(string(text), `kafka: {brokers: ["k1:9092"], `, "files: {dir: out, ", 1)
-	if err := os.WriteFile(file, []byte(files), 0o600); err != nil {
+	lines := strings.Replace(string(text), `kafka: {brokers: ["k1:9092"], `, "stdout: {", 1)
+	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := loadConfig(file); err == nil || !strings.Contains(err.Error(), `"avro" is none of plain`) {
-		t.Errorf("Avro in files: %v", err)
+		t.Errorf("Avro on standard output: %v", err)
 	}
 }

@@ -192,7 +192,7 @@ func TestCompletion(t *testing.T) {
 		{"pause FILE ", []string{"orders", "screen"}, noFiles},
 		{"checkpoint set FILE ", []string{"orders", "screen"}, noFiles},
 		{"schema show FILE orders ", nil, noFiles},
-		{"config example ", []string{"files\tJSON lines in a folder, local or in HDFS or S3.", "kafka\t"}, noFiles},
+		{"config example ", []string{"files\tFiles in a folder, local or in HDFS or S3: JSON lines, CSV, Avro or Parquet.", "kafka\t"}, noFiles},
 		{"errors CDC1004 ", []string{"CDC2008\t"}, noFiles},
 		{"tail ", nil, anyFile},
 		{"tail a b ", nil, anyFile},

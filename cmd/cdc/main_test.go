@@ -55,7 +55,7 @@ func TestConfigCheck(t *testing.T) {
   start: yesterday
 streams:
   - name: a
-    sink: {files: {format: avro}, stdout: {}}
+    sink: {files: {format: orc}, stdout: {}}
   - name: a
     sink: {null: {format: none}}
   - name: ../a
@@ -68,7 +68,7 @@ max_row: 2GiB
 	}
 	for _, want := range []string{
 		"source.mysql.user: is missing", ":2:", `source.tables[0]: pattern "shop"`, ":3:12", "source.start", ":4:", "streams[0].sink.files.dir: is missing", ":7:",
-		`"avro" is none of plain, debezium, maxwell, canal`, "needs one of files, kafka, mysql, stdout, null; it has 2", `streams[1].name: "a" is the name of an earlier stream`, ":8:", `streams[2].name: stream name "../a"`,
+		`"orc" is none of plain, debezium, maxwell, canal`, "needs one of files, kafka, mysql, stdout, null; it has 2", `streams[1].name: "a" is the name of an earlier stream`, ":8:", `streams[2].name: stream name "../a"`,
 		"checkpoint.dir: is missing", "memory: 1MiB is less than 16MiB", ":12:", "max_row: 2GiB is more than half of memory", ":13:", "CDC1002", "next:",
 	} {
 		if !strings.Contains(errs, want) {
