@@ -37,7 +37,7 @@ func (e *engine) owned(ctx context.Context, keeper *session.Session) error {
 	return nil
 }
 
-// expel ends the sessions of workers of processes that had the stream's lock before.
+// expel ends the sessions of workers of processes that had the stream's lock before, and returns when they are over: a commit under way may have succeeded.
 func (e *engine) expel(ctx context.Context, c *session.Session) error {
 	var q strings.Builder
 	q.WriteString("SELECT ")
@@ -56,6 +56,22 @@ func (e *engine) expel(ctx context.Context, c *session.Session) error {
 			continue
 		}
 		if err := c.Exec(ctx, "KILL "+string(id)); err != nil && session.Number(err) != erNoSuchThread {
+			return err
+		}
+	}
+	for n, id := range rows[0] {
+		if id == nil {
+			continue
+		}
+		lock := "'" + e.books.workerLock(n) + "'"
+		got, err := c.One(ctx, "SELECT GET_LOCK("+lock+", 10)")
+		if err != nil {
+			return err
+		}
+		if got != "1" {
+			return fault.New(fault.TargetBusy, "a session of the process before, %s, does not end at the target", id).At(fault.Where{Server: e.opt.Address})
+		}
+		if err := c.Exec(ctx, "DO RELEASE_LOCK("+lock+")"); err != nil {
 			return err
 		}
 	}
