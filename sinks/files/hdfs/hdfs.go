@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"os/user"
@@ -180,32 +181,86 @@ func (p *Place) Put(ctx context.Context, name string, body io.ReadSeeker, _ int6
 	return p.run(ctx, func() error { return p.put(ctx, name, body) })
 }
 
-func (p *Place) put(ctx context.Context, name string, body io.Reader) error {
+// sends is how often a file is sent whose blocks the NameNode does not hear of in time.
+const sends = 6
+
+// put sends a file. A NameNode gives no further block, and ends no file, while it has not heard from a DataNode of the block before the last, which comes where
+// that is slow. The library can neither ask for a block once more nor name the last one again when it ends a file, so the file is sent anew, with pauses.
+func (p *Place) put(ctx context.Context, name string, body io.ReadSeeker) error {
 	if err := p.folder(path.Dir(name)); err != nil {
 		return err
+	}
+	start, err := body.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	var pause time.Duration
+	for try := 1; ; try++ {
+		patience := p.conns.timeout
+		if try < sends {
+			patience = min(patience, time.Second<<try)
+		}
+		err := p.send(ctx, name, body, pause, patience)
+		var said hdfs.Error
+		if try == sends || !hdfs.IsErrReplicating(err) && (!errors.As(err, &said) || !strings.HasSuffix(said.Exception(), ".NotReplicatedYetException")) {
+			return err
+		}
+		pause = max(2*pause, 200*time.Millisecond)
+		if err := p.client.Remove(p.path(name)); err != nil {
+			return err
+		}
+		if _, err := body.Seek(start, io.SeekStart); err != nil {
+			return err
+		}
+	}
+}
+
+// send writes a file, with a pause behind each block, and waits for its end as long as patience.
+func (p *Place) send(ctx context.Context, name string, body io.Reader, pause, patience time.Duration) error {
+	piece := int64(math.MaxInt64)
+	if pause > 0 {
+		d, err := p.client.ServerDefaults()
+		if err != nil {
+			return err
+		}
+		piece = d.BlockSize
 	}
 	w, err := p.client.Create(p.path(name))
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{body}, make([]byte, 256<<10))
-	if err != nil {
-		_ = w.Close() // the next start removes it
-		return err
+	buf := make([]byte, 256<<10)
+	for n := piece; n == piece; {
+		n, err = io.CopyBuffer(struct{ io.Writer }{w}, io.LimitReader(body, piece), buf)
+		if err == nil && pause > 0 {
+			err = rest(ctx, pause)
+		}
+		if err != nil {
+			_ = w.Close() // the next start removes it
+			return err
+		}
 	}
-	deadline := time.Now().Add(p.conns.timeout)
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	deadline := time.Now().Add(patience)
+	for again := 10 * time.Millisecond; ; again = min(2*again, time.Second) {
 		err := w.Close()
 		if !hdfs.IsErrReplicating(err) || time.Now().After(deadline) {
 			return err
 		}
-		t := time.NewTimer(pause) // the NameNode has not yet heard from the DataNodes
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return ctx.Err()
+		if err := rest(ctx, again); err != nil { // the NameNode has not yet heard from the DataNodes
+			return err
 		}
+	}
+}
+
+// rest waits.
+func rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
