@@ -5,6 +5,7 @@ package relay_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"os"
@@ -224,6 +225,17 @@ func TestServersSameBatches(t *testing.T) {
 	}
 }
 
+// withoutList gives a file of MariaDB without the event behind its format description, the Gtid_list, which the server replaces by one that is in no file
+// where a connection by GTID begins.
+func withoutList(file []byte) []byte {
+	size := func(at uint32) uint32 { return binary.LittleEndian.Uint32(file[at+9:]) }
+	list := 4 + size(4)
+	if binlog.EventType(file[list+4]) != binlog.GTIDList {
+		return file
+	}
+	return slices.Concat(file[:list], file[list+size(list):])
+}
+
 func sameBatches(t *testing.T, s *testbed.Server, mode string) {
 	db := testbed.FreshDB(t, s)
 	testbed.MustExec(t, s, "USE "+db, "CREATE TABLE a(id INT PRIMARY KEY, v LONGTEXT)", "CREATE TABLE other(id INT, v LONGTEXT)", "CREATE TABLE over1(id INT)", "CREATE TABLE over2(id INT)")
@@ -305,7 +317,11 @@ func sameBatches(t *testing.T, s *testbed.Server, mode string) {
 		if i < 0 {
 			t.Fatalf("%s is not of the server", p)
 		}
-		if same := read(t, theirs[i]); !bytes.Equal(ours[60:], same[60:]) {
+		same := read(t, theirs[i])
+		if len(ours) < len(same) && s.Kind.MariaDB() {
+			same = withoutList(same) // a connection by GTID that began with this file, as it does where nothing was left in the one before
+		}
+		if !bytes.Equal(ours[60:], same[60:]) {
 			t.Errorf("%s: %d bytes, on the server %d", p, len(ours), len(same))
 		}
 	}
