@@ -217,3 +217,17 @@ func narrow(s string) string {
 	}
 	return string(b)
 }
+
+// DecodeEntries hands the encoded entries of a stream to yield, from the first of its history on, until one is damaged or yield fails.
+func DecodeEntries(stream string, entries [][]byte, yield func(*schemas.Entry) error) error {
+	for i, b := range entries {
+		e, err := DecodeEntry(stream, uint64(i)+1, b)
+		if err != nil {
+			return err
+		}
+		if err := yield(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -231,16 +231,7 @@ func (s *Store) Rewind(ctx context.Context, stream string, seq uint64, yield fun
 	if err != nil {
 		return err
 	}
-	for i, b := range entries {
-		e, err := checkpoint.DecodeEntry(stream, uint64(i)+1, b)
-		if err != nil {
-			return err
-		}
-		if err := yield(e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return checkpoint.DecodeEntries(stream, entries, yield)
 }
 
 func (s *Store) cut(ctx context.Context, stream string, seq uint64) ([][]byte, error) {

@@ -303,16 +303,7 @@ func (s *Store) Rewind(ctx context.Context, name string, seq uint64, yield func(
 	if err != nil {
 		return err
 	}
-	for i, b := range entries {
-		e, err := checkpoint.DecodeEntry(name, uint64(i)+1, b)
-		if err != nil {
-			return err
-		}
-		if err := yield(e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return checkpoint.DecodeEntries(name, entries, yield)
 }
 
 func (s *Store) cut(ctx context.Context, name string, seq uint64) ([][]byte, error) {

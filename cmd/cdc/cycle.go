@@ -200,19 +200,24 @@ func (a *app) serveOrders(mux *http.ServeMux) {
 				err = fault.New(fault.UsageInvalid, "the running pipeline has no stream %q", o.Stream)
 			}
 			out.Text = said(verb, &o, out.Streams)
-			w.Header().Set("Content-Type", "application/json")
-			if err != nil {
-				out.Error = err.Error()
-				if f, ok := fault.As(err); ok {
-					out.Code, out.Next = uint16(f.Code), f.Next
-					out.Error = strings.TrimPrefix(out.Error, f.Code.String()+": ")
-				}
-				w.WriteHeader(http.StatusConflict)
-			}
-			if err := json.NewEncoder(w).Encode(out); err != nil {
-				a.log.Debug("control socket", "error", err)
-			}
+			a.respond(w, out, err)
 		})
+	}
+}
+
+// respond ends an order: with what was done, or with why not.
+func (a *app) respond(w http.ResponseWriter, out answer, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		out.Error = err.Error()
+		if f, ok := fault.As(err); ok {
+			out.Code, out.Next = uint16(f.Code), f.Next
+			out.Error = strings.TrimPrefix(out.Error, f.Code.String()+": ")
+		}
+		w.WriteHeader(http.StatusConflict)
+	}
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		a.log.Debug("control socket", "error", err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -328,18 +327,7 @@ func (a *app) serveRelay(mux *http.ServeMux) {
 			default:
 				out, err = do(&o)
 			}
-			w.Header().Set("Content-Type", "application/json")
-			if err != nil {
-				out.Error = err.Error()
-				if f, ok := fault.As(err); ok {
-					out.Code, out.Next = uint16(f.Code), f.Next
-					out.Error = strings.TrimPrefix(out.Error, f.Code.String()+": ")
-				}
-				w.WriteHeader(http.StatusConflict)
-			}
-			if err := json.NewEncoder(w).Encode(out); err != nil {
-				a.log.Debug("control socket", "error", err)
-			}
+			a.respond(w, out, err)
 		})
 	}
 	serve("purge", func(o *relayOrder) (answer, error) {
