@@ -74,7 +74,9 @@ func tryClassic(t testing.TB, s *testbed.Server, cfg session.Config, lock Lock, 
 
 // A classic snapshot under load gives with the stream the tables as they are, and behind its end each change fits; with GTIDs and without.
 func TestClassicUnderLoad(t *testing.T) {
-	open := func(s *testbed.Server, pattern string) copier { return beginClassic(t, s, Lock{}, pattern) }
+	open := func(s *testbed.Server, pattern string) copier {
+		return beginClassic(t, s, Lock{Wait: 30 * time.Second}, pattern)
+	}
 	for _, k := range []testbed.Kind{testbed.MySQL97, testbed.MariaDB118} {
 		t.Run(k.String(), func(t *testing.T) { underLoad(t, testbed.Shared(t, k), 500, open) })
 	}
@@ -391,6 +393,57 @@ func TestClassicLock(t *testing.T) {
 	_, err = tryClassic(t, s, cfg, Lock{Wait: time.Second}, db+".%")
 	if !fault.Has(err, fault.SnapshotLock) || fault.ClassOf(err) != fault.Retry {
 		t.Fatalf("%v", err)
+	}
+}
+
+// A transaction whose row another one waits for, and that is held up by the lock itself, goes on between two tries: neither a writer nor the snapshot fails.
+func TestClassicLockAgain(t *testing.T) {
+	for _, k := range []testbed.Kind{testbed.MySQL97, testbed.MySQL57} {
+		t.Run(k.String(), func(t *testing.T) {
+			s := testbed.Start(t, k, testbed.Options{})
+			db := testbed.FreshDB(t, s)
+			testbed.MustExec(t, s, "CREATE TABLE "+db+".t (id int primary key, v int)", "INSERT INTO "+db+".t VALUES (1,1),(2,2)")
+			first, second := exec(t, s), exec(t, s)
+			first("BEGIN")
+			first("UPDATE " + db + ".t SET v=10 WHERE id=1")
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			wg.Go(func() { second("UPDATE " + db + ".t SET v=v+5 WHERE id=1") })
+			waiting := func(state string) {
+				for n := "0"; n == "0" && t.Context().Err() == nil; {
+					n, _ = s.One(t.Context(), "SELECT COUNT(*) FROM information_schema.processlist WHERE "+state)
+				}
+			}
+			waiting("info LIKE 'UPDATE%v+5%'")
+			wg.Go(func() {
+				waiting("info LIKE 'FLUSH TABLES%'")
+				first("UPDATE " + db + ".t SET v=20 WHERE id=2")
+				first("COMMIT")
+			})
+			c, err := tryClassic(t, s, root(s), Lock{Wait: 20 * time.Second}, db+".%")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wg.Wait()
+			until(t, c, ended)
+			if got, _ := s.One(t.Context(), "SELECT GROUP_CONCAT(v ORDER BY id) FROM "+db+".t"); got != "15,20" {
+				t.Errorf("the writers left %s", got)
+			}
+		})
+	}
+}
+
+// exec opens a session whose statements have to work.
+func exec(t *testing.T, s *testbed.Server) func(string) {
+	conn, err := s.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return func(sql string) {
+		if _, err := testbed.QueryConn(t.Context(), conn, sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
 	}
 }
 
