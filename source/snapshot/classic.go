@@ -102,6 +102,7 @@ type classicTable struct {
 	estimate uint64
 	query    *query
 	tries    int
+	came     bool // rows of it may be at the target: this run has handed some over, or an earlier one may have that nobody has noted
 }
 
 // tableTries is how often a table is copied again since statements changed it.
@@ -172,7 +173,7 @@ func (c *Classic) plan(ctx context.Context) error {
 		}
 	}
 	for _, l := range list {
-		t := &classicTable{copy: event.TableCopy{Name: l.name}, estimate: l.rows}
+		t := &classicTable{copy: event.TableCopy{Name: l.name}, estimate: l.rows, came: c.begun}
 		if was, ok := c.from.Of(l.name); ok && was.Done {
 			t.copy = was
 			t.end, _ = endOf(&was)
@@ -433,6 +434,9 @@ func (c *Classic) statements(b *event.Batch, void func(*classicTable, string) er
 		}
 	}
 	for _, n := range c.m.renamed {
+		if version, _ := c.m.catalog.Table(n.Database, n.Table); version != nil && c.opt.Once && !hasKey(version) {
+			return twice(n, "it has no key, and was renamed while the tables are being copied")
+		}
 		i := slices.IndexFunc(c.tables, func(t *classicTable) bool { return t.copy.Name == n })
 		switch {
 		case i >= 0:
@@ -440,11 +444,17 @@ func (c *Classic) statements(b *event.Batch, void func(*classicTable, string) er
 				return err
 			}
 		case c.opt.Select.Match(n.Database, n.Table):
-			c.tables = append(c.tables, &classicTable{copy: event.TableCopy{Name: n}})
+			c.tables = append(c.tables, &classicTable{copy: event.TableCopy{Name: n}, came: true})
 			c.update(func(p *Progress) { p.TablesAll++ })
 		}
 	}
-	c.m.altered, c.m.renamed = c.m.altered[:0], c.m.renamed[:0]
+	for _, n := range c.m.bared {
+		// Said before the statement is handed over: a run that begins behind it could not tell any more.
+		if c.opt.Once && slices.ContainsFunc(c.tables, func(t *classicTable) bool { return t.copy.Name == n && t.came && !t.copy.Done }) {
+			return twice(n, "its key was dropped while it was being copied")
+		}
+	}
+	c.m.altered, c.m.renamed, c.m.bared = c.m.altered[:0], c.m.renamed[:0], c.m.bared[:0]
 	return nil
 }
 

@@ -173,6 +173,7 @@ func (c *Classic) handOver(p part) *event.Batch {
 	}
 	n := uint64(len(b.Changes))
 	t.copy.Rows += n
+	t.came = true
 	whole := t.query.r.key == nil
 	if p.last {
 		t.copy.Done, t.end = true, p.end

@@ -21,6 +21,7 @@ type tableCopy struct {
 	tries    int    // chunks in a row that could not be used
 	asking   *chunk // of which it is not known yet where it ends
 	warned   bool
+	came     bool // rows of it may be at the target: this run has handed some over, or an earlier one may have that nobody has noted
 }
 
 // errMoved says that only the server knows whether the table is there.

@@ -27,6 +27,7 @@ type merge struct {
 
 	altered []schemas.Name        // tables whose definition changed since somebody looked
 	renamed []schemas.Name        // tables that came by another name
+	bared   []schemas.Name        // tables that lost their key
 	dropped map[schemas.Name]bool // tables, and databases with an empty table name
 	moved   map[schemas.Name]bool // tables that were renamed, or temporary tables of their names were: MariaDB logs both alike
 }
@@ -149,6 +150,9 @@ func (m *merge) history(b *event.Batch, e *schemas.Entry) {
 		if state == schemas.Unknown && b.DDL != nil && (b.DDL.Kind == schemas.RenameTables || b.DDL.Kind == schemas.AlterTable) {
 			m.renamed = append(m.renamed, e.Name)
 		}
+		if was != nil && e.Table != nil && hasKey(was) && !hasKey(e.Table) {
+			m.bared = append(m.bared, e.Name)
+		}
 		m.altered = append(m.altered, e.Name)
 		delete(m.dropped, e.Name)
 		delete(m.moved, e.Name)
@@ -188,6 +192,12 @@ func (m *merge) has() low {
 // wasDropped reports a table that is gone since the snapshot began.
 func (m *merge) wasDropped(n schemas.Name) bool {
 	return m.dropped[n] || m.dropped[schemas.Name{Database: n.Database}]
+}
+
+// hasKey reports whether a key tells the rows of a table apart.
+func hasKey(t *schemas.Table) bool {
+	key, _ := keyOf(t)
+	return key != nil
 }
 
 // sameColumns reports whether two versions of a table have the same columns and key, so that rows of one are rows of the other.

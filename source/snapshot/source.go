@@ -189,6 +189,9 @@ func (s *Source) look(ctx context.Context) error {
 		s.opt.Log.Warn("some tables of the snapshot that was asked for are no longer there, or no longer selected", "asked", len(a.Tables), "there", len(tables))
 	}
 	s.plan.fill(tables, &s.opt.Snapshot)
+	for _, t := range s.plan.waiting {
+		t.came = s.begun || s.opt.Asked != nil
+	}
 	s.listed, err = v.head(ctx)
 	return err
 }
@@ -394,25 +397,34 @@ func (s *Source) withhold(b *event.Batch) error {
 }
 
 // pending reports a table whose copy has not begun to be handed over, or has not ended.
-func (s *Source) pending(n schemas.Name) bool {
-	if s.plan.find(n) != nil {
-		return true
+func (s *Source) pending(n schemas.Name) bool { return s.underWay(n) != nil }
+
+// underWay gives the copy of such a table.
+func (s *Source) underWay(n schemas.Name) *tableCopy {
+	if t := s.plan.find(n); t != nil {
+		return t
 	}
 	for _, c := range s.m.chunks {
 		if c.t.copy.Name == n {
-			return true
+			return c.t
 		}
 	}
-	return false
+	return nil
 }
 
 // altered looks at what statements did to the tables of the plan.
 func (s *Source) altered(b *event.Batch) error {
 	m := &s.m
-	defer func() { m.altered, m.renamed = m.altered[:0], m.renamed[:0] }()
+	defer func() { m.altered, m.renamed, m.bared = m.altered[:0], m.renamed[:0], m.bared[:0] }()
 	for _, n := range m.altered {
 		if t := s.plan.find(n); t != nil {
 			t.version = nil // asked for anew when its turn comes
+		}
+	}
+	for _, n := range m.bared {
+		// Said before the statement is handed over: a run that begins behind it could not tell any more.
+		if t := s.underWay(n); t != nil && t.came && s.opt.Once && !s.held(b) {
+			return twice(n, "its key was dropped while it was being copied")
 		}
 	}
 	if len(m.renamed) == 0 || s.held(b) {
@@ -423,16 +435,15 @@ func (s *Source) altered(b *event.Batch) error {
 		if !s.chosen(n) {
 			continue
 		}
-		if version, _ := m.catalog.Table(n.Database, n.Table); version != nil && s.opt.Once {
-			if key, _ := keyOf(version); key == nil {
-				return twice(n, "it has no key, and was renamed while the tables are being copied")
-			}
+		if version, _ := m.catalog.Table(n.Database, n.Table); version != nil && s.opt.Once && !hasKey(version) {
+			return twice(n, "it has no key, and was renamed while the tables are being copied")
 		}
 		// Its rows were those of another table, whose copy may not be whole, or that was none of ours. They are all read again.
 		if t := s.plan.find(n); t != nil {
 			t.restart()
+			t.came = true
 		} else if s.opt.Select.Match(n.Database, n.Table) {
-			s.plan.waiting = append(s.plan.waiting, &tableCopy{copy: event.TableCopy{Name: n}})
+			s.plan.waiting = append(s.plan.waiting, &tableCopy{copy: event.TableCopy{Name: n}, came: true})
 			s.update(func(p *Progress) { p.TablesAll++ })
 		}
 		again = append(again, n)
@@ -505,7 +516,7 @@ func (s *Source) handOver(c *chunk) *event.Batch {
 	if len(b.Changes) == 0 {
 		b.Txns, b.Groups, b.Tables = b.Txns[:0], b.Groups[:0], b.Tables[:0]
 	}
-	t.tries = 0
+	t.tries, t.came = 0, true
 	t.copy.Rows += uint64(c.rows)
 	t.copy.Until = c.until
 	if c.cursor != nil {
