@@ -75,16 +75,23 @@ func (id identity) ofStatement() identity {
 	return id
 }
 
-// source keeps the source block of the last change, which that of the next one usually is but for pos and row.
+// source keeps the source blocks of the last transaction, of as many tables as its rows mostly are of: they differ in pos and row alone.
 type source struct {
-	txn   identity
-	plan  *plan
-	read  bool
-	head  []byte // to pos
-	rest  []byte // from thread to query
-	tail  []byte // the timestamps at the end of the envelope
-	at    int64  // Batch.Received of tail
-	begun bool   // tail is made
+	txn    identity
+	read   bool
+	blocks [4]block
+	n      int    // of them that are made
+	next   int    // the one that goes when all are made
+	rest   []byte // from thread to query
+	tail   []byte // the timestamps at the end of the envelope
+	at     int64  // Batch.Received of tail
+	begun  bool   // tail is made
+}
+
+// block is the source block of a table's changes, up to pos.
+type block struct {
+	plan *plan
+	head []byte
 }
 
 func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byte {
@@ -96,10 +103,10 @@ func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byt
 		id = id.ofStatement()
 	}
 	read := c.Op == event.Read
-	if id != s.txn || p != s.plan || read != s.read {
-		s.build(e, id, p, read)
+	if s.n == 0 || id != s.txn || read != s.read {
+		s.begin(id, read)
 	}
-	dst = append(dst, s.head...)
+	dst = append(dst, s.head(e, p)...)
 	dst = appendLong(dst, int64(g.Off))
 	dst = appendLong(dst, int64(c.Row-g.First)) // Debezium counts the rows of one rows event
 	dst = append(dst, s.rest...)
@@ -109,15 +116,40 @@ func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byt
 	return append(dst, none)
 }
 
-func (s *source) build(e *Encoder, id identity, p *plan, read bool) {
-	s.txn, s.plan, s.read = id, p, read
-	o := &e.o.Debezium
-	dst := appendBytes(s.head[:0], o.Version)
+// begin takes up a transaction.
+func (s *source) begin(id identity, read bool) {
+	s.txn, s.read, s.n, s.next = id, read, 0, 0
+	s.rest = s.rest[:0]
+	if id.thread == 0 {
+		s.rest = append(s.rest, none)
+	} else {
+		s.rest = appendLong(append(s.rest, some), int64(id.thread))
+	}
+}
+
+// head gives the begin of the block of a table.
+func (s *source) head(e *Encoder, p *plan) []byte {
+	for i := range s.blocks[:s.n] {
+		if s.blocks[i].plan == p {
+			return s.blocks[i].head
+		}
+	}
+	at := s.next
+	s.next = (at + 1) % len(s.blocks)
+	s.n = max(s.n, at+1)
+	k := &s.blocks[at]
+	k.plan, k.head = p, s.build(k.head[:0], e, p)
+	return k.head
+}
+
+func (s *source) build(dst []byte, e *Encoder, p *plan) []byte {
+	o, id := &e.o.Debezium, &s.txn
+	dst = appendBytes(dst, o.Version)
 	dst = appendBytes(dst, o.Connector)
 	dst = appendBytes(dst, o.TopicPrefix)
 	dst = appendLong(dst, floorDiv(id.at, 1000))
 	snapshot := "false"
-	if read {
+	if s.read {
 		snapshot = "true"
 	}
 	dst = appendBytes(append(dst, 0), snapshot) // its union has null behind
@@ -133,13 +165,7 @@ func (s *source) build(e *Encoder, id identity, p *plan, read bool) {
 		e.scratch = id.gtid.Append(e.scratch[:0])
 		dst = appendBytes(append(dst, some), e.scratch)
 	}
-	s.head = appendBytes(dst, id.file)
-	s.rest = s.rest[:0]
-	if id.thread == 0 {
-		s.rest = append(s.rest, none)
-	} else {
-		s.rest = appendLong(append(s.rest, some), int64(id.thread))
-	}
+	return appendBytes(dst, id.file)
 }
 
 // times gives the end of an envelope, when the batch was read, which is the same for all changes of a batch.

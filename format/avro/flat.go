@@ -20,21 +20,22 @@ func (e *Encoder) appendFlat(dst []byte, b *event.Batch, p *plan, i int, op even
 	g := &b.Groups[c.Group]
 	s := &e.source
 	t := &b.Txns[g.Txn]
-	if id := identify(t); id != s.txn || p != s.plan {
-		s.txn, s.plan = id, p
-		s.head = s.head[:0]
+	head := &s.blocks[0].head // of any table
+	if id := identify(t); s.n == 0 || id != s.txn {
+		s.txn, s.n = id, 1
+		*head = (*head)[:0]
 		if id.gtid.IsZero() {
-			s.head = append(s.head, none)
+			*head = append(*head, none)
 		} else {
 			e.scratch = id.gtid.Append(e.scratch[:0])
-			s.head = appendBytes(append(s.head, some), e.scratch)
+			*head = appendBytes(append(*head, some), e.scratch)
 		}
 		s.rest = appendLong(s.rest[:0], id.at)
 		s.rest = appendLong(s.rest, int64(id.serverID))
 		s.rest = appendBytes(s.rest, id.file)
 	}
 	dst = appendBytes(dst, op.String())
-	dst = append(dst, s.head...)
+	dst = append(dst, *head...)
 	dst = appendLong(dst, int64(c.Row))
 	dst = appendLong(dst, int64(c.Sub))
 	dst = append(dst, s.rest...)

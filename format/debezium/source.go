@@ -35,13 +35,20 @@ func sourceTime(t *event.Txn) int64 {
 	return t.Commit
 }
 
-// source keeps the source block of the last change, which that of the next one usually is but for pos and row.
+// source keeps the source blocks of the last transaction, of as many tables as its rows mostly are of: they differ in pos and row alone.
 type source struct {
-	txn  identity
+	txn    identity
+	read   bool
+	blocks [4]block
+	n      int    // of them that are made
+	next   int    // the one that goes when all are made
+	rest   []byte // `,"thread":...,"query":`
+}
+
+// block is the source block of a table's changes, up to `"pos":`.
+type block struct {
 	plan *plan
-	read bool
-	head []byte // to `"pos":`
-	rest []byte // `,"thread":...,"query":`
+	head []byte
 }
 
 func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byte {
@@ -54,10 +61,10 @@ func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byt
 		id = id.ofStatement()
 	}
 	read := c.Op == event.Read
-	if id != s.txn || p != s.plan || read != s.read {
-		s.build(e, id, p, read)
+	if s.n == 0 || id != s.txn || read != s.read {
+		s.begin(id, read)
 	}
-	dst = append(dst, s.head...)
+	dst = append(dst, s.head(e, p)...)
 	dst = jsonenc.AppendUint(dst, g.Off)
 	dst = append(dst, `,"row":`...)
 	dst = jsonenc.AppendUint(dst, uint64(c.Row-g.First)) // Debezium counts the rows of one rows event
@@ -72,17 +79,31 @@ func (e *Encoder) appendSource(dst []byte, b *event.Batch, p *plan, i int) []byt
 	return append(dst, "null}"...)
 }
 
-func (s *source) build(e *Encoder, id identity, p *plan, read bool) {
-	s.txn, s.plan, s.read = id, p, read
-	snapshot := "false"
-	if read {
-		snapshot = "true"
-	}
-	s.head = e.sourceHead(s.head[:0], id, snapshot, p.db, p.name)
-	s.rest = s.rest[:0]
-	s.rest = append(s.rest, `,"thread":`...)
+// begin takes up a transaction.
+func (s *source) begin(id identity, read bool) {
+	s.txn, s.read, s.n, s.next = id, read, 0, 0
+	s.rest = append(s.rest[:0], `,"thread":`...)
 	s.rest = appendThread(s.rest, id.thread)
 	s.rest = append(s.rest, `,"query":`...)
+}
+
+// head gives the begin of the block of a table.
+func (s *source) head(e *Encoder, p *plan) []byte {
+	for i := range s.blocks[:s.n] {
+		if s.blocks[i].plan == p {
+			return s.blocks[i].head
+		}
+	}
+	at := s.next
+	s.next = (at + 1) % len(s.blocks)
+	s.n = max(s.n, at+1)
+	snapshot := "false"
+	if s.read {
+		snapshot = "true"
+	}
+	k := &s.blocks[at]
+	k.plan, k.head = p, e.sourceHead(k.head[:0], s.txn, snapshot, p.db, p.name)
+	return k.head
 }
 
 // sourceHead appends the source block up to the value of pos. db and table are JSON.
