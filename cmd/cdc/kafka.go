@@ -112,8 +112,11 @@ func openKafka(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Re
 	o.Stalled, o.State, o.Fresh = waits, rec.SinkState, rec.Saved == 0 && !rec.ByHand
 	o.TransactionalID = k.transactional(a.cfg, s.Name)
 	o.Guarded = func(state string) {
-		if strings.HasPrefix(state, "degraded") {
+		switch {
+		case strings.HasPrefix(state, "degraded"):
 			a.log.Warn("records may be written twice", "stream", s.Name, "exactly_once", state)
+		case state == "verified":
+			a.log.Info("what earlier runs have written is known", "stream", s.Name, "exactly_once", state)
 		}
 	}
 	return kafka.Open(o)

@@ -45,15 +45,20 @@ func pipeKafka(format, compression string) func(*bencher, line) error {
 		if err != nil {
 			return err
 		}
-		return b.measure(l, func(profile string) (job, error) {
-			t, err := b.ourTopics(k)
-			if err != nil {
-				return job{}, err
-			}
-			return b.pipeline(kafkaSink(k, t.prefix, format, compression), func() error {
-				return errors.Join(t.complete(b.ctx, b.expected(format)), t.remove(b.ctx))
-			})(profile)
-		})
+		return b.measure(l, b.intoTopics(k, format, compression))
+	}
+}
+
+// intoTopics gives the run of pipeKafka.
+func (b *bencher) intoTopics(k *testbed.Kafka, format, compression string) func(profile string) (job, error) {
+	return func(profile string) (job, error) {
+		t, err := b.ourTopics(k)
+		if err != nil {
+			return job{}, err
+		}
+		return b.pipeline(kafkaSink(k, t.prefix, format, compression), func() error {
+			return errors.Join(t.complete(b.ctx, b.expected(format)), t.remove(b.ctx))
+		})(profile)
 	}
 }
 
@@ -81,6 +86,8 @@ type topics struct {
 	client *kafka.Client
 	prefix string
 	names  []string
+
+	partitions int // of each
 }
 
 // ourTopics makes the two topics of the workload, so that no run has to.
@@ -95,14 +102,14 @@ func makeTopics(ctx context.Context, k *testbed.Kafka, prefix string, names ...s
 			return nil, err
 		}
 	}
-	return &topics{k: k, client: k.Client(), prefix: prefix, names: names}, nil
+	return &topics{k: k, client: k.Client(), prefix: prefix, names: names, partitions: partitions}, nil
 }
 
 // records is how many there are, from one question to the broker.
 func (t *topics) records(ctx context.Context) (int, error) {
 	ask := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
 	for _, name := range t.names {
-		for p := range partitions {
+		for p := range t.partitions {
 			ask.Topics[name] = append(ask.Topics[name], kafka.LastOffsetOf(p))
 		}
 	}
@@ -126,7 +133,7 @@ func (t *topics) records(ctx context.Context) (int, error) {
 // has an offset as records do.
 func (t *topics) complete(ctx context.Context, want int) error {
 	n, err := t.records(ctx)
-	if markers := partitions * len(t.names); n == want+markers {
+	if markers := t.partitions * len(t.names); n == want+markers {
 		n -= markers
 	}
 	if err == nil && n != want {
@@ -143,9 +150,11 @@ func (t *topics) remove(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// expected is how many records the workload becomes: in the debezium format and in Avro each delete has a tombstone.
+// expected is how many records the workload becomes: in the debezium format and in Avro each delete has a tombstone. Behind the format's name other
+// settings may stand.
 func (b *bencher) expected(format string) int {
-	if format != "debezium" && !strings.Contains(format, "avro") {
+	name, _, _ := strings.Cut(format, ",")
+	if name != "debezium" && !strings.Contains(name, "avro") {
 		return b.rows
 	}
 	if b.deleted < 0 {
@@ -165,7 +174,7 @@ func (b *bencher) latencyKafka() error {
 		if err != nil {
 			return nil, err
 		}
-		t := &topics{k: k, client: k.Client(), names: []string{b.prefix() + ".lat.t"}}
+		t := &topics{k: k, client: k.Client(), names: []string{b.prefix() + ".lat.t"}, partitions: 1}
 		if err := k.CreateTopic(ctx, t.names[0], 1); err != nil {
 			return nil, err
 		}

@@ -43,6 +43,8 @@ var lines = []line{
 	{"kafka-avro", "cdc run to Kafka, avro (flat rows), lz4", pipeAvro("avro", "lz4"), intoKafka(0.5)},
 	{"kafka-maxwell", "cdc run to Kafka, maxwell, not compressed", pipeKafka("maxwell", "none"), intoKafka(0.7)},
 	{"kafka-maxwell-lz4", "cdc run to Kafka, maxwell, lz4", pipeKafka("maxwell", "lz4"), intoKafka(0.4)},
+	{"kafka-once", "cdc run to Kafka, debezium, lz4, at least once and exactly once", pipeOnce, goals{}},
+	{"kafka-start", "the start of a stream with 1,000 partitions to read back", aside((*bencher).startKafka), goals{}},
 	{"latency", "commit to output of `cdc tail`", aside((*bencher).latencyTail), goals{}},
 	{"latency-kafka", "commit to a record that a consumer has", aside((*bencher).latencyKafka), goals{}},
 	{"tables", "10,000 tables seen", aside((*bencher).tables), goals{}},

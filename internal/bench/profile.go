@@ -48,6 +48,7 @@ var stages = []struct{ name, function string }{
 	{"encoding", "cdc/format/debezium.(*Encoder).Change"},
 	{"encoding", "cdc/format/maxwell.(*Encoder).Change"},
 	{"encoding", "cdc/format/plain.(*Encoder).Change"},
+	{"encoding", "cdc/format/avro.(*Encoder).Change"},
 	{"JSON columns", "cdc/event/jsonbin.write"},
 	{"record batches", "cdc/sinks/kafka.(*encoder).add"},
 	{"compression", "cdc/sinks/kafka.(*compressor).append"},
