@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"errors"
 
 	"cdc/event"
 	"cdc/event/sqltext"
@@ -82,7 +83,7 @@ func (w *worker) define(ctx context.Context) (noted bool, err error) {
 		}
 	}
 	own := b.gtid && !plan.Rows // it commits under the transaction's GTID
-	committed, err := w.execute(ctx, plan, own, before || plan.Again)
+	committed, err := w.execute(ctx, plan, own, before || plan.Again, announced && !before)
 	switch {
 	case err != nil || plan.Rows:
 		return false, err
@@ -111,13 +112,20 @@ func (w *worker) databases(ctx context.Context, tables []schemas.Name) error {
 	return nil
 }
 
-// execute runs the statement between the settings that it needs. committed says that it took the transaction's GTID.
-func (w *worker) execute(ctx context.Context, plan *ddl.Plan, own, again bool) (committed bool, err error) {
+// execute runs the statement between the settings that it needs. committed says that it took the transaction's GTID. Where it was announced for the first time and fails as it would after it
+// was carried out, the announcement is taken back: the next run must not take the same error for the sign that this one has carried it out.
+func (w *worker) execute(ctx context.Context, plan *ddl.Plan, own, again, first bool) (committed bool, err error) {
 	w.keys = unknown
+	refused := false
 	defer func() {
 		for _, q := range plan.After {
 			if bad := w.c.Exec(ctx, q); err == nil {
 				err = bad
+			}
+		}
+		if refused {
+			if bad := w.e.books.unlogged(ctx, w.c, string(w.e.books.forget(nil, &w.txn))); bad != nil {
+				err = errors.Join(err, bad)
 			}
 		}
 		if err != nil {
@@ -138,8 +146,10 @@ func (w *worker) execute(ctx context.Context, plan *ddl.Plan, own, again bool) (
 	err = w.c.Exec(ctx, plan.Text)
 	w.c.SetPatience(w.e.opt.ReadTimeout)
 	committed = err == nil && own
-	if n := session.Number(err); n != 0 && again && ddl.Done(n, w.u.DDL.Kind) {
-		err = nil
+	if n := session.Number(err); n != 0 && ddl.Done(n, w.u.DDL.Kind) {
+		if refused = first && !again; again {
+			err = nil
+		}
 	}
 	if own {
 		if bad := w.c.Exec(ctx, "SET gtid_next='AUTOMATIC'"); err == nil {

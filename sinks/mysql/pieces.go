@@ -61,13 +61,15 @@ func (b *books) hasPiece(x *event.Batch) bool {
 
 // piece sees to it that a table in one piece can be applied once.
 func (e *engine) piece(ctx context.Context, b *event.Batch) error {
+	if err := e.keyed(b); err != nil {
+		return err
+	}
 	n, ok := pieceOf(b)
 	if !ok || !b.Txns[0].Begin || len(b.Changes) == 0 || e.books.hasPiece(b) {
 		return nil
 	}
 	if was, there := e.books.pieces[n.String()]; there {
-		return fault.New(fault.SnapshotTwice, "it has no key, and snapshot %s has copied it before, as it was then", strings.SplitN(was, "@", 2)[0]).At(fault.Where{Table: n.String(), Server: e.opt.Address}).
-			Hint("empty the table at the target, and DELETE FROM %s.%s WHERE stream = %s AND source = %s", e.books.quoted, piecesTable, quote(e.books.stream), quote(n.String()))
+		return e.there(n, "it has no key, and snapshot %s has copied it before, as it was then", snapshotOf(was))
 	}
 	if e.pieces {
 		return nil
@@ -77,6 +79,31 @@ func (e *engine) piece(ctx context.Context, b *event.Batch) error {
 	})
 	e.pieces = err == nil
 	return err
+}
+
+// keyed refuses rows of a table that the same snapshot has copied in one piece before, and that got a key since. Changes of a table without a key are held back until its copy, so
+// that rows which were deleted between the two copies would stay.
+func (e *engine) keyed(b *event.Batch) error {
+	if b.Mark == nil || b.Mark.Table == nil || len(b.Mark.Table.Key) == 0 || b.Mark.ID == "" {
+		return nil
+	}
+	n := b.Mark.Table.Name
+	if was, there := e.books.pieces[n.String()]; there && (snapshotOf(was) == b.Mark.ID || strings.HasPrefix(was, b.Mark.ID+"-")) {
+		return e.there(n, "snapshot %s has copied it before, as it was then, when it had no key", snapshotOf(was))
+	}
+	return nil
+}
+
+// there is the fault of a table that was copied before.
+func (e *engine) there(n schemas.Name, why, snapshot string) error {
+	return fault.New(fault.SnapshotTwice, why, snapshot).At(fault.Where{Table: n.String(), Server: e.opt.Address}).
+		Hint("empty the table at the target, and DELETE FROM %s.%s WHERE stream = %s AND source = %s", e.books.quoted, piecesTable, quote(e.books.stream), quote(n.String()))
+}
+
+// snapshotOf gives the snapshot that a piece is of.
+func snapshotOf(piece string) string {
+	id, _, _ := strings.Cut(piece, "@")
+	return id
 }
 
 // wholes appends the statements that write down the tables in one piece which a unit has, and gives how many there are.

@@ -120,8 +120,8 @@ func (t *translation) rename() error {
 			continue
 		case carriedFrom != carriedTo:
 			return t.crosses()
-		case from == to:
-			continue // two tables of the source that go into one
+		case t.same(from, to):
+			continue // two tables of the source that go into one, or a name that only changes its case where the target has no case
 		case t.shared(from):
 			return t.stopShared(refs[i].Name, from)
 		case t.shared(to):
@@ -130,11 +130,12 @@ func (t *translation) rename() error {
 		pairs = append(pairs, full(from)+" TO "+full(to))
 		t.touch(from)
 		t.touch(to)
-		if !made[from] {
-			needed[from] = true
+		was, is := t.folded(from), t.folded(to)
+		if !made[was] {
+			needed[was] = true
 		}
-		delete(made, from)
-		made[to] = true
+		delete(made, was)
+		made[is] = true
 	}
 	if pairs == nil {
 		return t.skip("none of the tables is carried, or they are one at the target")
@@ -150,6 +151,17 @@ func (t *translation) rename() error {
 	t.plan.Text += strings.Join(pairs, ", ")
 	return nil
 }
+
+// folded gives a name as the target compares it.
+func (t *translation) folded(n schemas.Name) schemas.Name {
+	if t.o.Server == nil {
+		return n
+	}
+	return schemas.Name{Database: t.o.Server.Fold(n.Database), Table: t.o.Server.Fold(n.Table)}
+}
+
+// same reports whether two names are those of one table at the target.
+func (t *translation) same(a, b schemas.Name) bool { return t.folded(a) == t.folded(b) }
 
 // crosses stops at a rename between the tables that are carried and those that are not.
 func (t *translation) crosses() error {

@@ -250,6 +250,18 @@ func TestTranslatePlan(t *testing.T) {
 	if p := plan(schemas.Statement{}, o, "DROP DATABASE IF EXISTS shop"); p.Text != "DROP DATABASE IF EXISTS `copy`" || p.Names[0] != (schemas.Name{Database: "copy"}) {
 		t.Errorf("%+v", p)
 	}
+	// A target without case has one table for names that differ in case alone.
+	o = Options{Server: &target.Server{Version: 90700, LowerCaseTableNames: 1}}
+	b := "CREATE TABLE b (id INT)"
+	if p := plan(schemas.Statement{}, o, a, "RENAME TABLE a TO A"); p.Skip == "" {
+		t.Errorf("%+v", p)
+	}
+	if p := plan(schemas.Statement{}, o, a, b, "RENAME TABLE a TO A, b TO c"); p.Text != "RENAME TABLE `shop`.`b` TO `shop`.`c`" || !p.Repeatable {
+		t.Errorf("%+v", p)
+	}
+	if p := plan(schemas.Statement{}, o, a, b, "RENAME TABLE a TO c, b TO A, c TO B"); p.Text != "RENAME TABLE `shop`.`a` TO `shop`.`c`, `shop`.`b` TO `shop`.`A`, `shop`.`c` TO `shop`.`B`" || p.Repeatable {
+		t.Errorf("%+v", p)
+	}
 	// Names in another case than the catalog's.
 	o = routed()
 	o.Fold = true

@@ -12,9 +12,9 @@
 //		run(n)
 //	}
 //
-// A lock is a 64-bit name, shared or exclusive. What the names stand for is the caller's affair: rows by the values of their unique keys and
+// A lock is a 64-bit name, exclusive, shared, or bulk, which is a second way of being shared. What the names stand for is the caller's affair: rows by the values of their unique keys and
 // of the parents that they refer to (package writeset), databases, sessions. Two names that collide cost speed, never order. An exclusive lock
-// waits for all nodes before it that hold the name; a shared one only for the exclusive ones. Nothing else makes a node wait: what does not
+// waits for all nodes before it that hold the name; any other only for those that hold it in another mode. Nothing else makes a node wait: what does not
 // conflict may run, however far apart it is. (MySQL's replica keeps one number per transaction instead, its last_committed, and so also waits
 // for whatever lies between; see rpl_trx_tracking.cc in the server's source.)
 //

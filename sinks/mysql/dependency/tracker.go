@@ -4,9 +4,19 @@ import "slices"
 
 // Lock is a name that a transaction holds from Add to Done.
 type Lock struct {
-	Name   uint64
-	Shared bool
+	Name uint64
+	Mode Mode
 }
+
+// Mode says who else may hold a lock. Two nodes hold one name side by side where both have it in the same mode, and that is not Exclusive.
+type Mode uint8
+
+const (
+	Exclusive Mode = iota
+	Shared
+	// Bulk is that of chunks of a snapshot.
+	Bulk
+)
 
 // Node is one transaction. The zero value is ready to be added; a node may be added again after it was done. It belongs to the tracker in
 // between.
@@ -25,11 +35,13 @@ type Node struct {
 // Waiting reports how many nodes are in n's way.
 func (n *Node) Waiting() int { return n.waits }
 
-// holders are the nodes that are not done and hold one name: the last exclusive one, and the shared ones after it. Nodes before the last
-// exclusive one need not be known: it waits for them.
+// holders are the nodes that are not done and hold one name: the last exclusive one, those of one mode after it, and those of the other mode in between. Each waits for all
+// of the group before its own, so that nodes further back need not be known.
 type holders struct {
 	exclusive *Node
-	shared    []*Node
+	before    []*Node
+	together  []*Node
+	mode      Mode // of together
 }
 
 // Tracker orders nodes. The zero value is not usable; see New. It is not safe for concurrent use.
@@ -67,33 +79,40 @@ func (t *Tracker) Add(n *Node, locks []Lock) bool {
 	t.held += len(locks)
 	for _, l := range locks {
 		h := t.names[l.Name]
-		if l.Shared {
-			if h.exclusive == n || len(h.shared) > 0 && h.shared[len(h.shared)-1] == n {
-				continue // held already
-			}
-			if h.exclusive != nil {
+		last := len(h.together) - 1
+		has := last >= 0 && h.together[last] == n
+		switch {
+		case h.exclusive == n, has && l.Mode == h.mode:
+			continue // held already
+		case l.Mode == Exclusive, has: // both of the other modes are as good as exclusive
+			if last < 0 && h.exclusive != nil {
 				t.follow(n, h.exclusive)
 			}
-			if h.shared == nil && len(t.spare) > 0 {
-				h.shared, t.spare = t.spare[len(t.spare)-1], t.spare[:len(t.spare)-1]
+			for _, m := range h.together { // they wait for those before them, and so does n where it is the only one
+				if m != n {
+					t.follow(n, m)
+				}
 			}
-			h.shared = append(h.shared, n)
-			t.names[l.Name] = h
+			t.free(h.before)
+			t.free(h.together)
+			t.names[l.Name] = holders{exclusive: n}
 			continue
+		case last >= 0 && l.Mode != h.mode:
+			t.free(h.before)
+			h.before, h.together = h.together, nil
 		}
-		if h.exclusive == n {
-			continue
-		}
-		if len(h.shared) == 0 && h.exclusive != nil {
+		h.mode = l.Mode
+		if len(h.before) == 0 && h.exclusive != nil {
 			t.follow(n, h.exclusive)
 		}
-		for _, m := range h.shared { // they wait for h.exclusive, and so does n where it is the only one
-			if m != n {
-				t.follow(n, m)
-			}
+		for _, m := range h.before {
+			t.follow(n, m)
 		}
-		t.free(h.shared)
-		t.names[l.Name] = holders{exclusive: n}
+		if h.together == nil && len(t.spare) > 0 {
+			h.together, t.spare = t.spare[len(t.spare)-1], t.spare[:len(t.spare)-1]
+		}
+		h.together = append(h.together, n)
+		t.names[l.Name] = h
 	}
 	return n.waits == 0
 }
@@ -122,12 +141,10 @@ func (t *Tracker) Done(n *Node, ready []*Node) []*Node {
 		if h.exclusive == n {
 			h.exclusive = nil
 		}
-		// Nodes are done nearly in the order in which they came, so n is among the first. The order is kept for the next search.
-		if i := slices.Index(h.shared, n); i >= 0 {
-			h.shared = slices.Delete(h.shared, i, i+1)
-		}
-		if h.exclusive == nil && len(h.shared) == 0 {
-			t.free(h.shared)
+		h.before, h.together = without(h.before, n), without(h.together, n)
+		if h.exclusive == nil && len(h.before) == 0 && len(h.together) == 0 {
+			t.free(h.before)
+			t.free(h.together)
 			delete(t.names, l.Name)
 		} else {
 			t.names[l.Name] = h
@@ -147,6 +164,14 @@ func (t *Tracker) Done(n *Node, ready []*Node) []*Node {
 	}
 	n.next = n.next[:0]
 	return ready
+}
+
+// without takes a node out of a list. Nodes are done nearly in the order in which they came, so it is among the first. The order is kept for the next search.
+func without(list []*Node, n *Node) []*Node {
+	if i := slices.Index(list, n); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
 }
 
 // follow makes n wait for m.

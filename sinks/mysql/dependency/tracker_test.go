@@ -19,7 +19,7 @@ func (m *model) conflict(i, j int) bool {
 	}
 	for _, a := range m.locks[i] {
 		for _, b := range m.locks[j] {
-			if a.Name == b.Name && !(a.Shared && b.Shared) {
+			if a.Name == b.Name && (a.Mode != b.Mode || a.Mode == Exclusive) {
 				return true
 			}
 		}
@@ -75,7 +75,7 @@ func TestTracker(t *testing.T) {
 			add := func() {
 				var locks []Lock
 				for range r.IntN(6) {
-					locks = append(locks, Lock{Name: uint64(r.IntN(names)), Shared: r.IntN(2) == 0})
+					locks = append(locks, Lock{Name: uint64(r.IntN(names)), Mode: Mode(r.IntN(3))})
 				}
 				n := &Node{}
 				if len(pool) > 0 && r.IntN(2) == 0 {
@@ -164,9 +164,9 @@ func BenchmarkTracker(b *testing.B) {
 			ready = tr.Done(n, ready[:0])
 		}
 		for k := range locks {
-			locks[k] = Lock{Name: uint64(i*16+k) * 0x9e3779b97f4a7c15, Shared: k%4 == 3}
+			locks[k] = Lock{Name: uint64(i*16+k) * 0x9e3779b97f4a7c15, Mode: Mode(k % 4 / 3)}
 		}
-		locks[11] = Lock{Name: 1, Shared: true}
+		locks[11] = Lock{Name: 1, Mode: Shared}
 		tr.Add(n, locks)
 	}
 }

@@ -123,6 +123,14 @@ func (p *Planner) collect(u *Unit, b *event.Batch, t *event.Txn) {
 	case u.Alone:
 	case p.by == Database:
 		p.databases(b, t)
+	case t.Chunk && (p.by == Writeset || p.by == WritesetSession):
+		last := -1
+		for i := t.First; i < t.Last; i++ {
+			if at := int(b.Changes[i].Table); at != last {
+				last = at
+				p.locks.Chunk(&p.table(b, uint16(at)).Keys)
+			}
+		}
 	case p.by == Writeset || p.by == WritesetSession:
 		if p.by == WritesetSession {
 			p.locks.Exclusive(session(t))

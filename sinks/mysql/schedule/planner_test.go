@@ -206,6 +206,45 @@ func TestPlanner(t *testing.T) {
 	}
 }
 
+// Chunks of a snapshot run side by side however many rows they have, behind what came to their table before and before what comes after.
+func TestPlannerChunks(t *testing.T) {
+	for _, by := range []By{Writeset, WritesetSession} {
+		p := New(by, 50, lookup)
+		add := func(chunk bool, tab *schemas.Table, from, rows int) *Unit {
+			w := batchtest.NewWriter(nil)
+			head := batchtest.Txn(uint64(from + 1))
+			head.Chunk, head.Thread = chunk, uint32(from)
+			w.Begin(head)
+			for i := range rows {
+				w.Insert(tab, batchtest.Int(int64(from+i)), batchtest.Null())
+			}
+			w.End()
+			p.Add(w.Batch(), nil, nil)
+			return p.Fresh()[0]
+		}
+		free := func(u *Unit) bool { return u.node.Waiting() == 0 }
+		one, two := add(true, tables[0], 0, 1000), add(true, tables[0], 1000, 1000)
+		change := add(false, tables[0], 5, 1)
+		three := add(true, tables[0], 2000, 1000)
+		other := add(true, tables[1], 0, 1000)
+		if !free(one) || !free(two) || !free(other) || free(change) || free(three) {
+			t.Fatalf("%s: %v %v %v %v %v", by, free(one), free(two), free(change), free(three), free(other))
+		}
+		p.Done(one, nil)
+		if free(change) {
+			t.Errorf("%s: a change does not wait for all chunks before it", by)
+		}
+		p.Done(two, nil)
+		if !free(change) || free(three) {
+			t.Errorf("%s: a chunk does not wait for the change before it", by)
+		}
+		p.Done(change, nil)
+		if !free(three) {
+			t.Errorf("%s: a chunk waits for nothing", by)
+		}
+	}
+}
+
 // Transactions that become one unit follow one another, and units that run side by side hold none that conflict.
 func TestPlannerGroups(t *testing.T) {
 	for by := range By(len(byNames)) {

@@ -179,7 +179,7 @@ func locks(t *testing.T, all *[2]Table, c change) []dependency.Lock {
 func conflict(a, b []dependency.Lock) bool {
 	for _, x := range a {
 		for _, y := range b {
-			if x.Name == y.Name && !(x.Shared && y.Shared) {
+			if x.Name == y.Name && (x.Mode != y.Mode || x.Mode == dependency.Exclusive) {
 				return true
 			}
 		}
@@ -261,6 +261,48 @@ func TestSwap(t *testing.T) {
 	t.Logf("%d of %d pairs were independent", free, pairs)
 	if free*10 < pairs {
 		t.Error("hardly any pair is independent: the test shows nothing")
+	}
+}
+
+// Whatever waits for a row, or for which a row waits, does so for the chunk that it is in; and chunks run side by side where a row without a usable key does not forbid it.
+func TestChunk(t *testing.T) {
+	all := tables()
+	texts := []any{"a", "A", "b", "a ", "é", nil}
+	var met int
+	for seed := range uint64(2000) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		random := func() *row { // of either table
+			return &row{r.IntN(6), texts[r.IntN(5)], []any{0, 1, nil}[r.IntN(3)], texts[r.IntN(6)], texts[r.IntN(6)]}
+		}
+		in, c := change{table: r.IntN(2), after: random()}, change{table: r.IntN(2), minimal: seed%2 == 1}
+		switch r.IntN(3) {
+		case 0:
+			c.before = random()
+		case 1:
+			c.after = random()
+		default:
+			c.before, c.after = random(), random()
+		}
+		var w Builder
+		w.Chunk(&all[in.table])
+		if !conflict(locks(t, &all, in), locks(t, &all, c)) {
+			continue
+		}
+		met++
+		if !conflict(w.Locks(), locks(t, &all, c)) {
+			t.Fatalf("seed %d: %s waits for a row of the table, and not for a chunk with it", seed, c)
+		}
+	}
+	if met < 100 {
+		t.Errorf("%d conflicts show nothing", met)
+	}
+	for i, table := range append(all[:], Table{Name: 5}, Table{Name: 5, Opaque: true, Unique: all[0].Unique}, Table{Name: 5, Unique: []Key{{Name: 6, Whole: true}}}) {
+		var a, b Builder
+		a.Chunk(&table)
+		b.Chunk(&table)
+		if alone := i >= len(all); conflict(a.Locks(), b.Locks()) != alone {
+			t.Errorf("table %d: one chunk waits for the other: %v", i, !alone)
+		}
 	}
 }
 
