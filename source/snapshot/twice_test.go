@@ -111,7 +111,9 @@ func TestClassicTwice(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer src.Close()
-			until(t, src, func(b *event.Batch) bool { return b.Mark != nil && b.Mark.Table != nil && b.Mark.Table.Name.Table == c.until })
+			until(t, src, func(b *event.Batch) bool {
+				return b.Mark != nil && b.Mark.Table != nil && b.Mark.Table.Name.Table == c.until
+			})
 			if c.lost {
 				testbed.MustExec(t, s, fmt.Sprintf("KILL %d", src.views.list[0].s.ID))
 			}
