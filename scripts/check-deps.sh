@@ -44,7 +44,7 @@ for group in "$@"; do
 		;;
 	python)
 		if ! command -v python3 >/dev/null 2>&1 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
-			missing+=("python3 with venv: the simulated S3 runs on it (Debian: python3-venv)")
+			missing+=("python3 with venv: the simulated S3 and the readers of files run on it (Debian: python3-venv)")
 		fi
 		;;
 	*)

@@ -72,6 +72,7 @@
 //
 // [StartHDFS] gives a test a NameNode and a DataNode, processes of their own that can be killed, restarted and frozen one by one ([Daemon]); [HDFS.Shell] is Hadoop's
 // own file system shell. [StartS3] gives it moto, which speaks S3, in memory; [S3.Download] reads it by boto3. They need Java, and Python with venv.
+// [Readers] is a Python that has DuckDB, pyarrow, fastavro and ClickHouse's engine (chdb), to read files as those who use them do.
 //
 // [StartRegistry] gives a test a schema registry (Apicurio), which keeps its schemas in memory and
 // can be killed and restarted, empty, at its port.
@@ -93,7 +94,7 @@
 //	                        an archive of its classes (.jsa), which makes its start quicker
 //	  run/PID-xxx/          data folders of running servers, removed with the process
 //	  ports/                locks: who uses which port
-//	  python/               environments that pip has filled: moto
+//	  python/               environments that pip has filled: moto, and the readers of files
 //	  java/NAME-HASH/       class paths that [Jars] fetched by their coordinates
 //	  apt/ jars/ m2/ *.part downloads that are under way; resumed, then removed
 //

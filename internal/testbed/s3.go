@@ -98,37 +98,8 @@ func ProvisionPlaces(ctx context.Context, w io.Writer) error {
 
 // motoPython returns the interpreter of an environment that has moto.
 func motoPython(ctx context.Context, cache string, w io.Writer) (string, error) {
-	dir := filepath.Join(cache, "python", "moto-"+MotoVersion+"-s3")
-	python := filepath.Join(dir, "bin", "python")
-	if _, err := os.Stat(python); err == nil {
-		return python, nil
-	}
-	if err := need("python3", "install Python (Debian: python3-venv)"); err != nil {
-		return "", err
-	}
-	log := &progress{w: w, name: "moto"}
-	unlock, err := lockFile(ctx, dir+".lock", func() { log.printf("waiting for another process that is provisioning") })
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	if _, err := os.Stat(python); err == nil {
-		return python, nil
-	}
-	work := dir + ".part" // its programs would name this folder; python -m does not
-	if err := os.RemoveAll(work); err != nil {
-		return "", err
-	}
-	step := log.step("installing moto %s with pip", MotoVersion)
-	_, err = run(ctx, "python3", "-m", "venv", work)
-	if err == nil {
-		_, err = run(ctx, filepath.Join(work, "bin", "python"), "-m", "pip", "install", "-q", "moto[s3]=="+MotoVersion, "flask", "flask-cors") // moto[server] would bring all of AWS
-	}
-	step(err, dirSize(work))
-	if err != nil {
-		return "", err
-	}
-	return python, os.Rename(work, dir)
+	e := pythonEnv{name: "moto", version: MotoVersion + "-s3", pip: []string{"moto[s3]==" + MotoVersion, "flask", "flask-cors"}} // moto[server] would bring all of AWS
+	return e.fetch(ctx, cache, w)
 }
 
 func (s *S3) answers(ctx context.Context) error { return s.do(ctx, http.MethodGet, "/") }
