@@ -74,6 +74,9 @@ const (
 	RelayWrite       Code = 2087
 	RelayStillNeeded Code = 2088
 
+	RelayArchive        Code = 2089
+	RelayArchiveDamaged Code = 2090
+
 	SchemaUnknown     Code = 3001
 	SchemaDDL         Code = 3002
 	SchemaMismatch    Code = 3003
@@ -169,6 +172,8 @@ const (
 	StateFenced        Code = 6012
 	StateUnreachable   Code = 6013
 	StateTopic         Code = 6014
+	StateStandby       Code = 6015
+	StateHandover      Code = 6016
 
 	PipelineMemory   Code = 7001
 	PipelineInternal Code = 7002
@@ -201,6 +206,15 @@ const (
 	RecoveryUnmet    Code = 9109
 	RecoveryStopped  Code = 9110
 	RecoveryBegun    Code = 9111
+
+	// of the current rows of tables, merged of files
+	MaterializeFormat    Code = 9121
+	MaterializeBeginning Code = 9122
+	MaterializeKey       Code = 9123
+	MaterializeColumns   Code = 9124
+	MaterializeFolder    Code = 9125
+	MaterializeOrder     Code = 9126
+	MaterializeWrite     Code = 9127
 )
 
 // Description is a line of the error reference.
@@ -287,7 +301,9 @@ var descriptions = [...]Description{
 	{RelayOther, Fatal, "the relay cannot be continued from this server", "check the address; `cdc relay purge FILE --all` begins the relay anew"},
 	{RelaySemiSync, Fatal, "semi_sync is set, and the source does not wait for replicas", "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so' and SET PERSIST rpl_semi_sync_source_enabled=ON (before MySQL 8.0.26: rpl_semi_sync_master, semisync_master.so; MariaDB: SET GLOBAL rpl_semi_sync_master_enabled=ON); or leave relay.semi_sync out"},
 	{RelayWrite, Retry, "the relay could not be written", "see the cause; reading goes on from what is durable"},
-	{RelayStillNeeded, Fatal, "a stream has not carried yet what would be removed", "wait for the stream; or name the files that may go, or --all with the pipeline stopped"},
+	{RelayStillNeeded, Fatal, "a stream has not carried yet what would be removed, or it is not archived yet", "wait for the stream; or name the files that may go, or --all with the pipeline stopped"},
+	{RelayArchive, Retry, "a file of the relay could not be archived", "see the cause: it stays in the relay, and is tried again; mind the free space"},
+	{RelayArchiveDamaged, Retry, "a file in the relay's archive is not what was sent", "`cdc relay archive FILE --verify` names such files; one that the relay still has is sent again once it was removed from the archive"},
 	{SchemaUnknown, Fatal, "the columns of a table are not known for this moment of the binlog", "SET PERSIST binlog_row_metadata=FULL on the source, or say what the table was by `cdc schema set FILE STREAM TABLE`; for files by --schema-dump"},
 	{SchemaDDL, Fatal, "a DDL statement on a captured table was not understood", "`cdc schema set FILE STREAM TABLE` with the table as it is after that statement, or SET PERSIST binlog_row_metadata=FULL"},
 	{SchemaMismatch, Fatal, "the row does not fit the columns known for the table", "compare `cdc schema show FILE STREAM TABLE` with the table; `cdc schema set FILE STREAM TABLE` puts it right"},
@@ -380,6 +396,8 @@ var descriptions = [...]Description{
 	{StateFenced, Fatal, "another process has taken over this pipeline", "nothing, where that is what was wanted: start this one again and it stands by; otherwise stop one of the two"},
 	{StateUnreachable, Retry, "the brokers that keep the pipeline's state do not answer, or not well", "see the cause; it is tried again"},
 	{StateTopic, Fatal, "the topic of the pipeline's state cannot be used", "see the message"},
+	{StateStandby, Fatal, "this process stands by: another one is the owner of the pipeline", "give the order to the owner, on its machine; for a place that is set by hand stop all processes of the pipeline first"},
+	{StateHandover, Retry, "what the former owner of the pipeline held is not free yet", "none: it is tried again; if it lasts, find the process that the error names, which no longer answers, and end it"},
 
 	{PipelineMemory, Fatal, "one row needs more memory than the budget", "raise memory, or lower max_row"},
 	{PipelineInternal, Fatal, "an invariant does not hold", "report it with the log; the checkpoint was not moved"},
@@ -412,4 +430,12 @@ var descriptions = [...]Description{
 	{RecoveryUnmet, Fatal, "a transaction that a replay should leave out, or end in front of, is not there to be left out", "see its GTID with `cdc analyze`; nothing was carried"},
 	{RecoveryStopped, Fatal, "a replay was stopped before its end", "run the same command again: it goes on where it stopped"},
 	{RecoveryBegun, Fatal, "a replay with other choices was begun, or has ended", "run it as it was begun; or begin anew by --restart, with a target that has none of its changes"},
+
+	{MaterializeFormat, Fatal, "the files do not hold what current rows can be made of: they are not Parquet, were written by an older version, or are damaged", "write files of the format parquet, into a new folder; `cdc files verify` finds damaged ones"},
+	{MaterializeBeginning, Fatal, "the changes of a table do not begin with its creation or with a complete snapshot, or some of their files are gone", "wait for the snapshot, or write a folder with `snapshot: initial`; --from-empty takes the table to have been empty before"},
+	{MaterializeKey, Fatal, "rows of a table cannot be told apart by what the files hold: it has no key, or keeps old versions of its rows", "give it a primary key, or leave it out by --tables"},
+	{MaterializeColumns, Fatal, "a statement changed rows in a way that no file holds, and they were not written since", "snapshot the table anew (`cdc snapshot`), and merge again when that is over; after statements that remove rows write a new folder with `snapshot: initial`"},
+	{MaterializeFolder, Fatal, "the folder for the current rows is not one, is in use, is damaged, or was made of other files or other tables", "give a new folder, or the choices that it was begun with"},
+	{MaterializeOrder, Fatal, "the files do not say whether rows came before or after a statement: the stream changed to another server between them", "write a new folder with `snapshot: initial`, and merge that"},
+	{MaterializeWrite, Fatal, "the current rows could not be written", "free space or repair the folder, then run the same command again: readers have what they had"},
 }

@@ -70,6 +70,13 @@ func (x *interpreter) evaluate(old *Table, a *alteration) (*Table, string) {
 	if reason := x.finish(t, cols, keys, a.options.engine); reason != "" {
 		return nil, reason
 	}
+	x.ddl.Columns = make([]int, len(t.Columns))
+	for i := range t.Columns {
+		x.ddl.Columns[i] = -1 // what the server adds behind
+		if i < len(cols) {
+			x.ddl.Columns[i] = cols[i].old
+		}
+	}
 	if sameShape(old, t) {
 		return nil, ""
 	}

@@ -127,6 +127,9 @@ type DDL struct {
 	Hidden bool
 	// Before holds, for each of Entries, what its table was before that step; nil where there was none, or it was not known.
 	Before []*Table
+	// Columns says, of an ALTER TABLE of a table that was known, which column of the table before each of its columns was, by ordinal, and -1 for those
+	// that are new; nil where the statement was not understood. It is there also where the table looks as before.
+	Columns []int
 	// Temporary is set where only temporary tables were touched: nothing that is captured changed.
 	Temporary bool
 }

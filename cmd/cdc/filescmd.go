@@ -27,7 +27,7 @@ func filesCommand() *cobra.Command {
 		Long: `These commands look at the folder of a files sink, wherever it is: on this machine, in HDFS, or in S3. They change nothing and lock nothing, so a
 pipeline may write there meanwhile.`,
 	}
-	c.AddCommand(filesList(), filesVerify())
+	c.AddCommand(filesList(), filesVerify(), filesMaterialize())
 	return c
 }
 

@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -41,8 +42,8 @@ type leaf struct {
 	optional bool
 }
 
-// layout gives the schema of a table version's files, and their columns.
-func layout(t *schemas.Table) (*parquet.Schema, []leaf) {
+// layout gives the schema of a table version's files, and their columns: with those of package rows behind them, or of the table alone.
+func layout(t *schemas.Table, meta bool) (*parquet.Schema, []leaf) {
 	g := &group{Group: parquet.Group{}}
 	var leaves []leaf
 	add := func(name string, n parquet.Node, l leaf) {
@@ -58,6 +59,9 @@ func layout(t *schemas.Table) (*parquet.Schema, []leaf) {
 	}
 	for _, c := range columnsOf(t) {
 		add(c.name, nodeOf(&c), leaf{phys: c.phys, width: c.width, optional: true})
+	}
+	if !meta {
+		return parquet.NewSchema("row", g), leaves
 	}
 	text, long, utc := parquet.String(), parquet.Leaf(parquet.Int64Type), parquet.TimestampAdjusted(parquet.Microsecond, true)
 	for i, n := range []parquet.Node{text, text, long, parquet.Leaf(parquet.Int32Type), utc, long, text, long} {
@@ -132,24 +136,33 @@ const pageSize = 256 << 10
 
 // File says how files are made of the records of a table version.
 func (e *Encoder) File(t *schemas.Table) format.File {
-	return format.File{Pack: func(w io.Writer) (format.Packer, error) {
-		schema, leaves := layout(t)
-		p := &packer{leaves: leaves, group: int64(e.o.RowGroup), columns: make([][]parquet.Value, len(leaves))}
-		var codec compress.Codec = &parquet.Zstd
-		switch e.o.Codec {
-		case CodecSnappy:
-			codec = &parquet.Snappy
-		case CodecGzip:
-			codec = &parquet.Gzip
-		case CodecNone:
-			codec = &parquet.Uncompressed
-		}
-		p.w = parquet.NewGenericWriter[any](w, schema, parquet.Compression(codec), parquet.DataPageStatistics(true), parquet.PageBufferSize(pageSize),
-			parquet.DictionaryMaxBytes(1<<20), parquet.CreatedBy("cdc", "1", ""),
-			parquet.KeyValueMetadata("cdc.database", t.Database), parquet.KeyValueMetadata("cdc.table", t.Name),
-			parquet.KeyValueMetadata("cdc.version", strconv.FormatUint(t.Seq, 10)))
-		return p, nil
-	}}
+	return format.File{Pack: func(w io.Writer) (format.Packer, error) { return e.o.packer(w, t, true) }}
+}
+
+// definition is under which key a file has the definition of its table, as JSON.
+const definition = "cdc.schema"
+
+func (o *Options) packer(w io.Writer, t *schemas.Table, meta bool) (*packer, error) {
+	def, err := json.Marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("encode the definition of %s: %w", t.FullName(), err)
+	}
+	schema, leaves := layout(t, meta)
+	p := &packer{leaves: leaves, group: int64(o.RowGroup), columns: make([][]parquet.Value, len(leaves))}
+	var codec compress.Codec = &parquet.Zstd
+	switch o.Codec {
+	case CodecSnappy:
+		codec = &parquet.Snappy
+	case CodecGzip:
+		codec = &parquet.Gzip
+	case CodecNone:
+		codec = &parquet.Uncompressed
+	}
+	p.w = parquet.NewGenericWriter[any](w, schema, parquet.Compression(codec), parquet.DataPageStatistics(true), parquet.PageBufferSize(pageSize),
+		parquet.DictionaryMaxBytes(1<<20), parquet.CreatedBy("cdc", "1", ""),
+		parquet.KeyValueMetadata("cdc.database", t.Database), parquet.KeyValueMetadata("cdc.table", t.Name),
+		parquet.KeyValueMetadata("cdc.version", strconv.FormatUint(t.Seq, 10)), parquet.KeyValueMetadata(definition, string(def)))
+	return p, nil
 }
 
 // packer writes one file.

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"cdc/event"
 	"cdc/fault"
 )
 
@@ -48,8 +49,10 @@ func (r readOnly) Close() error { return r.root.Close() }
 type Publication struct {
 	Number uint64
 	Stream string
-	Time   int64  // when it was decided on, microseconds since 1970
-	GTIDs  string // the transactions of this publication, with rows or without
+	Time   int64         // when it was decided on, microseconds since 1970
+	GTIDs  string        // the transactions of this publication, with rows or without
+	Before *event.Server // of the place before it; nil where that names none
+	Server *event.Server // of its own
 	Files  []Listed
 }
 
@@ -129,7 +132,10 @@ func readManifest(ctx context.Context, at Reader, name string) (p *Publication, 
 				return err
 			}
 			p = &Publication{Number: head.Number, Stream: head.Stream, Time: head.Time, GTIDs: head.GTIDs}
-			return nil
+			before, err := head.Before.place()
+			after, bad := head.After.place()
+			p.Before, p.Server = before.Server, after.Server
+			return errors.Join(err, bad)
 		}
 		l := Listed{Publication: p.Number, Time: p.Time}
 		if err := json.Unmarshal(line, &l.pubFile); err != nil {
