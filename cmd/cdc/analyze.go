@@ -112,12 +112,12 @@ func (o *analyzeOptions) run(c *cobra.Command, args []string) error {
 }
 
 // survey reads files.
-func (o *analyzeOptions) survey(ctx context.Context, paths []string, sel *schemas.Selector, list *analyze.Collector) error {
-	f, err := o.look(paths)
+func (o *analyzeOptions) survey(ctx context.Context, args []string, sel *schemas.Selector, list *analyze.Collector) error {
+	f, err := o.look(args)
 	if err != nil {
 		return err
 	}
-	return files.Survey(ctx, files.Config{Paths: paths, Start: f.start, Stop: f.stop}, binlog.SurveyConfig{Select: sel.Match, Txn: list.Survey, Key: list.Key, Catalog: f.catalog})
+	return files.Survey(ctx, files.Config{Paths: f.paths, Start: f.start, Stop: f.stop}, binlog.SurveyConfig{Select: sel.Match, Txn: list.Survey, Key: list.Key, Catalog: f.catalog})
 }
 
 // batches reads from a server.

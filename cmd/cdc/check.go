@@ -104,6 +104,8 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 	}
 	places, states, bad := c.storedPlaces(ctx)
 	out = append(out, bad...)
+	places, bad = c.relayPlaces(ctx, places)
+	out = append(out, bad...)
 	findings, facts := c.checkSource(ctx, places, ours, 0)
 	out = append(out, findings...)
 	for i := range c.Streams {

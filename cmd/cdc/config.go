@@ -14,7 +14,6 @@ import (
 	"cdc/sinks/mysql"
 	"cdc/source/kafka"
 	"cdc/source/live"
-	"cdc/source/relay"
 )
 
 // Config is a pipeline: one source and any number of streams from it.
@@ -39,7 +38,7 @@ type SourceConfig struct {
 	Tables  []string      `yaml:"tables" jsonschema_description:"Tables to capture, as patterns database.table with % and _; a leading ! takes away. Default: all but the system databases."`
 	Start   string        `yaml:"start" jsonschema_description:"Where a stream without a checkpoint starts: now, start (the oldest binlog), a GTID set, FILE:POSITION, or a time as 2006-01-02T15:04:05Z. Default now."`
 
-	Relay *relay.Config `yaml:"relay" jsonschema_description:"A copy of the source's binlog in local files, which one connection writes and all streams read: see docs/relay.md. Default none."`
+	Relay *RelayConfig `yaml:"relay" jsonschema_description:"A copy of the source's binlog in local files, which one connection writes and all streams read: see docs/relay.md. Default none."`
 
 	AcceptUnloggedCascades []string `yaml:"accept_unlogged_cascades" jsonschema_description:"Tables, as patterns like those of tables, whose rows foreign keys may change below the binlog (ON DELETE or ON UPDATE CASCADE, SET NULL): such changes are not captured, and without this the pipeline does not start."`
 }
@@ -157,6 +156,7 @@ func (c *Config) validate() []settings.Problem {
 			problem("source.relay", "is of a server's binlog, and the source is kafka")
 		}
 		out = append(out, r.Validate("source.relay")...)
+		out = append(out, r.Archive.validate("source.relay.archive")...)
 	}
 	for i, p := range c.Source.Tables {
 		if _, err := schemas.ParseSelector([]string{p}); err != nil {

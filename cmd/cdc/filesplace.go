@@ -90,10 +90,14 @@ func (c *Config) spool(s *StreamConfig) string {
 // filesRemote opens the place of a stream that is not a folder of this machine.
 func (c *Config) filesRemote(ctx context.Context, s *StreamConfig) (files.Remote, error) {
 	f := s.Sink.Files
-	if strings.HasPrefix(f.Dir, s3Scheme) {
-		return asRemote(s3.Open(ctx, f.Dir, f.S3))
+	return c.remotePlace(ctx, f.Dir, f.HDFS, f.S3)
+}
+
+// remotePlace opens a place in HDFS or S3.
+func (c *Config) remotePlace(ctx context.Context, dir string, h *hdfs.Config, store *s3.Config) (files.Remote, error) {
+	if strings.HasPrefix(dir, s3Scheme) {
+		return asRemote(s3.Open(ctx, dir, store))
 	}
-	h := f.HDFS
 	if h != nil {
 		own := *h
 		if own.Conf != "" {
@@ -109,7 +113,7 @@ func (c *Config) filesRemote(ctx context.Context, s *StreamConfig) (files.Remote
 		}
 		h = &own
 	}
-	return asRemote(hdfs.Open(ctx, f.Dir, h))
+	return asRemote(hdfs.Open(ctx, dir, h))
 }
 
 // asRemote keeps a nil of a concrete type from becoming a place.

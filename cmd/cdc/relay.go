@@ -19,7 +19,7 @@ import (
 type relaying struct {
 	*relay.Relay
 	app  *app
-	cfg  relay.Config
+	cfg  RelayConfig
 	wake chan struct{} // an operator wants a failed one to be tried again
 	done chan struct{}
 	end  context.CancelFunc
@@ -41,12 +41,11 @@ func (a *app) startRelay(ctx context.Context) (*relaying, error) {
 	if a.cfg.Source.Relay == nil {
 		return nil, nil
 	}
-	r := &relaying{app: a, cfg: a.cfg.Source.Relay.WithDefaults(), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	r := &relaying{app: a, cfg: *a.cfg.Source.Relay, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	var err error
-	r.Relay, err = relay.Open(ctx, relay.Options{
-		Dir: a.cfg.relayDir(), Flavor: a.cfg.Source.flavor(), Retain: r.cfg.Retain, MaxSize: int64(r.cfg.MaxSize), MinFree: int64(r.cfg.MinFree),
-		Needs: func() map[string]*source.Place { return a.cfg.relayNeeds(context.WithoutCancel(ctx), a.store) }, Log: a.log,
-	})
+	o := a.cfg.relayOptions(func() map[string]*source.Place { return a.cfg.relayNeeds(context.WithoutCancel(ctx), a.store) })
+	o.Log = a.log
+	r.Relay, err = relay.Open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +79,14 @@ func (r *relaying) run(ctx context.Context) {
 		}
 	}()
 	defer func() { <-tidied }()
+	shipped := make(chan struct{})
+	go func() {
+		defer close(shipped)
+		if r.cfg.Archive != nil {
+			r.Ship(ctx, relay.Shipping{Open: r.app.cfg.openArchive})
+		}
+	}()
+	defer func() { <-shipped }()
 	for {
 		err := r.Run(ctx, r.taps())
 		if err == nil {
@@ -265,27 +272,28 @@ func (s *stream) withoutSource(findings []fault.Finding, facts *source.Facts) ([
 
 // relayStatus is what the status says of the relay.
 type relayStatus struct {
-	Dir        string        `json:"dir"`
-	State      string        `json:"state"`
-	Seconds    float64       `json:"state_seconds"`
-	Source     string        `json:"source,omitempty"`
-	ServerID   uint32        `json:"server_id,omitempty"`
-	SemiSync   bool          `json:"semi_sync"`
-	AtHead     bool          `json:"at_head"`
-	GTIDs      string        `json:"gtids,omitempty"`
-	File       string        `json:"file,omitempty"`
-	Offset     uint64        `json:"offset,omitempty"`
-	Files      []relay.File  `json:"files"`
-	Bytes      int64         `json:"bytes"`
-	Written    int64         `json:"bytes_written"` // since the process began
-	Syncs      int64         `json:"syncs"`
-	Acks       int64         `json:"acknowledgements"`
-	Reconnects int           `json:"reconnects"`
-	Paused     *relay.Paused `json:"paused,omitempty"`
-	Error      string        `json:"error,omitempty"`
-	ErrorCode  string        `json:"error_code,omitempty"`
-	Hint       string        `json:"hint,omitempty"`
-	Running    bool          `json:"running"`
+	Dir        string         `json:"dir"`
+	State      string         `json:"state"`
+	Seconds    float64        `json:"state_seconds"`
+	Source     string         `json:"source,omitempty"`
+	ServerID   uint32         `json:"server_id,omitempty"`
+	SemiSync   bool           `json:"semi_sync"`
+	AtHead     bool           `json:"at_head"`
+	GTIDs      string         `json:"gtids,omitempty"`
+	File       string         `json:"file,omitempty"`
+	Offset     uint64         `json:"offset,omitempty"`
+	Files      []relay.File   `json:"files"`
+	Bytes      int64          `json:"bytes"`
+	Written    int64          `json:"bytes_written"` // since the process began
+	Syncs      int64          `json:"syncs"`
+	Acks       int64          `json:"acknowledgements"`
+	Reconnects int            `json:"reconnects"`
+	Paused     *relay.Paused  `json:"paused,omitempty"`
+	Archive    *archiveStatus `json:"archive,omitempty"`
+	Error      string         `json:"error,omitempty"`
+	ErrorCode  string         `json:"error_code,omitempty"`
+	Hint       string         `json:"hint,omitempty"`
+	Running    bool           `json:"running"`
 }
 
 func (r *relaying) status() *relayStatus {
@@ -303,6 +311,8 @@ func (r *relaying) status() *relayStatus {
 		out.Bytes += out.Files[i].Bytes
 	}
 	out.Paused, _ = relay.ReadPaused(out.Dir)
+	out.Archive = r.app.cfg.archiveStatus(out.Files, r.ID())
+	out.Archive.add(r.ArchiveStatus())
 	if st.LastError != nil && st.State != relay.StateStreaming {
 		out.Error = st.LastError.Error()
 		if f, ok := fault.As(st.LastError); ok {

@@ -25,7 +25,7 @@ func relayCommand() *cobra.Command {
 		Long: `The relay is the copy of the source's binlog that ` + "`source.relay`" + ` asks for: one connection writes it, and all streams read it. Its files are binlogs as the
 server writes them, which mysqlbinlog, ` + "`cdc tail`, `cdc analyze` and `cdc flashback`" + ` read. See docs/relay.md.`,
 	}
-	c.AddCommand(relayStatusCommand(), relayPurgeCommand(), relayVerifyCommand())
+	c.AddCommand(relayStatusCommand(), relayPurgeCommand(), relayVerifyCommand(), relayArchiveCommand(), relayFetchCommand())
 	return c
 }
 
@@ -85,6 +85,9 @@ func (c *Config) relayStatus(ctx context.Context) (*relayStatus, error) {
 	for _, f := range out.Files {
 		out.Bytes += f.Bytes
 	}
+	if id, err := relay.ReadID(out.Dir); err == nil {
+		out.Archive = c.archiveStatus(out.Files, id)
+	}
 	out.Paused, err = relay.ReadPaused(out.Dir)
 	return out, err
 }
@@ -114,12 +117,16 @@ func printRelay(w io.Writer, st *relayStatus) error {
 			fmt.Fprintf(w, "  next: %s\n", st.Hint)
 		}
 	}
+	st.Archive.print(w, st.Running)
 	fmt.Fprintf(w, "files     %d, %d bytes\n", len(st.Files), st.Bytes)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range st.Files {
 		needed := ""
-		if f.Needed != "" {
+		switch {
+		case f.Needed != "":
 			needed = "needed by " + f.Needed
+		case f.Archived != "":
+			needed = "archived"
 		}
 		fmt.Fprintf(t, "  %s/%s\t%d bytes\t%s\t%s\n", f.Folder, f.Name, f.Bytes, f.Time.UTC().Format(time.RFC3339), needed)
 	}
@@ -259,11 +266,7 @@ func (c *Config) purgeRelay(ctx context.Context, path, to string) ([]string, err
 	}
 	var removed []string
 	err = withStore(ctx, path, true, func(cfg *Config, store *badger.Store) error {
-		conf := cfg.Source.Relay.WithDefaults()
-		r, err := relay.Open(context.Background(), relay.Options{
-			Dir: cfg.relayDir(), Flavor: cfg.Source.flavor(), Retain: conf.Retain, MaxSize: int64(conf.MaxSize),
-			Needs: func() map[string]*source.Place { return cfg.relayNeeds(context.Background(), store) },
-		})
+		r, err := relay.Open(context.Background(), cfg.relayOptions(func() map[string]*source.Place { return cfg.relayNeeds(context.Background(), store) }))
 		if err != nil {
 			return err
 		}

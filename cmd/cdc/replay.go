@@ -128,6 +128,15 @@ func (o *binlogReplay) configure(args []string) (*Config, []string, error) {
 		}
 		cfg.Source.Tables = o.tables
 	}
+	if len(args) > 0 && !strings.Contains(args[0], "://") {
+		var err error
+		if args, err = files.Expand(args); err == nil {
+			err = namesOnce(args)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
 	if err := o.sourced(cfg, args); err != nil {
 		return nil, nil, err
 	}
@@ -188,6 +197,19 @@ func (o *binlogReplay) improvise(args []string) (*Config, error) {
 		return nil, fault.New(fault.UsageInvalid, "%s: %s", bad[0].Path, bad[0].Text)
 	}
 	return cfg, nil
+}
+
+// namesOnce refuses files of two servers with one name: the place from which a replay goes on names no folder.
+func namesOnce(paths []string) error {
+	seen := map[string]string{}
+	for _, p := range paths {
+		name := files.Name(p)
+		if first := seen[name]; first != "" && first != p {
+			return fault.New(fault.UsageInvalid, "%s and %s have one name", first, p).Hint("replay the files of one server after those of the other")
+		}
+		seen[name] = p
+	}
+	return nil
 }
 
 // sourced puts what is read in the place of the configuration's source.

@@ -92,17 +92,17 @@ var (
 func (s *replaySource) measure(paths []string, stop files.Bound) error {
 	s.sizes = map[string][2]int64{}
 	for _, p := range paths {
-		info, err := os.Stat(p)
+		size, err := files.Size(p)
 		if err != nil {
-			return fault.New(fault.BinlogNotABinlog, "%w", err)
+			return err
 		}
-		base := filepath.Base(p)
-		s.sizes[base] = [2]int64{s.total, info.Size()}
+		base := files.Name(p)
+		s.sizes[base] = [2]int64{s.total, size}
 		if stop.File == p || stop.File == base {
-			s.total += min(int64(stop.Offset), info.Size())
+			s.total += min(int64(stop.Offset), size)
 			return nil
 		}
-		s.total += info.Size()
+		s.total += size
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (r *replayRun) openFiles(rec *checkpoint.Record, pool *event.Pool, batch in
 	b.History = append(b.History, entries...)
 	if rec.Saved == 0 {
 		server := r.head.Server
-		b.Pos = event.Position{File: filepath.Base(r.paths[0]), Offset: 4, Server: &server}
+		b.Pos = event.Position{File: files.Name(r.paths[0]), Offset: 4, Server: &server}
 		if r.state.ByGTID {
 			b.Pos.GTIDs = r.plan.Behind.Clone()
 			if b.Pos.GTIDs == nil {

@@ -107,13 +107,17 @@ func (o *stretch) server(ctx context.Context, text string, sel *schemas.Selector
 
 // looked is what the first file and the flags say of files.
 type looked struct {
+	paths       []string // of the files that the arguments stand for
 	flavor      gtid.Flavor
 	start, stop files.Bound
 	catalog     *schemas.Catalog // the tables of --schema-dump
 }
 
-func (o *stretch) look(paths []string) (l looked, err error) {
-	flavor, version, err := files.Inspect(paths[0])
+func (o *stretch) look(args []string) (l looked, err error) {
+	if l.paths, err = files.Expand(args); err != nil {
+		return l, err
+	}
+	flavor, version, err := files.Inspect(l.paths[0])
 	if err != nil {
 		return l, err
 	}
@@ -151,7 +155,7 @@ func (o *stretch) open(ctx context.Context, args []string, sel *schemas.Selector
 	}
 	limitHeap(defaultMemory)
 	opened, err := files.Open(files.Config{
-		Paths: args, Pool: &event.Pool{}, Start: l.start, Stop: l.stop, AllowUnnamed: unnamed,
+		Paths: l.paths, Pool: &event.Pool{}, Start: l.start, Stop: l.stop, AllowUnnamed: unnamed,
 		Binlog: binlog.Config{Flavor: l.flavor, Select: sel.Match, SelectDatabase: sel.MatchDatabase, Catalog: l.catalog, NextSeq: 1, Spool: spoolFor{rows}},
 	})
 	if err != nil {

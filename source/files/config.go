@@ -60,10 +60,20 @@ func (c *Config) index(b *Bound, what string) (int, error) {
 	if b.File == "" {
 		return -1, nil
 	}
+	found := -1
 	for i, p := range c.Paths {
-		if p == b.File || filepath.Base(p) == b.File {
+		switch {
+		case p == b.File:
 			return i, nil
+		case Name(p) != b.File && filepath.Base(p) != b.File:
+		case found >= 0: // of two servers
+			return -1, fault.New(fault.UsageInvalid, "%s at %s: %s and %s are both called so, give the path", what, b.File, c.Paths[found], p)
+		default:
+			found = i
 		}
+	}
+	if found >= 0 {
+		return found, nil
 	}
 	return -1, fault.New(fault.UsageInvalid, "%s at %s: not one of the files that are read", what, b.File)
 }

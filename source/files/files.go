@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,7 +53,7 @@ func Open(cfg Config) (*Source, error) {
 	if err := s.nextFile(); err != nil {
 		return nil, err
 	}
-	s.asm.Seek(filepath.Base(cfg.Paths[0]), uint64(len(magic)))
+	s.asm.Seek(Name(cfg.Paths[0]), uint64(len(magic)))
 	return s, nil
 }
 
@@ -77,21 +76,9 @@ func prepare(cfg Config) (*Source, error) {
 	return s, nil
 }
 
-// consecutive refuses files of one server between which some are missing, or that are out of order: their rows would be gone, or come in the
-// wrong order, without a word.
-func consecutive(paths []string) error {
-	for i := 1; i < len(paths); i++ {
-		base, n, ok := split(paths[i-1])
-		base2, n2, ok2 := split(paths[i])
-		if ok && ok2 && base == base2 && n2 != n+1 {
-			return fault.New(fault.UsageInvalid, "%s does not follow %s: give the files in order, without a gap", paths[i], paths[i-1])
-		}
-	}
-	return nil
-}
-
 // split takes a binlog's name apart: base name and number.
 func split(path string) (base string, n uint64, ok bool) {
+	path = strings.TrimSuffix(path, packedSuffix)
 	dot := strings.LastIndexByte(path, '.')
 	if dot < 0 {
 		return "", 0, false
@@ -198,7 +185,7 @@ func (s *Source) fetch() error {
 			if err := s.nextFile(); err != nil {
 				return err
 			}
-			s.asm.Seek(filepath.Base(s.cfg.Paths[s.at]), uint64(len(magic)))
+			s.asm.Seek(Name(s.cfg.Paths[s.at]), uint64(len(magic)))
 			continue
 		case err != nil:
 			return err

@@ -32,7 +32,7 @@ type reader struct {
 }
 
 func (r *reader) open(path string) error {
-	file, err := os.Open(path)
+	file, err := openFile(path)
 	if err != nil {
 		return fault.New(fault.BinlogNotABinlog, "open a binlog file: %w", err).At(fault.Where{File: path})
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"path/filepath"
 
 	"cdc/fault"
 	"cdc/source/binlog"
@@ -35,7 +34,7 @@ func Survey(ctx context.Context, cfg Config, ask binlog.SurveyConfig) error {
 			} else if err != nil {
 				return err
 			}
-			survey.Seek(filepath.Base(s.cfg.Paths[s.at]), uint64(len(magic)))
+			survey.Seek(Name(s.cfg.Paths[s.at]), uint64(len(magic)))
 		}
 		raw, stream, err := s.r.next(s.eventLimit(), func([]byte) bool { return true })
 		switch {

@@ -23,11 +23,13 @@ type File struct {
 	Before string    `json:"gtids_before,omitempty"` // transactions before its first
 	From   uint64    `json:"from"`                   // offset in the source's file at which it begins
 	Time   time.Time `json:"time"`                   // of the last write
-	Needed string    `json:"needed_by,omitempty"`    // a stream that has not carried it
+	Needed string    `json:"needed_by,omitempty"`    // a stream that has not carried it, or the archive
+
+	Archived string `json:"archived,omitempty"` // the part of an archive that has it
 }
 
 func (s *segment) file() File {
-	f := File{Folder: s.in.name, Name: s.name, Path: s.path, Bytes: s.size, From: s.from}
+	f := File{Folder: s.in.name, Name: s.name, Path: s.path, Bytes: s.size, From: s.from, Archived: s.shipped}
 	if s.begin != nil {
 		f.Before = s.begin.String()
 	}
@@ -46,6 +48,9 @@ func (r *Relay) Files() []File {
 	for i := range list {
 		if i+1 < len(list) {
 			out[i].Needed = r.neededBy(i, needs)
+			if r.unshipped(list[i]) && out[i].Needed == "" {
+				out[i].Needed = archiveName
+			}
 		}
 	}
 	r.mu.Unlock()

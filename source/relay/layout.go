@@ -41,6 +41,7 @@ type segment struct {
 	path string
 
 	after   *segment  // the file before it, as long as both were read or written by this process
+	shipped string    // where it was archived; under the relay's mutex
 	begin   *gtid.Set // what came before its first event; nil where places are files and offsets
 	follows string    // title of the file before it
 	from    uint64    // offset in the source's file at which it begins
@@ -67,6 +68,8 @@ type segmentFile struct {
 	After string  `json:"after,omitempty"` // the file before, as FOLDER/FILE
 	GTIDs *string `json:"gtids_before,omitempty"`
 	From  uint64  `json:"from"`
+
+	Archived string `json:"archived,omitempty"` // the part of an archive that has it
 }
 
 func (f *folder) path(dir string) string { return filepath.Join(dir, f.name) }
@@ -183,12 +186,7 @@ func (f *folder) read(dir string) (ok bool, err error) {
 
 // write keeps the server's description.
 func (f *folder) write(dir string) error {
-	o := f.origin
-	s := serverFile{Flavor: o.Server.Flavor.String(), ID: o.Server.ID, Version: o.Server.Version, Address: o.Server.Address, ByGTID: o.ByGTID, Variables: o.Variables}
-	if o.Server.Flavor == gtid.MySQL {
-		s.UUID = o.Server.UUID.String()
-	}
-	return writeJSON(filepath.Join(f.path(dir), serverName), s)
+	return writeJSON(filepath.Join(f.path(dir), serverName), f.description())
 }
 
 func (f *folder) segments(dir string) ([]*segment, error) {
@@ -228,7 +226,7 @@ func (s *segment) read() error {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return damaged(path, "%w", err)
 	}
-	s.from, s.end, s.follows = d.From, d.From, d.After
+	s.from, s.end, s.follows, s.shipped = d.From, d.From, d.After, d.Archived
 	if d.GTIDs != nil {
 		if s.begin, err = gtid.Parse(s.in.origin.Server.Flavor, *d.GTIDs); err != nil {
 			return damaged(path, "%w", err)
@@ -237,8 +235,11 @@ func (s *segment) read() error {
 	return nil
 }
 
-func (s *segment) write() error {
-	d := segmentFile{From: s.from, After: s.follows}
+func (s *segment) write() error { return s.describe("") }
+
+// describe keeps what is known of a file; archived is the part of an archive that has it.
+func (s *segment) describe(archived string) error {
+	d := segmentFile{From: s.from, After: s.follows, Archived: archived}
 	if s.begin != nil {
 		text := s.begin.String()
 		d.GTIDs = &text

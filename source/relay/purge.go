@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,10 +31,13 @@ func (r *Relay) tidy(now time.Time) (removed int, err error) {
 			total += s.size
 		}
 		first := r.segs[0]
-		who := r.neededBy(0, needs)
+		who, unshipped := r.neededBy(0, needs), r.unshipped(first)
 		r.mu.Unlock()
 		over := r.opt.MaxSize > 0 && total > r.opt.MaxSize
 		switch {
+		case unshipped: // whatever the size: an archive with a hole is none
+			r.overdue(first, over, total)
+			return removed, r.reindex(removed)
 		case over && who != "":
 			if err := r.force(first, who, total); err != nil {
 				return removed, err
@@ -47,6 +52,15 @@ func (r *Relay) tidy(now time.Time) (removed int, err error) {
 		removed++
 	}
 	return removed, r.reindex(removed)
+}
+
+// overdue says once of each file that the relay is larger than it may be for the archive's sake.
+func (r *Relay) overdue(s *segment, over bool, total int64) {
+	if !over || r.waitsFor == s {
+		return
+	}
+	r.waitsFor = s
+	r.log.Error("relay: more than max_size is kept, since the oldest file is not archived yet", "file", s.path, "mib", total>>20, "max_mib", r.opt.MaxSize>>20)
 }
 
 // Tidy removes what has to go by age and size; the relay also does it when it begins a file.
@@ -148,8 +162,14 @@ func (r *Relay) Purge(to string) (removed []string, err error) {
 			r.mu.Unlock()
 			break
 		}
-		first, who := r.segs[0], r.neededBy(0, needs)
+		first, who, unshipped := r.segs[0], r.neededBy(0, needs), r.unshipped(r.segs[0])
 		r.mu.Unlock()
+		if unshipped {
+			if to != "" {
+				err = fault.New(fault.RelayStillNeeded, "%s is not archived yet", first.name).At(fault.Where{File: first.path})
+			}
+			break
+		}
 		if who != "" {
 			if to != "" {
 				err = fault.New(fault.RelayStillNeeded, "stream %q has not carried %s yet", who, first.name).At(fault.Where{File: first.path})
@@ -176,6 +196,10 @@ func Erase(dir string) error {
 		return err
 	}
 	defer r.lock.Close()
+	// First: files of a new life never go where the archive has those of this one.
+	if err := os.Remove(filepath.Join(dir, idName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.RelayWrite, "%w", err)
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fault.New(fault.RelayDamaged, "%w", err)

@@ -27,6 +27,8 @@ type Options struct {
 	MinFree int64         // free bytes on the disk below which reading waits
 	// Needs says how far each reader has come that goes on here, also while it does not run; nil for one that has not begun.
 	Needs func() map[string]*source.Place
+	// Archive names the place to which Ship sends closed files, which none leaves before; "" is none.
+	Archive string
 	// Synced, where it is not nil, is called when so many bytes of a file have become durable, before anybody else is told.
 	Synced func(path string, size int64)
 	Log    *slog.Logger
@@ -58,7 +60,8 @@ type Relay struct {
 	log  *slog.Logger
 	lock *os.File
 
-	tidying sync.Mutex // held while files are removed and the index is written; before mu
+	tidying  sync.Mutex // held while files are removed and the index is written; before mu
+	waitsFor *segment   // of which was said that it holds up the removal; under tidying
 
 	mu      sync.Mutex
 	segs    []*segment
@@ -77,6 +80,9 @@ type Relay struct {
 	hangUp  func()        // ends the connection that is in use
 	forced  bool
 	closed  bool
+
+	id       string // of the relay's part of the archive
+	shipping ArchiveStatus
 }
 
 // Status is what an operator wants to know.
@@ -143,6 +149,11 @@ func (r *Relay) restore(ctx context.Context) error {
 	}
 	if _, err := os.Stat(filepath.Join(r.opt.Dir, forcedName)); err == nil {
 		r.forced = true
+	}
+	if r.opt.Archive != "" {
+		if err := r.identify(); err != nil {
+			return err
+		}
 	}
 	order, err := ReadPaused(r.opt.Dir)
 	if err != nil {
