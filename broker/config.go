@@ -2,14 +2,11 @@ package broker
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 
-	"cdc/fault"
 	"cdc/internal/settings"
 )
 
@@ -30,30 +27,7 @@ func (t *TLS) Client() (*tls.Config, error) {
 	if !t.On() {
 		return nil, nil
 	}
-	return ClientTLS("tls", t.CA, t.Cert, t.Key, t.ServerName)
-}
-
-// ClientTLS makes the configuration of a client that verifies whom it speaks to, of PEM files; each may be left out. setting is where they were named.
-func ClientTLS(setting, ca, cert, key, serverName string) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: serverName}
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, fault.New(fault.ConfigSecret, "read %s.ca: %w", setting, err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fault.New(fault.ConfigInvalid, "%s.ca: %s holds no certificate in PEM", setting, ca)
-		}
-	}
-	if cert != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			return nil, fault.New(fault.ConfigSecret, "read %s.cert and %s.key: %w", setting, setting, err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
+	return settings.ClientTLS("tls", t.CA, t.Cert, t.Key, t.ServerName)
 }
 
 // SASL says how to log in. Without a mechanism there is no login.

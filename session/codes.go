@@ -12,7 +12,6 @@ type Codes struct {
 	AuthPlugin   fault.Code // a way of logging in that is not safe or not known
 	Protocol     fault.Code // an answer that the protocol does not allow
 	Lost         fault.Code // the connection broke
-	Secret       fault.Code // a password or key that cannot be read
 }
 
 // SourceCodes are those of a server that is read from.
@@ -20,7 +19,7 @@ func SourceCodes() Codes {
 	return Codes{
 		Unreachable: fault.SourceUnreachable, AccessDenied: fault.SourceAccessDenied, GrantMissing: fault.SourceGrantMissing,
 		TLSRequired: fault.SourceTLSRequired, TLSVerify: fault.SourceTLSVerify, AuthPlugin: fault.SourceAuthPlugin, Protocol: fault.SourceProtocol,
-		Lost: fault.SourceLost, Secret: fault.ConfigSecret,
+		Lost: fault.SourceLost,
 	}
 }
 
@@ -29,6 +28,6 @@ func TargetCodes() Codes {
 	return Codes{
 		Unreachable: fault.TargetUnreachable, AccessDenied: fault.TargetAccessDenied, GrantMissing: fault.TargetGrantMissing,
 		TLSRequired: fault.TargetTLSRequired, TLSVerify: fault.TargetTLSVerify, AuthPlugin: fault.TargetAuthPlugin, Protocol: fault.TargetProtocol,
-		Lost: fault.TargetLost, Secret: fault.ConfigSecret,
+		Lost: fault.TargetLost,
 	}
 }

@@ -34,9 +34,9 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Session, error) {
 	defer cancel()
 	password, err := cfg.Password.Value()
 	if err != nil {
-		return nil, fault.New(opt.Codes.Secret, "%w", err)
+		return nil, fault.New(fault.ConfigSecret, "%w", err)
 	}
-	tlsConfig, err := cfg.TLS.client(address, opt.Codes.Secret)
+	tlsConfig, err := cfg.TLS.client(address)
 	if err != nil {
 		return nil, err
 	}

@@ -5,13 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
-	"os"
 
-	"cdc/fault"
+	"cdc/internal/settings"
 )
 
-// client makes the configuration of a TLS client; nil without TLS. secret is the code of a file that cannot be read.
-func (t *TLS) client(address string, secret fault.Code) (*tls.Config, error) {
+// client makes the configuration of a TLS client; nil without TLS. Its errors are faults.
+func (t *TLS) client(address string) (*tls.Config, error) {
 	if t.Mode == TLSDisabled {
 		return nil, nil
 	}
@@ -19,26 +18,12 @@ func (t *TLS) client(address string, secret fault.Code) (*tls.Config, error) {
 	if err != nil {
 		host = "localhost" // a Unix socket
 	}
-	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	if t.ServerName != "" {
-		c.ServerName = t.ServerName
+		host = t.ServerName
 	}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fault.New(secret, "read tls.ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fault.New(secret, "tls.ca: no certificate in %s", t.CA)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fault.New(secret, "tls.cert: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
+	c, err := settings.ClientTLS("tls", t.CA, t.Cert, t.Key, host)
+	if err != nil {
+		return nil, err
 	}
 	if t.Legacy {
 		c.MinVersion = tls.VersionTLS10

@@ -13,8 +13,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/sr"
 
-	"cdc/broker"
 	"cdc/fault"
+	"cdc/internal/settings"
 )
 
 // maxAnswer is how long an answer of the registry may be.
@@ -22,7 +22,7 @@ const maxAnswer = 16 << 20
 
 // client makes what sends requests.
 func (c *Config) client() (*http.Client, error) {
-	t, err := broker.ClientTLS("schema_registry.tls", c.TLS.CA, c.TLS.Cert, c.TLS.Key, c.TLS.ServerName)
+	t, err := settings.ClientTLS("schema_registry.tls", c.TLS.CA, c.TLS.Cert, c.TLS.Key, c.TLS.ServerName)
 	if err != nil {
 		return nil, err
 	}
