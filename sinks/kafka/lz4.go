@@ -47,7 +47,7 @@ func (z *lz4Packer) append(dst, src []byte) []byte {
 		limit, end := len(src)-lz4LastMatch, len(src)-lz4LastLiterals
 	scan:
 		for at := 1; ; {
-			ref := 0
+			var ref int
 			// Two places are looked at side by side, so that their loads wait together. In what does not repeat steps become longer.
 			for step := 2 << 5; ; step++ {
 				if at >= limit {
