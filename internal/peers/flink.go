@@ -12,7 +12,7 @@ import (
 	"cdc/internal/testbed"
 )
 
-// ProvisionFlink fetches Flink and compiles what runs its SQL, 126 MB, so that a test has to wait for neither. Progress goes to standard error.
+// ProvisionFlink fetches Flink and compiles what runs its SQL, 158 MB, so that a test has to wait for neither. Progress goes to standard error.
 func ProvisionFlink(ctx context.Context) error {
 	_, err := flinkClassPath(ctx)
 	return err

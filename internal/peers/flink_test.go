@@ -5,6 +5,7 @@ package peers_test
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -14,13 +15,18 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"cdc/format"
+	"cdc/format/avro"
 	"cdc/format/canal"
 	"cdc/format/debezium"
 	"cdc/format/maxwell"
 	"cdc/internal/peers"
 	"cdc/internal/testbed"
+	"cdc/sinks/kafka/registry"
 )
 
 // reads says how Flink reads a column: its type there, the SQL that has the source print the value in the same way ("" is the column itself), and
@@ -34,13 +40,14 @@ type reads struct {
 // flinkColumn is a column of a source table.
 type flinkColumn struct {
 	name, sql string
-	by        [4]reads // by the formats of flinkFormats
+	by        [4]reads // by the formats of flinkFormats, but for envelopes
 }
 
 // flinkTable is a source table, what is done to it, and the formats in which it is read.
 type flinkTable struct {
 	name, key string
-	columns   []flinkColumn
+	made      string        // the columns with which it begins, where change makes others of them
+	columns   []flinkColumn // in the end
 	change    []string
 	formats   []int
 }
@@ -51,9 +58,10 @@ const (
 	texts          // Debezium's text modes, with inline schemas
 	flatMaxwell
 	flatCanal
+	envelopes // Debezium's Avro, through a topic and a registry: as numbers, but for what Avro has a type of its own for
 )
 
-var flinkFormats = [4]struct {
+var flinkFormats = [5]struct {
 	name, with string
 	encoder    func() (format.Encoder, error)
 }{
@@ -69,6 +77,28 @@ var flinkFormats = [4]struct {
 	flatCanal: {"canal", "'format' = 'canal-json'", func() (format.Encoder, error) {
 		return canal.New(canal.Options{Keys: true, Tombstones: true, Truncate: canal.TruncateSkip})
 	}},
+	envelopes: {"dbz_avro", "'format' = 'debezium-avro-confluent', 'debezium-avro-confluent.url' = '%s'", nil}, // made where the registry is known
+}
+
+// in says how a column is read of a format.
+func (c *flinkColumn) in(f int) reads {
+	if f != envelopes {
+		return c.by[f]
+	}
+	r := c.by[numbers]
+	switch {
+	case r.flink == "BYTES" && c.sql == "BIGINT UNSIGNED":
+		return reads{flink: "DECIMAL(20, 0)"}
+	case r.flink == "BYTES" && strings.HasPrefix(c.sql, "DECIMAL"):
+		return reads{flink: c.sql}
+	case strings.HasPrefix(r.flink, "TIMESTAMP_LTZ"):
+		zoned := reads{flink: "STRING", sql: "DATE_FORMAT(" + c.name + ", '%Y-%m-%dT%H:%i:%s.%fZ')"} // as many digits as the column has
+		if !strings.Contains(c.sql, "(6)") {
+			zoned.print = iso
+		}
+		return zoned
+	}
+	return r
 }
 
 // Ways to print.
@@ -238,7 +268,7 @@ func typesTable() flinkTable {
 	}
 	vector[flatCanal].print = func(s string) string { return "[" + list(s) + "]" }
 	return flinkTable{
-		name: "types", key: "id", formats: []int{numbers, texts, flatMaxwell, flatCanal},
+		name: "types", key: "id", formats: []int{numbers, texts, flatMaxwell, flatCanal, envelopes},
 		columns: []flinkColumn{
 			{"id", "INT", all("INT", "")},
 			{"ti", "TINYINT", all("TINYINT", "")},
@@ -311,7 +341,7 @@ func keyedTable() flinkTable {
 	far := all("DECIMAL(20, 0)", "")
 	far[numbers] = reads{flink: "BYTES", print: unscaled}
 	return flinkTable{
-		name: "keyed", key: "b, a", formats: []int{numbers, flatMaxwell, flatCanal},
+		name: "keyed", key: "b, a", formats: []int{numbers, flatMaxwell, flatCanal, envelopes},
 		columns: []flinkColumn{{"a", "INT", all("INT", "")}, {"b", "VARCHAR(20)", all("STRING", "")}, {"t", "TIME(6)", clock}, {"n", "BIGINT UNSIGNED", far}},
 		change: []string{
 			"INSERT INTO keyed VALUES (1, 'x', '-838:59:59', 1), (2, 'x', '838:59:58.999999', 18446744073709551615), (3, 'y', '-00:00:00.000001', NULL), (4, 'y', '24:00:00', 4)",
@@ -323,16 +353,41 @@ func keyedTable() flinkTable {
 	}
 }
 
-// TestFlink has Flink's own readers of the three formats make tables of what the encoders write, and compares them with the source's.
+// alteredTable has rows of before and behind statements that change it. What a column was before it had its name, or before it was there, no message says: so
+// columns come without a default, and none is renamed.
+func alteredTable() flinkTable {
+	date := all("DATE", "")
+	date[numbers] = reads{flink: "INT", sql: fmt.Sprintf(days, "first")}
+	date[texts] = reads{flink: "STRING", sql: "CONCAT(first, 'Z')"}
+	return flinkTable{
+		name: "altered", key: "id", formats: []int{numbers, texts, flatMaxwell, flatCanal, envelopes}, made: "id INT, v INT NOT NULL, gone VARCHAR(20) NOT NULL, kept VARCHAR(20)",
+		columns: []flinkColumn{{"first", "DATE", date}, {"id", "INT", all("INT", "")}, {"v", "BIGINT", all("BIGINT", "")}, {"kept", "VARCHAR(200)", all("STRING", "")}, {"more", "INT UNSIGNED", all("BIGINT", "")}},
+		change: []string{
+			"INSERT INTO altered VALUES (1, 10, 'x', 'one'), (2, 20, 'y', NULL), (3, 30, 'z', 'three'), (4, 40, '', 'four')",
+			"UPDATE altered SET v = 11 WHERE id = 1",
+			"ALTER TABLE altered ADD COLUMN more INT UNSIGNED",
+			"UPDATE altered SET more = 4294967295 WHERE id = 1", "INSERT INTO altered VALUES (5, 50, 'w', 'five', 5)", "DELETE FROM altered WHERE id = 2",
+			"ALTER TABLE altered DROP COLUMN gone, MODIFY v BIGINT NOT NULL, MODIFY kept VARCHAR(200)",
+			"UPDATE altered SET v = 9223372036854775807 WHERE id = 3", "INSERT INTO altered VALUES (6, -9223372036854775808, REPEAT('s', 150), NULL)", "UPDATE altered SET id = 40 WHERE id = 4",
+			"ALTER TABLE altered ADD COLUMN first DATE FIRST",
+			"INSERT INTO altered VALUES ('2024-02-29', 7, 7, 'seven', 7)", "UPDATE altered SET first = '1969-12-31', kept = NULL WHERE id = 1", "DELETE FROM altered WHERE id = 5",
+		},
+	}
+}
+
+// TestFlink has Flink's own readers of the formats make tables of what the encoders write, and compares them with the source's.
 func TestFlink(t *testing.T) {
 	server := testbed.Start(t, testbed.MySQL97, testbed.Options{FullMetadata: true})
 	dir := t.TempDir()
 	session := []string{"SET NAMES utf8mb4", "SET time_zone = '+00:00'", "SET sql_mode = ''", "CREATE DATABASE flink", "USE flink"}
-	tables := []flinkTable{typesTable(), keyedTable()}
+	tables := []flinkTable{typesTable(), keyedTable(), alteredTable()}
 	for _, n := range tables {
 		var columns []string
 		for _, c := range n.columns {
 			columns = append(columns, "`"+c.name+"` "+c.sql)
+		}
+		if n.made != "" {
+			columns = []string{n.made}
 		}
 		session = append(session, "CREATE TABLE "+n.name+" ("+strings.Join(columns, ", ")+", PRIMARY KEY ("+n.key+"))")
 		session = append(session, n.change...)
@@ -343,14 +398,26 @@ func TestFlink(t *testing.T) {
 		t.Fatal(logs, err)
 	}
 
-	// The records of each table are the lines of a file; a tombstone, which has no value, is an empty line.
+	broker, schemas := testbed.SharedKafka(t, testbed.Kafka43), testbed.StartRegistry(t)
+	client, err := registry.Open(registry.Config{URLs: []string{schemas.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+
+	// The records of each table are the lines of a file, or a topic; a tombstone, which has no value, is an empty line.
 	var create, query []string
 	type read struct{ table, format int }
 	var order []read
 	for i := range flinkFormats {
 		f := &flinkFormats[i]
-		enc := must(f.encoder())
-		records := map[string][]byte{}
+		var enc format.Encoder
+		if i == envelopes {
+			enc = must(avro.New(avro.Options{Shape: avro.Envelope, Keys: true, Registrar: client, Debezium: debezium.Options{BigintUnsigned: debezium.BigintPrecise, Skipped: "t"}}))
+		} else {
+			enc = must(f.encoder())
+		}
+		records, messages := map[string][]byte{}, map[string][]kafka.Message{}
 		for _, r := range encodeLog(t, enc, logs[0], "flink") {
 			table := strings.TrimPrefix(r.table, "flink.")
 			switch {
@@ -358,6 +425,8 @@ func TestFlink(t *testing.T) {
 				if n := slices.IndexFunc(tables, func(n flinkTable) bool { return n.name == table }); slices.Contains(tables[n].formats, i) {
 					t.Fatal(f.name, r.err)
 				}
+			case r.role == format.Data && i == envelopes:
+				messages[table] = append(messages[table], kafka.Message{Key: r.rec.Key, Value: r.rec.Value})
 			case r.role == format.Data:
 				records[table] = append(append(records[table], r.rec.Value...), '\n')
 			}
@@ -367,17 +436,34 @@ func TestFlink(t *testing.T) {
 				continue
 			}
 			name := f.name + "_" + n.name
-			file := filepath.Join(dir, name)
-			if err := os.WriteFile(file, records[n.name], 0o644); err != nil {
-				t.Fatal(err)
+			with := ""
+			if i == envelopes {
+				topic := testbed.FreshTopic(t, broker)
+				if err := broker.CreateTopic(t.Context(), topic, 1); err != nil {
+					t.Fatal(err)
+				}
+				fresh := &kafka.Transport{} // the one that all share may remember that there is no such topic
+				defer fresh.CloseIdleConnections()
+				w := &kafka.Writer{Transport: fresh, Addr: kafka.TCP(broker.Brokers()...), Topic: topic, RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond}
+				if err := errors.Join(w.WriteMessages(t.Context(), messages[n.name]...), w.Close()); err != nil {
+					t.Fatal(err)
+				}
+				with = fmt.Sprintf("'connector' = 'kafka', 'topic' = '%s', 'properties.bootstrap.servers' = '%s', 'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset', "+f.with,
+					topic, broker.Brokers()[0], schemas.URL)
+			} else {
+				file := filepath.Join(dir, name)
+				if err := os.WriteFile(file, records[n.name], 0o644); err != nil {
+					t.Fatal(err)
+				}
+				with = "'connector' = 'filesystem', 'path' = 'file://" + file + "', " + f.with
 			}
 			var columns []string
 			for _, c := range n.columns {
-				if c.by[i].flink != "" {
-					columns = append(columns, "`"+c.name+"` "+c.by[i].flink)
+				if r := c.in(i); r.flink != "" {
+					columns = append(columns, "`"+c.name+"` "+r.flink)
 				}
 			}
-			create = append(create, fmt.Sprintf("CREATE TABLE %s (%s) WITH ('connector' = 'filesystem', 'path' = 'file://%s', %s)", name, strings.Join(columns, ", "), file, f.with))
+			create = append(create, fmt.Sprintf("CREATE TABLE %s (%s) WITH (%s)", name, strings.Join(columns, ", "), with))
 			query = append(query, "SELECT * FROM "+name)
 			order = append(order, read{j, i})
 		}
@@ -402,7 +488,7 @@ func compareFlink(t *testing.T, server *testbed.Server, n flinkTable, in int, ch
 	var columns []flinkColumn
 	var selected []string
 	for _, c := range n.columns {
-		if r := c.by[in]; r.flink != "" {
+		if r := c.in(in); r.flink != "" {
 			columns = append(columns, c)
 			if r.sql == "" {
 				r.sql = "`" + c.name + "`"
@@ -449,7 +535,7 @@ func compareFlink(t *testing.T, server *testbed.Server, n flinkTable, in int, ch
 	for _, row := range rows {
 		want := make([]string, len(columns))
 		for i, v := range row {
-			switch show := columns[i].by[in].print; {
+			switch show := columns[i].in(in).print; {
 			case !v.Valid:
 				want[i] = `\N`
 			case show != nil:
@@ -481,9 +567,9 @@ func sameField(c flinkColumn, in int, got, want string) bool {
 	case c.sql == "JSON":
 		var a, b any
 		return json.Unmarshal([]byte(got), &a) == nil && json.Unmarshal([]byte(want), &b) == nil && reflect.DeepEqual(a, b)
-	case c.by[in].flink == "FLOAT":
+	case c.in(in).flink == "FLOAT":
 		bits = 32
-	case c.by[in].flink != "DOUBLE":
+	case c.in(in).flink != "DOUBLE":
 		return false
 	}
 	a, err1 := strconv.ParseFloat(got, bits)

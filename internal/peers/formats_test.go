@@ -49,6 +49,7 @@ func encodeLog(t *testing.T, enc format.Encoder, log string, databases ...string
 	defer s.Close()
 	var all []result
 	marker, _ := enc.(format.Marker)
+	prepares, _ := enc.(format.Preparer)
 	for {
 		b, err := s.Read(t.Context())
 		if errors.Is(err, io.EOF) {
@@ -83,6 +84,11 @@ func encodeLog(t *testing.T, enc format.Encoder, log string, databases ...string
 			for j := x.First; j < x.Last; j++ {
 				c := &b.Changes[j]
 				n := b.Tables[c.Table]
+				if prepares != nil {
+					if err := prepares.Prepare(t.Context(), n, n.Database+"."+n.Name); err != nil {
+						t.Fatal(err)
+					}
+				}
 				add(n.Database+"."+n.Name, enc.Change(&out, b, int(j)))
 			}
 			if x.End && marker != nil {

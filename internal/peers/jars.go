@@ -33,6 +33,7 @@ var (
 		"org.apache.flink:flink-clients:" + FlinkVersion, "org.apache.flink:flink-table-api-java-bridge:" + FlinkVersion, "org.apache.flink:flink-table-runtime:" + FlinkVersion,
 		"org.apache.flink:flink-table-planner-loader:" + FlinkVersion, "org.apache.flink:flink-connector-base:" + FlinkVersion,
 		"org.apache.flink:flink-connector-files:" + FlinkVersion, "org.apache.flink:flink-json:" + FlinkVersion,
+		"org.apache.flink:flink-sql-connector-kafka:4.0.1-2.0", "org.apache.flink:flink-sql-avro-confluent-registry:" + FlinkVersion,
 		"org.slf4j:slf4j-simple:1.7.36",
 	}
 )
