@@ -65,17 +65,7 @@ func Beside(ctx context.Context, t *Store, local Local) (*Both, error) {
 		if err != nil {
 			return nil, err
 		}
-		entries := make([]schemas.Entry, len(d.History))
-		for i, e := range d.History {
-			entries[i] = *e
-		}
-		if _, err := t.cut(ctx, name, 0); err != nil {
-			return nil, err
-		}
-		if err := t.Append(ctx, name, entries); err != nil {
-			return nil, err
-		}
-		if err := t.Save(ctx, name, d.Record); err != nil {
+		if err := t.Import(ctx, d); err != nil {
 			return nil, err
 		}
 	}
@@ -149,8 +139,42 @@ func (b *Both) Rewind(ctx context.Context, stream string, seq uint64, yield func
 	return b.local.Rewind(ctx, stream, seq, yield)
 }
 
+// Export gives all that is kept of a stream.
+func (b *Both) Export(ctx context.Context, stream string) (*checkpoint.Document, error) {
+	return b.local.Export(ctx, stream)
+}
+
+// Import puts a document in place of all that is kept of its stream.
+func (b *Both) Import(ctx context.Context, d *checkpoint.Document) error {
+	if err := d.Check(); err != nil {
+		return fault.New(fault.UsageInvalid, "import: %w", err)
+	}
+	one := *d
+	if one.Record.Saved == 0 {
+		one.Record.Saved = time.Now().UnixMicro()
+	}
+	if err := b.topic.Import(ctx, &one); err != nil {
+		return err
+	}
+	return b.local.Import(ctx, &one)
+}
+
+// Confirm is that of the topic.
+func (b *Both) Confirm(ctx context.Context) error { return b.topic.Confirm(ctx) }
+
+// SetNote is that of the topic.
+func (b *Both) SetNote(ctx context.Context, name string, text []byte) error {
+	return b.topic.SetNote(ctx, name, text)
+}
+
+// Note is that of the topic.
+func (b *Both) Note(name string) []byte { return b.topic.Note(name) }
+
 // Streams lists the streams that have a record, sorted.
 func (b *Both) Streams(ctx context.Context) ([]string, error) { return b.local.Streams(ctx) }
 
 // Close closes both.
-func (b *Both) Close() error { return errors.Join(b.topic.Close(), b.local.Close()) }
+func (b *Both) Close() error { return errors.Join(b.Leave(), b.local.Close()) }
+
+// Leave closes the topic alone: the folder is for whoever goes on with it.
+func (b *Both) Leave() error { return b.topic.Close() }

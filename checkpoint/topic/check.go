@@ -5,7 +5,9 @@ import (
 	"strconv"
 	"strings"
 
+	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/describeconfigs"
+	"github.com/segmentio/kafka-go/protocol/findcoordinator"
 	"github.com/segmentio/kafka-go/protocol/metadata"
 
 	"cdc/broker"
@@ -15,13 +17,17 @@ import (
 // resourceTopic is the number of topics among the kinds of resources that have settings.
 const resourceTopic = 2
 
-// Check looks whether the topic can keep a pipeline's state, and changes nothing: it takes the topic from nobody.
-func Check(ctx context.Context, o Options) []fault.Finding {
-	o = o.withDefaults()
+// Check looks whether the topic can keep a pipeline's state and the account may use the group, and changes nothing: it takes the topic from nobody, and joins no group.
+func Check(ctx context.Context, o ElectOptions) []fault.Finding {
+	o.Options = o.withDefaults()
 	var out fault.Findings
-	l := &log{o: &o, producer: -1, epoch: -1}
+	l := &log{o: &o.Options, producer: -1, epoch: -1}
 	defer l.hangUp()
-	if err := l.again(ctx, func(ctx context.Context) error { return l.look(ctx, &out) }); err != nil {
+	err := l.again(ctx, func(ctx context.Context) error { return l.coordinators(ctx, o.Group) })
+	if err == nil {
+		err = l.again(ctx, func(ctx context.Context) error { return l.look(ctx, &out) })
+	}
+	if err != nil {
 		f, ok := fault.As(err)
 		if !ok {
 			f = fault.New(fault.StateUnreachable, "%w", err)
@@ -29,6 +35,35 @@ func Check(ctx context.Context, o Options) []fault.Finding {
 		out.Error("state topic", f)
 	}
 	return out
+}
+
+// coordinators asks who keeps the group and the transactional id: the brokers answer only those who may use them.
+func (l *log) coordinators(ctx context.Context, group string) error {
+	c, err := l.any(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, k := range []struct {
+		key  string
+		kind int8
+	}{{group, 0}, {l.o.TransactionalID, 1}} {
+		if k.key == "" {
+			continue
+		}
+		m, err := ask[*findcoordinator.Response](l, c, &findcoordinator.Request{Key: k.key, KeyType: k.kind})
+		if err != nil {
+			return err
+		}
+		if m.ErrorCode == int16(kafkago.GroupAuthorizationFailed) {
+			return fault.New(fault.StateTopic, "the account may not join the group %s: %w", k.key, kafkago.GroupAuthorizationFailed).
+				Hint("`cdc check FILE --grants=kafka` prints what it needs")
+		}
+		if err := l.failed(broker.Error(m.ErrorCode), "write to"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *log) look(ctx context.Context, out *fault.Findings) error {

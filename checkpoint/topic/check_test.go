@@ -39,12 +39,12 @@ func TestJudge(t *testing.T) {
 // Check makes no topic, takes it from nobody, and says what is wrong with one.
 func TestCheck(t *testing.T) {
 	c := newCluster(t)
-	o := options(c.ListenAddrs(), "checked")
+	o := ElectOptions{Options: options(c.ListenAddrs(), "checked"), Group: "checked"}
 	list := Check(t.Context(), o)
 	if len(list) != 1 || !strings.Contains(list[0].What, "does not exist") {
 		t.Fatalf("%+v", list)
 	}
-	s := open(t, o)
+	s := open(t, o.Options)
 	if list = Check(t.Context(), o); len(list) != 1 || !strings.Contains(list[0].What, "replica") {
 		t.Errorf("%+v", list)
 	}

@@ -1,10 +1,12 @@
 package topic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +31,7 @@ type ElectOptions struct {
 // Tenure is the time in which this process is the owner.
 type Tenure struct {
 	group *kafkago.ConsumerGroup
+	owns  *atomic.Int64 // see sticky
 	lost  chan struct{}
 	once  sync.Once
 	end   context.CancelFunc
@@ -46,7 +49,7 @@ type Tenure struct {
 func Elect(ctx context.Context, o ElectOptions) (*Tenure, error) {
 	o.Options = o.withDefaults()
 	if o.Session == 0 {
-		o.Session = 10 * time.Second
+		o.Session = defaultSession
 	}
 	if o.StandsBy == nil {
 		o.StandsBy = func() {}
@@ -64,7 +67,7 @@ func Elect(ctx context.Context, o ElectOptions) (*Tenure, error) {
 	if err != nil {
 		return nil, err
 	}
-	owns := &atomic.Bool{}
+	owns := &atomic.Int64{}
 	brokers := make([]string, len(o.Brokers))
 	for i, b := range o.Brokers {
 		brokers[i] = broker.WithPort(b)
@@ -83,8 +86,8 @@ func Elect(ctx context.Context, o ElectOptions) (*Tenure, error) {
 		g, err := group.Next(ctx)
 		switch {
 		case err == nil && len(g.Assignments[o.Topic]) > 0:
-			owns.Store(true)
-			t := &Tenure{group: group, lost: make(chan struct{}), done: make(chan struct{})}
+			owns.Store(int64(g.ID) + 1)
+			t := &Tenure{group: group, owns: owns, lost: make(chan struct{}), done: make(chan struct{})}
 			var life context.Context
 			life, t.end = context.WithCancel(context.WithoutCancel(ctx))
 			go t.watch(life, g, o)
@@ -155,7 +158,12 @@ func (t *Tenure) watch(ctx context.Context, g *kafkago.Generation, o ElectOption
 	}
 }
 
-func (t *Tenure) lose() { t.once.Do(func() { close(t.lost) }) }
+func (t *Tenure) lose() {
+	t.once.Do(func() {
+		t.owns.Store(0)
+		close(t.lost)
+	})
+}
 
 // Lost is closed when another process may be the owner.
 func (t *Tenure) Lost() <-chan struct{} { return t.lost }
@@ -169,32 +177,29 @@ func (t *Tenure) Close() error {
 }
 
 // sticky gives the partition to the member that has it, else to the first by its id. A process that comes must not take it from one that works.
-type sticky struct{ owns *atomic.Bool }
+// owns is one more than the number of the group's generation in which this member was chosen, and 0 for one that stands by.
+type sticky struct{ owns *atomic.Int64 }
 
 func (sticky) ProtocolName() string { return "cdc-owner" }
 
-// UserData says whether this member has the partition.
+// UserData says since when this member has the partition.
 func (s sticky) UserData() ([]byte, error) {
-	if s.owns.Load() {
-		return []byte("owner"), nil
-	}
-	return []byte("stands by"), nil
+	return strconv.AppendInt(nil, s.owns.Load(), 10), nil
 }
 
-// AssignGroups is called at the member that leads the group. The first of those that say that they have it keeps it: there are two where one has lost it and does not know yet.
+// AssignGroups is called at the member that leads the group. Of those that say that they have it the one that was chosen last keeps it: there are two where one has lost it
+// and does not know yet.
 func (sticky) AssignGroups(members []kafkago.GroupMember, partitions []kafkago.Partition) kafkago.GroupMemberAssignments {
+	chosen := func(m *kafkago.GroupMember) int64 {
+		n, err := strconv.ParseInt(string(m.UserData), 10, 64)
+		if err != nil {
+			return 0
+		}
+		return n
+	}
 	members = slices.Clone(members)
 	slices.SortFunc(members, func(a, b kafkago.GroupMember) int {
-		if x, y := string(a.UserData) == "owner", string(b.UserData) == "owner"; x != y {
-			if x {
-				return -1
-			}
-			return 1
-		}
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
+		return cmp.Or(cmp.Compare(chosen(&b), chosen(&a)), cmp.Compare(a.ID, b.ID))
 	})
 	out := kafkago.GroupMemberAssignments{}
 	for i, m := range members {

@@ -183,28 +183,13 @@ func (l *log) findLeader(ctx context.Context, c *broker.Conn) (*broker.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Topics) != 1 {
-		return nil, fmt.Errorf("the answer is about %d topics", len(m.Topics))
-	}
-	t := &m.Topics[0]
-	if broker.Error(t.ErrorCode) == broker.ErrUnknownTopic {
+	if len(m.Topics) == 1 && broker.Error(m.Topics[0].ErrorCode) == broker.ErrUnknownTopic {
 		if err := l.create(c); err != nil {
 			return nil, err
 		}
 		return nil, broker.ErrLeaderNotAvailable // soon
 	}
-	if err := l.failed(broker.Error(t.ErrorCode), "see"); err != nil {
-		return nil, err
-	}
-	if len(t.Partitions) != 1 {
-		return nil, fault.New(fault.StateTopic, "the topic %s has %d partitions, and is to have one", l.o.Topic, len(t.Partitions))
-	}
-	for _, b := range m.Brokers {
-		if b.NodeID == t.Partitions[0].LeaderID {
-			return l.o.Dialer.Open(ctx, net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))))
-		}
-	}
-	return nil, broker.ErrLeaderNotAvailable
+	return l.leaderOf(ctx, m)
 }
 
 // create makes the topic, with the brokers' default for replicas.

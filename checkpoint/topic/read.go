@@ -2,11 +2,9 @@ package topic
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/segmentio/kafka-go/protocol/fetch"
-	"github.com/segmentio/kafka-go/protocol/listoffsets"
 
 	"cdc/broker"
 	"cdc/fault"
@@ -28,10 +26,11 @@ func (l *log) read(ctx context.Context, until int64, f func(*broker.Record) erro
 			if err := l.connect(ctx); err != nil {
 				return err
 			}
-			if next < 0 {
-				return l.first(&next)
-			}
 			var err error
+			if next < 0 { // compaction leaves the beginning where it is, but an operator may have deleted records
+				next, err = l.offset(earliest)
+				return err
+			}
 			next, err = l.fetch(next, f)
 			return err
 		})
@@ -39,25 +38,6 @@ func (l *log) read(ctx context.Context, until int64, f func(*broker.Record) erro
 			return err
 		}
 	}
-	return nil
-}
-
-// first asks for the first offset that is there: compaction leaves the beginning where it is, but an operator may have deleted records.
-func (l *log) first(next *int64) error {
-	m, err := ask[*listoffsets.Response](l, l.leader, &listoffsets.Request{ReplicaID: -1, IsolationLevel: 1, Topics: []listoffsets.RequestTopic{{
-		Topic: l.o.Topic, Partitions: []listoffsets.RequestPartition{{CurrentLeaderEpoch: -1, Timestamp: earliest}},
-	}}})
-	if err != nil {
-		return err
-	}
-	if len(m.Topics) != 1 || len(m.Topics[0].Partitions) != 1 {
-		return fmt.Errorf("the answer is about %d topics", len(m.Topics))
-	}
-	p := &m.Topics[0].Partitions[0]
-	if err := l.failed(broker.Error(p.ErrorCode), "read"); err != nil {
-		return err
-	}
-	*next = p.Offset
 	return nil
 }
 

@@ -26,7 +26,9 @@ type Store struct {
 	closed  bool
 	log     log
 	streams map[string]*stream
+	notes   map[string][]byte
 	former  Owner
+	owner   []byte // what is written of this one
 }
 
 // stream is what the topic holds of one.
@@ -56,6 +58,7 @@ const (
 	keyOwner  = "owner"
 	keyRecord = "record/"
 	keySchema = "schema/"
+	keyNote   = "note/"
 
 	valueVersion = 1
 	partBytes    = 256 << 10
@@ -64,7 +67,7 @@ const (
 // Open shuts out whoever wrote to the topic before, and reads it. The topic is made where there is none. The errors are faults: StateUnreachable,
 // StateTopic, CheckpointCorrupt, CheckpointVersion, and StateFenced where yet another process came at the same time.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{o: o.withDefaults(), streams: map[string]*stream{}}
+	s := &Store{o: o.withDefaults(), streams: map[string]*stream{}, notes: map[string][]byte{}}
 	s.log = log{o: &s.o, producer: -1, epoch: -1}
 	if err := s.open(ctx); err != nil {
 		s.log.hangUp()
@@ -77,11 +80,11 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.log.again(ctx, s.log.take); err != nil {
 		return err
 	}
-	me, err := json.Marshal(Owner{Writer: s.o.Writer, Name: s.o.Name, Since: time.Now().UTC().Truncate(time.Second)})
-	if err != nil {
+	var err error
+	if s.owner, err = json.Marshal(Owner{Writer: s.o.Writer, Name: s.o.Name, Since: time.Now().UTC().Truncate(time.Second)}); err != nil {
 		return err
 	}
-	mine, err := s.log.write(ctx, []pair{{[]byte(keyOwner), me}})
+	mine, err := s.log.write(ctx, []pair{{[]byte(keyOwner), s.owner}})
 	if err != nil {
 		return err
 	}
@@ -95,11 +98,6 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if text := values[keyOwner]; text != nil {
-		if err := json.Unmarshal(text, &s.former); err != nil {
-			return fault.New(fault.CheckpointCorrupt, "topic %s: the record of the owner: %w", s.o.Topic, err)
-		}
-	}
 	return s.sort(values)
 }
 
@@ -108,7 +106,20 @@ func (s *Store) Former() Owner { return s.former }
 
 // sort makes streams of what the topic holds.
 func (s *Store) sort(values map[string][]byte) error {
+	if text := values[keyOwner]; text != nil {
+		if err := json.Unmarshal(text, &s.former); err != nil {
+			return s.corrupt(keyOwner, err)
+		}
+	}
 	for key := range values {
+		if name, first := strings.CutSuffix(key, "/0"); first && strings.HasPrefix(name, keyNote) {
+			_, b, err := joined(values, name, false)
+			if err != nil {
+				return s.corrupt(name, err)
+			}
+			s.notes[strings.TrimPrefix(name, keyNote)] = b
+			continue
+		}
 		name, isRecord := strings.CutPrefix(key, keyRecord)
 		name, first := strings.CutSuffix(name, "/0")
 		if !isRecord || !first {
@@ -327,6 +338,71 @@ func (s *Store) cut(ctx context.Context, name string, seq uint64) ([][]byte, err
 	}
 	st.entries = slices.Clip(st.entries[:seq])
 	return st.entries, nil
+}
+
+// Import puts a document in place of all that is kept of its stream, by one transaction.
+func (s *Store) Import(ctx context.Context, d *checkpoint.Document) error {
+	if err := d.Check(); err != nil {
+		return fault.New(fault.UsageInvalid, "import: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, err := s.begin(ctx, d.Stream)
+	if err != nil {
+		return err
+	}
+	r := d.Record
+	if r.Saved == 0 {
+		r.Saved = time.Now().UnixMicro()
+	}
+	st := &stream{writer: s.o.Writer, saves: old.saves + 1}
+	st.record = checkpoint.Encode(checkpoint.Encoded{Stream: d.Stream, Generation: st.saves, Record: r})
+	var list []pair
+	for _, e := range d.History {
+		b, err := checkpoint.EncodeEntry(d.Stream, e)
+		if err != nil {
+			return err
+		}
+		st.entries = append(st.entries, b)
+		list = split(list, schemaKey(d.Stream, e.Seq), "", false, b)
+	}
+	if _, err := s.log.write(ctx, split(list, keyRecord+d.Stream, st.writer, true, st.record)); err != nil {
+		return err
+	}
+	s.streams[d.Stream] = st
+	return nil
+}
+
+// Confirm asks the brokers whether this process may write still: fault.StateFenced where another has taken over. What they say holds for the moment of the answer.
+func (s *Store) Confirm(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	_, err := s.log.write(ctx, []pair{{[]byte(keyOwner), s.owner}})
+	return err
+}
+
+// SetNote keeps a text under a name, beside the streams.
+func (s *Store) SetNote(ctx context.Context, name string, text []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	if _, err := s.log.write(ctx, split(nil, keyNote+name, "", false, text)); err != nil {
+		return err
+	}
+	s.notes[name] = slices.Clone(text)
+	return nil
+}
+
+// Note gives the text that was kept under a name; nil for none.
+func (s *Store) Note(name string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.notes[name])
 }
 
 // Streams lists the streams that have a record, sorted.

@@ -202,7 +202,7 @@ func (s *stream) anewCycle() {
 
 // ordered settles where the snapshot of a run stands, from the record, the sink, which may be ahead of it, and the operator's order: it changes the record, and gives the order
 // that this run begins, and what the sink has where its word was taken.
-func (s *stream) ordered(ctx context.Context, sink sinks.Sink, rec *checkpoint.Record) (begin *snapshotOrder, held *gtid.Set, err error) {
+func (s *stream) ordered(ctx context.Context, store placeStore, sink sinks.Sink, rec *checkpoint.Record) (begin *snapshotOrder, held *gtid.Set, err error) {
 	o := s.app.orders.of(s.cfg.Name).Snapshot
 	if p, ok := sink.(sinks.Positioner); ok && rec.Saved != 0 {
 		place, holds, err := p.Position(ctx)
@@ -227,7 +227,7 @@ func (s *stream) ordered(ctx context.Context, sink sinks.Sink, rec *checkpoint.R
 	case running && rec.Snapshot.ID == o.ID && o.Canceled != nil:
 		rec.Snapshot = rec.Snapshot.Ended()
 		// Durable before another may be asked for: a run after a kill must not take this one up again.
-		if err := s.app.store.Save(ctx, s.cfg.Name, *rec); err != nil {
+		if err := store.Save(ctx, s.cfg.Name, *rec); err != nil {
 			return nil, nil, err
 		}
 	case !o.open() || running:

@@ -91,7 +91,7 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 			ours = append(ours, running.Relay.ServerID)
 		}
 	}
-	out := check.Local(c.localFacts(user, !ok))
+	out := append(check.Local(c.localFacts(user, !ok)), c.checkHA(ctx)...)
 	if c.Source.Kafka != nil {
 		findings, states := c.checkStoredTopics(ctx)
 		out = append(out, findings...)
@@ -118,7 +118,9 @@ func (c *Config) checkAll(ctx context.Context) ([]fault.Finding, error) {
 func (c *Config) storedPlaces(ctx context.Context) (places []live.InspectPlace, states map[string][]byte, bad []fault.Finding) {
 	dir := c.path(c.Checkpoint.Dir)
 	var store checkpoint.Store
-	if folderExists(dir) {
+	if v := c.peeked(ctx); v != nil {
+		store = v // what the owner has saved last, wherever it is
+	} else if folderExists(dir) {
 		s, err := badger.Open(ctx, dir, badger.Options{ReadOnly: true})
 		if err != nil {
 			return nil, nil, []fault.Finding{findingOf("checkpoint", err)}
@@ -379,6 +381,12 @@ func (c *Config) printGrants(w io.Writer, whose string) error {
 		comment := ""
 		if whose == grantsAll {
 			comment = "-- " // the rest is SQL
+		}
+		if c.HA != nil {
+			lines = append(lines, comment+"# for ha: the election and the places")
+			for _, l := range c.HA.Kafka.Grants() {
+				lines = append(lines, comment+l)
+			}
 		}
 		for i := range c.Streams {
 			s := &c.Streams[i]

@@ -39,7 +39,7 @@ func checkpointShow() *cobra.Command {
 		Example: "  cdc checkpoint show pipeline.yaml\n  cdc checkpoint show pipeline.yaml orders --json",
 		Args:    fileAnd(0, 1, "STREAM"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withStore(c.Context(), args[0], true, func(cfg *Config, store *badger.Store) error {
+			return withStore(c.Context(), args[0], true, func(cfg *Config, store placeStore) error {
 				all, err := readOrders(cfg.path(cfg.Checkpoint.Dir))
 				if err != nil {
 					return err
@@ -142,7 +142,7 @@ A place ahead of the stream leaves changes out; one behind it delivers changes a
 			if n != 1 {
 				return fault.New(fault.UsageInvalid, "want one of --to, --accept-tables, --accept-target, --from; found %d", n)
 			}
-			return withStore(c.Context(), args[0], false, func(cfg *Config, store *badger.Store) error {
+			return withStore(c.Context(), args[0], false, func(cfg *Config, store placeStore) error {
 				if err := cfg.hasStream(args); err != nil {
 					return err
 				}
@@ -175,7 +175,7 @@ type placeOrder struct {
 }
 
 // newDocument is what the stream's checkpoint is to become.
-func (c *Config) newDocument(ctx context.Context, store *badger.Store, name string, o placeOrder) (*checkpoint.Document, error) {
+func (c *Config) newDocument(ctx context.Context, store placeStore, name string, o placeOrder) (*checkpoint.Document, error) {
 	sel, err := schemas.ParseSelector(c.Source.Tables)
 	if err != nil {
 		return nil, err
@@ -243,7 +243,7 @@ func checkpointExport() *cobra.Command {
 		Example: "  cdc checkpoint export pipeline.yaml orders > saved.json",
 		Args:    fileAnd(1, 1, "STREAM"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withStore(c.Context(), args[0], true, func(cfg *Config, store *badger.Store) error {
+			return withStore(c.Context(), args[0], true, func(cfg *Config, store placeStore) error {
 				doc, err := cfg.export(c.Context(), store, args)
 				if err != nil {
 					return err
@@ -256,8 +256,8 @@ func checkpointExport() *cobra.Command {
 	}
 }
 
-// withStore opens the checkpoint of a configuration.
-func withStore(ctx context.Context, file string, readOnly bool, do func(*Config, *badger.Store) error) error {
+// withStore opens the checkpoint of a configuration. With ha what is changed is changed for all of its processes.
+func withStore(ctx context.Context, file string, readOnly bool, do func(*Config, placeStore) error) error {
 	cfg, err := loadConfig(file)
 	if err != nil {
 		return err
@@ -271,11 +271,14 @@ func withStore(ctx context.Context, file string, readOnly bool, do func(*Config,
 		return err
 	}
 	defer store.Close()
+	if cfg.HA != nil && !readOnly {
+		return cfg.asOwner(ctx, store, func(both placeStore) error { return do(cfg, both) })
+	}
 	return do(cfg, store)
 }
 
 // export gives all that is kept of the STREAM argument.
-func (c *Config) export(ctx context.Context, store *badger.Store, args []string) (*checkpoint.Document, error) {
+func (c *Config) export(ctx context.Context, store placeStore, args []string) (*checkpoint.Document, error) {
 	if err := c.hasStream(args); err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 
 	"cdc/admin/takeover"
 	"cdc/checkpoint"
-	"cdc/checkpoint/badger"
 	"cdc/fault"
 	"cdc/internal/settings"
 	"cdc/schemas"
@@ -123,7 +122,7 @@ func (o *importOptions) run(c *cobra.Command, args []string) error {
 		fmt.Fprintln(out, "nothing was saved: --dry-run")
 		return nil
 	}
-	return withStore(ctx, args[0], false, func(_ *Config, store *badger.Store) error {
+	return withStore(ctx, args[0], false, func(_ *Config, store placeStore) error {
 		if _, err := store.Load(ctx, args[1]); !errors.Is(err, checkpoint.ErrNone) && !o.replace {
 			if err != nil {
 				return err

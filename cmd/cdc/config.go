@@ -24,6 +24,7 @@ type Config struct {
 	Memory     settings.Size    `yaml:"memory" jsonschema_description:"Bytes that changes under way may take, for all streams together. Default 256MiB."`
 	MaxRow     settings.Size    `yaml:"max_row" jsonschema_description:"Largest row; a larger one stops the stream. Default 64MiB, at most a quarter of memory."`
 
+	HA        *HAConfig   `yaml:"ha" jsonschema_description:"Several processes with this configuration, of which one works and the others stand by to take over: see docs/high-availability.md. Default: one process."`
 	Admin     AdminConfig `yaml:"admin" jsonschema_description:"What is shown to monitoring."`
 	OnFailure string      `yaml:"on_failure" jsonschema:"enum=stop_all,enum=keep_others" jsonschema_description:"What becomes of the other streams when one fails for good. stop_all stops them cleanly and ends the process. keep_others lets them go on; cdc resume tries the failed one again. Default stop_all."`
 
@@ -224,6 +225,7 @@ func (c *Config) validate() []settings.Problem {
 			problem(at+".sink", "needs one of files, kafka, mysql, stdout, null; it has %d", n)
 		}
 	}
+	c.validateHA(&out, problem)
 	c.Admin.validate(problem)
 	if c.OnFailure != "" && c.OnFailure != onFailureStop && c.OnFailure != onFailureKeep {
 		problem("on_failure", "%q is neither stop_all nor keep_others", c.OnFailure)

@@ -25,6 +25,7 @@ type statusReport struct {
 	Uptime  float64        `json:"uptime_seconds"`
 	Streams []streamStatus `json:"streams"`
 	Relay   *relayStatus   `json:"relay,omitempty"`
+	HA      *haStatus      `json:"ha,omitempty"`
 }
 
 // streamStatus adds to a pipeline's status what its reader and its sink say.
@@ -55,7 +56,7 @@ type streamStatus struct {
 }
 
 func (a *app) status() statusReport {
-	r := statusReport{Version: version, PID: os.Getpid(), Uptime: time.Since(a.began).Seconds(), Relay: a.relay.status()}
+	r := statusReport{Version: version, PID: os.Getpid(), Uptime: time.Since(a.began).Seconds(), Relay: a.relay.status(), HA: a.ha.status()}
 	for _, s := range a.streams {
 		r.Streams = append(r.Streams, s.status())
 	}

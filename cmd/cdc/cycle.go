@@ -58,7 +58,7 @@ func (s *stream) supervise(ctx context.Context) error {
 			c.end() // the share was given up before there was a cycle to end
 		}
 		err := pipeline.Supervise(running, c.stop, s.log, func(ctx context.Context) error {
-			err := s.once(ctx, c.stop)
+			err := s.app.ha.judge(ctx, s.cfg.Name, s.once(ctx, c.stop))
 			s.failed(err)
 			return err
 		})
@@ -74,6 +74,9 @@ func (s *stream) supervise(ctx context.Context) error {
 				s.log.Warn("not all was made durable, it comes again", "error", err)
 			}
 			continue // to rest, or to go on by new orders
+		case s.app.ha.shutOut(err):
+			s.log.Warn("the stream is another process's", "error", err)
+			continue // to stand by
 		case err == nil, !s.app.keepsOthers():
 			s.ended(err)
 			return err
@@ -187,6 +190,9 @@ func (a *app) serveOrders(mux *http.ServeMux) {
 			if err != nil {
 				err = fault.New(fault.UsageInvalid, "an order that is not understood: %w", err)
 			}
+			if err == nil {
+				err = a.ha.refuses()
+			}
 			found := false
 			for _, s := range a.streams {
 				if err == nil && (o.Stream == "" || o.Stream == s.cfg.Name || verb != "skip" && o.Stream == s.cfg.whole) {
@@ -297,6 +303,8 @@ func (a *app) run(ctx context.Context) error {
 	leave := func() error { return nil }
 	if a.members != nil {
 		leave = a.join(ctx)
+	} else if a.ha != nil {
+		leave = a.ha.stand(ctx)
 	}
 	errs := make(chan error, len(a.streams))
 	for _, s := range a.streams {

@@ -23,7 +23,7 @@ import (
 	"cdc/source/kafka"
 )
 
-// standby is the state of a stream whose share another process has, or nobody yet.
+// standby is the state of a stream that another process carries, or nobody yet.
 const standby = "standby"
 
 // validateGroup says what does not go with a consumer group.
@@ -102,14 +102,20 @@ func (m *members) hold(shares []int) {
 	}
 }
 
-// elsewhere reports that the stream is a share that another process has, or nobody yet.
+// elsewhere reports that the stream is carried by another process, or by nobody yet: all streams where this one is not the owner, or a share.
 func (s *stream) elsewhere() bool {
+	if h := s.app.ha; h != nil && !h.owns() {
+		return true
+	}
 	m := s.app.members
 	return m != nil && !m.has(s.cfg.share.Number)
 }
 
-// enter makes this process ready to join its group.
+// enter makes this process ready to join its group, of shares or of those of whom one is the owner.
 func (a *app) enter() error {
+	if err := a.enterHA(a.store); err != nil {
+		return err
+	}
 	k := a.cfg.Source.Kafka
 	if k == nil || k.Group == nil {
 		return nil

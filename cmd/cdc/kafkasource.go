@@ -113,7 +113,9 @@ func loadTopics(ctx context.Context, store checkpoint.Store, name string) (check
 // checkStoredTopics looks at the topics from the places of the checkpoint folder on.
 func (c *Config) checkStoredTopics(ctx context.Context) (out []fault.Finding, states map[string][]byte) {
 	var store checkpoint.Store
-	if dir := c.path(c.Checkpoint.Dir); folderExists(dir) {
+	if v := c.peeked(ctx); v != nil {
+		store = v // what the owner has saved last, wherever it is
+	} else if dir := c.path(c.Checkpoint.Dir); folderExists(dir) {
 		s, err := badger.Open(ctx, dir, badger.Options{ReadOnly: true})
 		if err != nil {
 			return []fault.Finding{findingOf("checkpoint", err)}, nil
@@ -148,7 +150,11 @@ func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) (err erro
 	if a.until != (live.Stop{}) && !a.until.Now {
 		return fault.New(fault.UsageInvalid, "--until: a source of change topics ends at now, or at nothing")
 	}
-	rec, err := loadTopics(ctx, a.store, s.cfg.Name)
+	store, err := a.places(ctx)
+	if err != nil {
+		return err
+	}
+	rec, err := loadTopics(ctx, store, s.cfg.Name)
 	if err != nil {
 		return err
 	}
@@ -218,7 +224,7 @@ func (s *stream) onceTopics(ctx context.Context, stop <-chan struct{}) (err erro
 		return err
 	}
 	pipe, err := pipeline.New(ctx, pipeline.Options{
-		Stream: s.cfg.Name, Source: src, Transforms: steps, Dead: dead, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Log: s.log,
+		Stream: s.cfg.Name, Source: src, Transforms: steps, Dead: dead, Sink: sink, Store: store, History: store, Budget: budget, Record: rec, Log: s.log,
 		SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut, Saved: s.savedShare(placed),
 	})
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cdc/checkpoint/badger"
 	"cdc/fault"
 )
 
@@ -53,7 +52,7 @@ source, and the streams carry what the relay has; a paused stream leaves the rea
 			if reader {
 				return pauseReader(c, args, true, reason)
 			}
-			return giveOrder(c, args, "pause", order{Reason: reason}, func(_ context.Context, _ *Config, _ *badger.Store, o *orders, stream, by string) error {
+			return giveOrder(c, args, "pause", order{Reason: reason}, func(_ context.Context, _ *Config, _ placeStore, o *orders, stream, by string) error {
 				return o.pause(stream, by, reason)
 			})
 		},
@@ -76,7 +75,7 @@ resumed; a process that ended is started again by ` + "`cdc run`" + `.`,
 			if reader {
 				return pauseReader(c, args, false, "")
 			}
-			return giveOrder(c, args, "resume", order{}, func(_ context.Context, _ *Config, _ *badger.Store, o *orders, stream, _ string) error {
+			return giveOrder(c, args, "resume", order{}, func(_ context.Context, _ *Config, _ placeStore, o *orders, stream, _ string) error {
 				return o.resume(stream)
 			})
 		},
@@ -116,7 +115,7 @@ Changes of a transaction that was delivered in part before it failed are not tak
 				fmt.Fprintf(c.OutOrStdout(), "would leave out the changes of %s in stream %s; nothing was changed: add --yes to do it\n", o.Skip.name(), args[1])
 				return nil
 			}
-			return giveOrder(c, args, "skip", o, func(ctx context.Context, cfg *Config, store *badger.Store, all *orders, stream, by string) error {
+			return giveOrder(c, args, "skip", o, func(ctx context.Context, cfg *Config, store placeStore, all *orders, stream, by string) error {
 				o.Skip.By = by
 				if f, ok := readFaults(cfg.path(cfg.Checkpoint.Dir))[stream]; ok && unreadable(f.Code) {
 					o.Skip.Unread = true
@@ -145,7 +144,7 @@ func unreadable(code string) bool {
 
 // giveOrder sends an order to the running process, or carries it out on the checkpoint folder of a stopped one, whose lock it takes for that time.
 func giveOrder(c *cobra.Command, args []string, verb string, o order,
-	offline func(ctx context.Context, cfg *Config, store *badger.Store, all *orders, stream, by string) error,
+	offline func(ctx context.Context, cfg *Config, store placeStore, all *orders, stream, by string) error,
 ) error {
 	cfg, err := loadConfig(args[0])
 	if err != nil {
@@ -173,8 +172,8 @@ func giveOrder(c *cobra.Command, args []string, verb string, o order,
 		_, err = fmt.Fprintln(c.OutOrStdout(), a.Text)
 		return err
 	}
-	return withStore(c.Context(), args[0], false, func(cfg *Config, store *badger.Store) error {
-		all, err := readOrders(dir)
+	return withStore(c.Context(), args[0], false, func(cfg *Config, store placeStore) error {
+		all, err := ordersBeside(c.Context(), dir, store)
 		if err != nil {
 			return err
 		}

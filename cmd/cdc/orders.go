@@ -24,6 +24,8 @@ type orders struct {
 	dir string
 	mu  sync.Mutex
 	all map[string]*streamOrders
+	// keep, if set, makes a change durable elsewhere too, before it is in the folder.
+	keep func(text []byte) error
 }
 
 type streamOrders struct {
@@ -108,6 +110,15 @@ func (o *orders) change(stream string, f func(*streamOrders) error) error {
 		all[k] = v
 	}
 	all[stream] = &next
+	if o.keep != nil {
+		text, err := json.Marshal(all)
+		if err == nil {
+			err = o.keep(text)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if err := writeDurably(ordersPath(o.dir), all); err != nil {
 		return fault.New(fault.CheckpointIO, "keep the operator's order: %w", err)
 	}
@@ -131,11 +142,15 @@ func writeDurably(path string, doc any) error {
 	if err != nil {
 		return err
 	}
+	return writeBytesDurably(path, append(text, '\n'))
+}
+
+func writeBytesDurably(path string, text []byte) error {
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(text)
 	if err == nil {
 		err = f.Sync()
 	}

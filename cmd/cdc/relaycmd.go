@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cdc/checkpoint/badger"
 	"cdc/fault"
 	"cdc/source"
 	"cdc/source/relay"
@@ -265,7 +264,7 @@ func (c *Config) purgeRelay(ctx context.Context, path, to string) ([]string, err
 		return a.Streams, err
 	}
 	var removed []string
-	err = withStore(ctx, path, true, func(cfg *Config, store *badger.Store) error {
+	err = withStore(ctx, path, true, func(cfg *Config, store placeStore) error {
 		r, err := relay.Open(context.Background(), cfg.relayOptions(func() map[string]*source.Place { return cfg.relayNeeds(context.Background(), store) }))
 		if err != nil {
 			return err

@@ -128,6 +128,9 @@ func (o *runOptions) run(c *cobra.Command, cfg *Config) error {
 	if err := a.enter(); err != nil {
 		return err
 	}
+	if err := a.preflightHA(ctx); err != nil {
+		return err
+	}
 	for i := range cfg.Streams {
 		a.streams = append(a.streams, newStream(a, &cfg.Streams[i]))
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"cdc/checkpoint"
-	"cdc/checkpoint/badger"
 	"cdc/fault"
 	"cdc/gtid"
 	"cdc/schemas"
@@ -37,7 +36,7 @@ func schemaShow() *cobra.Command {
 		Example: "  cdc schema show pipeline.yaml orders\n  cdc schema show pipeline.yaml orders shop.orders --history",
 		Args:    fileAnd(1, 2, "STREAM [TABLE]"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withStore(c.Context(), args[0], true, func(cfg *Config, store *badger.Store) error {
+			return withStore(c.Context(), args[0], true, func(cfg *Config, store placeStore) error {
 				doc, err := cfg.export(c.Context(), store, args)
 				if err != nil {
 					return err
@@ -196,7 +195,7 @@ change of the table behind it. Works while no pipeline runs.`,
 			if !ok {
 				return fault.New(fault.UsageInvalid, "%q is not DATABASE.TABLE", args[2])
 			}
-			return withStore(c.Context(), args[0], false, func(cfg *Config, store *badger.Store) error {
+			return withStore(c.Context(), args[0], false, func(cfg *Config, store placeStore) error {
 				doc, err := cfg.export(c.Context(), store, args)
 				if err != nil {
 					return err

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cdc/checkpoint/badger"
 	"cdc/event"
 	"cdc/fault"
 	"cdc/schemas"
@@ -45,7 +44,7 @@ stream is not finished, this one is refused. Into a MySQL target each table need
 				}
 				o.Snapshot.Tables = append(o.Snapshot.Tables, schemas.Name{Database: db, Table: name})
 			}
-			if err := giveOrder(c, args, "snapshot", o, func(ctx context.Context, cfg *Config, store *badger.Store, all *orders, stream, by string) error {
+			if err := giveOrder(c, args, "snapshot", o, func(ctx context.Context, cfg *Config, store placeStore, all *orders, stream, by string) error {
 				rec, err := recordOf(ctx, store, stream)
 				if err != nil {
 					return err

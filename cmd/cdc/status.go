@@ -41,8 +41,11 @@ is read. The exit code is 0 when every stream runs or was stopped cleanly, 1 whe
 				e.SetIndent("", "  ")
 				err = e.Encode(r)
 			} else {
+				if r.HA != nil {
+					fmt.Fprintln(c.OutOrStdout(), r.HA)
+				}
 				for i := range r.Streams {
-					if r.Streams[i].State != standby {
+					if r.Streams[i].State != standby || r.HA != nil {
 						printStatus(c.OutOrStdout(), &r.Streams[i])
 					}
 				}
@@ -76,6 +79,7 @@ func (c *Config) status(cmd *cobra.Command) (statusReport, error) {
 		return r, err
 	}
 	defer store.Close()
+	r.HA = c.haStopped(cmd.Context())
 	faults := readFaults(dir)
 	all, err := readOrders(dir)
 	if err != nil {

@@ -41,7 +41,8 @@ type app struct {
 	warned  map[string]bool
 	folds   bool // the source compares names without case, as far as a check has seen
 
-	members *members // of its consumer group; nil without one
+	members *members      // of its consumer group; nil without one
+	ha      *availability // nil where this process is the only one
 
 	checkSinks time.Duration // how long a stream's start waits for the check of its sink; 0 is checkTablesWithin
 }
@@ -112,7 +113,11 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	rec, start, err := s.load(ctx, sel)
+	store, err := a.places(ctx)
+	if err != nil {
+		return err
+	}
+	rec, start, err := cfg.loadPlace(ctx, store, s.cfg.Name, sel)
 	if err != nil {
 		return err
 	}
@@ -144,7 +149,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		return err
 	}
 	catalog := schemas.NewCatalog(cfg.Source.flavor(), rec.Server.Number())
-	if err := a.store.Rewind(ctx, s.cfg.Name, rec.SchemaSeq, func(e *schemas.Entry) error {
+	if err := store.Rewind(ctx, s.cfg.Name, rec.SchemaSeq, func(e *schemas.Entry) error {
 		catalog.Replay(e)
 		return nil
 	}); err != nil {
@@ -177,7 +182,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		s.mu.Unlock()
 	}()
 
-	asked, held, err := s.ordered(ctx, sink, &rec)
+	asked, held, err := s.ordered(ctx, store, sink, &rec)
 	if err != nil {
 		return err
 	}
@@ -241,7 +246,7 @@ func (s *stream) once(ctx context.Context, stop <-chan struct{}) error {
 		return err
 	}
 	pipe, err := pipeline.New(ctx, pipeline.Options{
-		Stream: s.cfg.Name, Source: read, Transforms: steps, Dead: dead, Sink: sink, Store: a.store, History: a.store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
+		Stream: s.cfg.Name, Source: read, Transforms: steps, Dead: dead, Sink: sink, Store: store, History: store, Budget: budget, Record: rec, Spool: rows, Log: s.log,
 		Spare: s.cfg.books(), SaveEvery: cfg.Checkpoint.Every, Drop: drops, Dropped: s.leftOut, Saved: s.saved,
 	})
 	if err != nil {
@@ -291,11 +296,6 @@ func (c *Config) reader(name string) string {
 		dir = abs
 	}
 	return dir + "\x00" + name
-}
-
-// load gives the checkpoint, and where to start.
-func (s *stream) load(ctx context.Context, sel *schemas.Selector) (checkpoint.Record, live.Start, error) {
-	return s.app.cfg.loadPlace(ctx, s.app.store, s.cfg.Name, sel)
 }
 
 // loadPlace gives the checkpoint of a stream, and where it starts.

@@ -31,8 +31,7 @@ func TestGTIDsTurnedOffLeaveTheCheckpoint(t *testing.T) {
 	}
 	for mode, want := range map[string]live.StartKind{"off": live.StartFile, "auto": live.StartGTIDs} {
 		cfg := &Config{Source: SourceConfig{MySQL: &live.Config{GTID: mode}}}
-		s := &stream{app: &app{cfg: cfg, store: store}, cfg: &StreamConfig{Name: "s"}}
-		got, start, err := s.load(t.Context(), sel)
+		got, start, err := cfg.loadPlace(t.Context(), store, "s", sel)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +71,7 @@ func TestPlaceSetByHand(t *testing.T) {
 		if err := store.Save(t.Context(), "s", rec); err != nil {
 			t.Fatal(err)
 		}
-		got, start, err := s.load(t.Context(), sel)
+		got, start, err := s.app.cfg.loadPlace(t.Context(), s.app.store, s.cfg.Name, sel)
 		if err != nil {
 			t.Fatal(err)
 		}
