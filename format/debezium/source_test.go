@@ -24,8 +24,8 @@ func TestSourceBlocks(t *testing.T) {
 	w := batchtest.NewWriter(nil)
 	w.Begin(event.Txn{Begin: true, End: true})
 	r := rand.New(rand.NewPCG(1, 2))
-	for n := range int64(200) {
-		if n%40 == 39 {
+	for n := range int64(70) {
+		if n%14 == 13 {
 			w.Begin(batchtest.Txn(uint64(n)))
 		}
 		tab := tables[r.IntN(1+int(n)%len(tables))]
