@@ -61,7 +61,7 @@ func New(o Options) (*Encoder, error) {
 			return nil, fmt.Errorf("open deflate: %w", err)
 		}
 	case Zstandard:
-		if e.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true)); err != nil {
+		if e.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedFastest)); err != nil {
 			return nil, fmt.Errorf("open zstd: %w", err)
 		}
 	}

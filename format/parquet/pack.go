@@ -37,31 +37,26 @@ func (g *group) Fields() []parquet.Field { return g.fields }
 
 // leaf is a column of a file.
 type leaf struct {
+	name     string
+	node     parquet.Node
 	phys     physical
 	width    int
 	optional bool
+	null     parquet.Value
 }
 
-// layout gives the schema of a table version's files, and their columns: with those of package rows behind them, or of the table alone.
-func layout(t *schemas.Table, meta bool) (*parquet.Schema, []leaf) {
-	g := &group{Group: parquet.Group{}}
+// layout gives the columns of a table version's files: with those of package rows behind them, or of the table alone.
+func layout(t *schemas.Table, meta bool) []leaf {
 	var leaves []leaf
 	add := func(name string, n parquet.Node, l leaf) {
-		if l.phys == byteArray {
-			n = parquet.Encoded(n, &parquet.RLEDictionary)
-		}
-		if l.optional {
-			n = parquet.Optional(n)
-		}
-		g.Group[name] = n
-		g.fields = append(g.fields, &field{n, name})
+		l.name, l.node, l.null = name, n, parquet.NullValue().Level(0, 0, len(leaves))
 		leaves = append(leaves, l)
 	}
 	for _, c := range columnsOf(t) {
 		add(c.name, nodeOf(&c), leaf{phys: c.phys, width: c.width, optional: true})
 	}
 	if !meta {
-		return parquet.NewSchema("row", g), leaves
+		return leaves
 	}
 	text, long, utc := parquet.String(), parquet.Leaf(parquet.Int64Type), parquet.TimestampAdjusted(parquet.Microsecond, true)
 	for i, n := range []parquet.Node{text, text, long, parquet.Leaf(parquet.Int32Type), utc, long, text, long} {
@@ -74,7 +69,27 @@ func layout(t *schemas.Table, meta bool) (*parquet.Schema, []leaf) {
 		}
 		add(rows.Meta()[i], n, l)
 	}
-	return parquet.NewSchema("row", g), leaves
+	return leaves
+}
+
+// schemaOf gives the schema of files with such columns. Text has a dictionary, but where plain says that hardly a value comes twice.
+func schemaOf(leaves []leaf, plain []bool) *parquet.Schema {
+	g := &group{Group: parquet.Group{}}
+	for i, l := range leaves {
+		n := l.node
+		switch {
+		case l.phys == byteArray && plain[i]:
+			n = parquet.Encoded(n, &parquet.Plain)
+		case l.phys == byteArray:
+			n = parquet.Encoded(n, &parquet.RLEDictionary)
+		}
+		if l.optional {
+			n = parquet.Optional(n)
+		}
+		g.Group[l.name] = n
+		g.fields = append(g.fields, &field{n, l.name})
+	}
+	return parquet.NewSchema("row", g)
 }
 
 // nodeOf gives the type of a column.
@@ -136,38 +151,46 @@ const pageSize = 256 << 10
 
 // File says how files are made of the records of a table version.
 func (e *Encoder) File(t *schemas.Table) format.File {
-	return format.File{Pack: func(w io.Writer) (format.Packer, error) { return e.o.packer(w, t, true) }}
+	return format.File{Pack: func(w io.Writer) (format.Packer, error) { return e.o.packer(w, t, true, e.zstd) }}
 }
 
 // definition is under which key a file has the definition of its table, as JSON.
 const definition = "cdc.schema"
 
-func (o *Options) packer(w io.Writer, t *schemas.Table, meta bool) (*packer, error) {
+func (o *Options) packer(w io.Writer, t *schemas.Table, meta bool, fast compress.Codec) (*packer, error) {
 	def, err := json.Marshal(t)
 	if err != nil {
 		return nil, fmt.Errorf("encode the definition of %s: %w", t.FullName(), err)
 	}
-	schema, leaves := layout(t, meta)
-	p := &packer{leaves: leaves, group: int64(o.RowGroup), columns: make([][]parquet.Value, len(leaves))}
-	var codec compress.Codec = &parquet.Zstd
+	leaves := layout(t, meta)
+	p := &packer{to: w, leaves: leaves, group: int64(o.RowGroup), columns: make([][]parquet.Value, len(leaves))}
+	p.options = []parquet.WriterOption{
+		parquet.Compression(o.codec(fast)), parquet.DataPageStatistics(true), parquet.PageBufferSize(pageSize),
+		parquet.DictionaryMaxBytes(1 << 20), parquet.CreatedBy("cdc", "1", ""),
+		parquet.KeyValueMetadata("cdc.database", t.Database), parquet.KeyValueMetadata("cdc.table", t.Name),
+		parquet.KeyValueMetadata("cdc.version", strconv.FormatUint(t.Seq, 10)), parquet.KeyValueMetadata(definition, string(def)),
+	}
+	return p, nil
+}
+
+// codec compresses pages: by fast, where that is the setting.
+func (o *Options) codec(fast compress.Codec) compress.Codec {
 	switch o.Codec {
 	case CodecSnappy:
-		codec = &parquet.Snappy
+		return &parquet.Snappy
 	case CodecGzip:
-		codec = &parquet.Gzip
+		return &parquet.Gzip
 	case CodecNone:
-		codec = &parquet.Uncompressed
+		return &parquet.Uncompressed
 	}
-	p.w = parquet.NewGenericWriter[any](w, schema, parquet.Compression(codec), parquet.DataPageStatistics(true), parquet.PageBufferSize(pageSize),
-		parquet.DictionaryMaxBytes(1<<20), parquet.CreatedBy("cdc", "1", ""),
-		parquet.KeyValueMetadata("cdc.database", t.Database), parquet.KeyValueMetadata("cdc.table", t.Name),
-		parquet.KeyValueMetadata("cdc.version", strconv.FormatUint(t.Seq, 10)), parquet.KeyValueMetadata(definition, string(def)))
-	return p, nil
+	return fast
 }
 
 // packer writes one file.
 type packer struct {
-	w       *parquet.GenericWriter[any]
+	to      io.Writer
+	options []parquet.WriterOption
+	w       *parquet.GenericWriter[any] // nil until the first rows have said how the columns are written
 	leaves  []leaf
 	columns [][]parquet.Value // of the rows that are no columns yet
 	rows    int
@@ -183,17 +206,13 @@ func (p *packer) Add(record []byte) error {
 	r := cursor{b: p.arena[at:]}
 	for i := range p.leaves {
 		l := &p.leaves[i]
-		level := 0
-		if l.optional {
-			level = 1
+		v := l.null
+		if r.byte() != null {
+			if v = r.value(l); l.optional {
+				v = v.Level(0, 1, i)
+			}
 		}
-		var v parquet.Value
-		if r.byte() == null {
-			v, level = parquet.NullValue(), 0
-		} else {
-			v = r.value(l)
-		}
-		p.columns[i] = append(p.columns[i], v.Level(0, level, i))
+		p.columns[i] = append(p.columns[i], v)
 	}
 	if r.bad || len(r.b) > 0 {
 		return fault.New(fault.SinkConflict, "a row that waited for its file is damaged")
@@ -215,8 +234,34 @@ func (p *packer) Add(record []byte) error {
 	return nil
 }
 
+// begin writes the head of the file. A dictionary costs a look-up of each value, which is in vain where values are all different: that is decided by the first rows.
+func (p *packer) begin() {
+	plain := make([]bool, len(p.leaves))
+	if p.rows >= chunk/4 {
+		seen := map[string]struct{}{}
+		for i := range p.leaves {
+			if p.leaves[i].phys != byteArray {
+				continue
+			}
+			clear(seen)
+			values := 0
+			for _, v := range p.columns[i] {
+				if !v.IsNull() {
+					values++
+					seen[string(v.ByteArray())] = struct{}{}
+				}
+			}
+			plain[i] = len(seen) > values/2
+		}
+	}
+	p.w = parquet.NewGenericWriter[any](p.to, append([]parquet.WriterOption{schemaOf(p.leaves, plain)}, p.options...)...)
+}
+
 // move makes columns of the rows that wait.
 func (p *packer) move() error {
+	if p.w == nil {
+		p.begin()
+	}
 	for i, c := range p.w.ColumnWriters() {
 		if _, err := c.WriteRowValues(p.columns[i]); err != nil {
 			return fmt.Errorf("write column %d: %w", i, err)

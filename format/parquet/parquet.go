@@ -3,6 +3,8 @@ package parquet
 import (
 	"encoding/binary"
 
+	"github.com/parquet-go/parquet-go/compress/zstd"
+
 	"cdc/event"
 	"cdc/format"
 	"cdc/format/plain"
@@ -16,6 +18,7 @@ type Encoder struct {
 	o       Options
 	plans   format.Cache[plan]
 	ddl     *plain.Encoder
+	zstd    *zstd.Codec // of all files
 	scratch []byte
 
 	// The part of a record that the changes of one transaction have in common.
@@ -51,7 +54,8 @@ func New(o Options) (*Encoder, error) {
 	if o.RowGroup == 0 {
 		o.RowGroup = defaultRowGroup
 	}
-	return &Encoder{o: o, ddl: plain.New(plain.Options{})}, nil
+	// Of pages as of these the fastest level makes no larger ones than the default.
+	return &Encoder{o: o, ddl: plain.New(plain.Options{}), zstd: &zstd.Codec{Level: zstd.SpeedFastest}}, nil
 }
 
 // Extension is that of the files.

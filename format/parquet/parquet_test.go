@@ -244,3 +244,65 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+// Text has a dictionary where values repeat; where hardly one comes twice it has none. Either way it is what it was.
+func TestDictionary(t *testing.T) {
+	tab := &schemas.Table{Database: "shop", Name: "t", PrimaryKey: []int{0}, Columns: []schemas.Column{
+		{Name: "id", Type: schemas.Int},
+		{Name: "few", Type: schemas.VarChar, Length: 200, Charset: "utf8mb4", Nullable: true},
+		{Name: "many", Type: schemas.VarChar, Length: 200, Charset: "utf8mb4", Nullable: true},
+		{Name: "none", Type: schemas.VarChar, Length: 200, Charset: "utf8mb4", Nullable: true},
+	}}
+	for _, rows := range []int{3, 700, 2000} {
+		w := batchtest.NewWriter(nil)
+		w.Begin(batchtest.Txn(1))
+		for i := range rows {
+			many := batchtest.Text("number " + strconv.Itoa(i))
+			if i%7 == 0 {
+				many = batchtest.Null()
+			}
+			w.Insert(tab, batchtest.Int(int64(i)), batchtest.Text("one of "+strconv.Itoa(i%5)), many, batchtest.Null())
+		}
+		file, _ := pack(t, parquet.Options{}, w.End().Batch())
+		f := open(t, file)
+		seen := 0
+		for _, g := range f.RowGroups() {
+			for i := range 4 {
+				encodings := f.Metadata().RowGroups[0].Columns[i].MetaData.Encoding
+				dictionary := false
+				for _, e := range encodings {
+					dictionary = dictionary || e.String() == "RLE_DICTIONARY"
+				}
+				if want := i == 1 || i == 3 || i == 2 && rows < 100; i > 0 && dictionary != want {
+					t.Errorf("%d rows: column %d has encodings %v", rows, i, encodings)
+				}
+			}
+			r := g.Rows()
+			for buf := make([]client.Row, 64); ; {
+				n, err := r.ReadRows(buf)
+				for _, values := range buf[:n] {
+					id := int(values[0].Int32())
+					want := [3]string{"one of " + strconv.Itoa(id%5), "number " + strconv.Itoa(id), ""}
+					for i, v := range want {
+						if null := i == 2 || i == 1 && id%7 == 0; values[i+1].IsNull() != null || !null && string(values[i+1].ByteArray()) != v {
+							t.Fatalf("%d rows: row %d has %v, want %q", rows, id, values[i+1], v)
+						}
+					}
+					seen++
+				}
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if seen != rows {
+			t.Errorf("%d rows, want %d", seen, rows)
+		}
+	}
+}

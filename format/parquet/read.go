@@ -171,7 +171,7 @@ func NewWriter(o Options, w io.Writer, t *schemas.Table) (*Writer, error) {
 	if o.RowGroup == 0 {
 		o.RowGroup = defaultRowGroup
 	}
-	p, err := o.packer(w, t, false)
+	p, err := o.packer(w, t, false, &parquet.Zstd)
 	return &Writer{p: p}, err
 }
 
