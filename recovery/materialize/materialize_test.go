@@ -437,4 +437,305 @@ func random(t *testing.T, r *rand.Rand) {
 	}
 }
 
-var _ = fault.MaterializeKey
+// try runs, and gives the error.
+func (s *source) try(into string, change func(*materialize.Options)) error {
+	o := s.options(into)
+	if change != nil {
+		change(&o)
+	}
+	_, err := materialize.Run(s.t.Context(), &s.in, o)
+	return err
+}
+
+// some is a source with a few rows, published.
+func some(t *testing.T) (*source, schemas.Name) {
+	s, n := newSource(t), name("t")
+	s.run("CREATE TABLE t (id INT PRIMARY KEY, a INT NOT NULL, note VARCHAR(200))")
+	for i := range 20 {
+		s.put(n, batchtest.Int(int64(i)), batchtest.Int(int64(i*i)), batchtest.Null())
+	}
+	s.publish()
+	return s, n
+}
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		code fault.Code
+		do   func(s *source, n schemas.Name, o *materialize.Options)
+	}{
+		{"no key", fault.MaterializeKey, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.run("CREATE TABLE bare (a INT)")
+			s.change(name("bare"), func(w *batchtest.Writer) { w.Insert(s.table(name("bare")), batchtest.Int(1)) })
+			s.publish()
+		}},
+		{"no beginning", fault.MaterializeBeginning, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.in.Publications[0].Statements, s.in.Copied = nil, false
+		}},
+		{"a snapshot that runs", fault.MaterializeBeginning, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.in.Publications[0].Statements, s.in.Copied, s.in.Copying = nil, false, true
+		}},
+		{"a file that is gone", fault.MaterializeBeginning, func(s *source, _ schemas.Name, _ *materialize.Options) { s.in.Publications[0].Files[0].Gone = "it has expired" }},
+		{"a table that was not seen before its name changed", fault.MaterializeBeginning, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.pub.Statements = append(s.pub.Statements, materialize.Statement{
+				Statement: schemas.Statement{Text: "RENAME TABLE other TO t2", Database: "shop"}, Names: []schemas.Name{name("other"), name("t2")}, Place: s.place(),
+			})
+			s.publish()
+		}},
+		{"an expression as default", fault.MaterializeColumns, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.run("ALTER TABLE t ADD COLUMN b DATETIME NULL DEFAULT CURRENT_TIMESTAMP")
+			s.publish()
+		}},
+		{"narrower", fault.MaterializeColumns, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.run("ALTER TABLE t MODIFY a SMALLINT NOT NULL")
+			s.publish()
+		}},
+		{"NULL that is none any more", fault.MaterializeColumns, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.run("ALTER TABLE t MODIFY note VARCHAR(200) NOT NULL")
+			s.publish()
+		}},
+		{"a new number for each row", fault.MaterializeColumns, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.run("ALTER TABLE t ADD COLUMN b INT AUTO_INCREMENT UNIQUE")
+			s.publish()
+		}},
+		{"generated", fault.MaterializeColumns, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.run("ALTER TABLE t ADD COLUMN b INT AS (a + 1) STORED")
+			s.publish()
+		}},
+		{"rows that went with their partition", fault.MaterializeColumns, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.run("ALTER TABLE t DROP /* one */ PARTITION p0")
+			s.publish()
+		}},
+		{"a statement that is not understood", fault.MaterializeColumns, func(s *source, n schemas.Name, _ *materialize.Options) {
+			s.pub.Statements = append(s.pub.Statements, materialize.Statement{Statement: schemas.Statement{Text: "ALTER TABLE t FROBNICATE a", Database: "shop"}, Names: []schemas.Name{n}, Place: s.place()})
+			s.publish()
+		}},
+		{"columns that changed without a statement", fault.MaterializeColumns, func(s *source, n schemas.Name, _ *materialize.Options) {
+			s.run("ALTER TABLE t ADD COLUMN b INT")
+			s.put(n, batchtest.Int(99), batchtest.Int(0), batchtest.Null(), batchtest.Null())
+			s.pub.Statements = nil
+			s.publish()
+		}},
+		{"another format", fault.MaterializeFormat, func(s *source, _ schemas.Name, _ *materialize.Options) { s.in.Publications[0].Files[0].Path = "t.csv" }},
+		{"no such file", fault.MaterializeFormat, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.files[s.in.Publications[0].Files[0].Path] = []byte("PAR1, but nothing else")
+		}},
+		{"fewer rows than the manifest says", fault.MaterializeFormat, func(s *source, _ schemas.Name, _ *materialize.Options) { s.in.Publications[0].Files[0].Rows++ }},
+		{"another server in the midst", fault.MaterializeOrder, func(s *source, n schemas.Name, _ *materialize.Options) {
+			s.put(n, batchtest.Int(1), batchtest.Int(1), batchtest.Null())
+			s.run("ALTER TABLE t ADD COLUMN b INT")
+			s.publish()
+			s.in.Publications[1].Switched = true
+		}},
+		{"files side by side", fault.MaterializeOrder, func(s *source, n schemas.Name, _ *materialize.Options) {
+			s.in.Publications[0].Files = append(s.in.Publications[0].Files, s.in.Publications[0].Files[0])
+		}},
+	}
+	for _, x := range tests {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			s, n := some(t)
+			o := s.options(filepath.Join(t.TempDir(), "rows"))
+			x.do(s, n, &o)
+			if _, err := materialize.Run(t.Context(), &s.in, o); !fault.Has(err, x.code) {
+				t.Errorf("%v, want %s", err, x.code)
+			}
+			if _, err := os.Lstat(filepath.Join(o.Into, materialize.Link)); err == nil {
+				t.Error("readers see something")
+			}
+		})
+	}
+}
+
+// Rows of which it is not known what they are may come again; until then readers have what they had.
+func TestWrittenAgain(t *testing.T) {
+	t.Parallel()
+	s, n := some(t)
+	into := filepath.Join(t.TempDir(), "rows")
+	s.materialize(into)
+	s.run("ALTER TABLE t MODIFY a SMALLINT NOT NULL, ADD COLUMN b TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP")
+	s.publish()
+	if err := s.try(into, nil); !fault.Has(err, fault.MaterializeColumns) {
+		t.Fatalf("%v", err)
+	}
+	old := s.rows[n]
+	s.rows[n] = map[string][]value{}
+	for k, row := range old {
+		s.rows[n][k] = append(slices.Clone(row), batchtest.Null()) // as they are at the source
+	}
+	i := 0
+	for _, k := range slices.Sorted(maps.Keys(s.rows[n])) {
+		if i++; i%3 == 0 {
+			s.remove(n, k)
+		} else {
+			s.put(n, s.rows[n][k]...)
+		}
+	}
+	s.publish()
+	s.materialize(into)
+}
+
+// Another folder, other choices, other files: nothing is mixed.
+func TestFolder(t *testing.T) {
+	t.Parallel()
+	s, n := some(t)
+	into := filepath.Join(t.TempDir(), "rows")
+	if r := s.materialize(into); !r.New || r.Version != 1 || r.Changes != 20 {
+		t.Errorf("%+v", r)
+	}
+	if r := s.materialize(into); r.New || r.Version != 1 {
+		t.Errorf("with nothing to do: %+v", r)
+	}
+	s.put(n, batchtest.Int(1), batchtest.Int(2), batchtest.Null())
+	s.publish()
+	refused := func(what string, code fault.Code, change func(*materialize.Options)) {
+		t.Helper()
+		if err := s.try(into, change); !fault.Has(err, code) {
+			t.Errorf("%s: %v", what, err)
+		}
+		s.rows[n][key(s.table(n), []value{batchtest.Int(1)})][1] = batchtest.Int(1) // as it was
+		s.compare(into)
+		s.rows[n][key(s.table(n), []value{batchtest.Int(1)})][1] = batchtest.Int(2)
+	}
+	refused("other tables", fault.MaterializeFolder, func(o *materialize.Options) { o.Choice = "shop.t" })
+	s.in.Stream = "another"
+	refused("another stream", fault.MaterializeFolder, nil)
+	s.in.Stream = "s"
+	s.in.Publications[0].Time++
+	refused("other files", fault.MaterializeFolder, nil)
+	s.in.Publications[0].Time--
+	if err := s.try(t.TempDir()+"/..", nil); !fault.Has(err, fault.MaterializeFolder) {
+		t.Errorf("a folder with other things: %v", err)
+	}
+	// Two at a time.
+	inside := false
+	err := s.try(into, func(o *materialize.Options) {
+		open := o.Open
+		o.Open = func(ctx context.Context, f *materialize.File) (materialize.Opened, int64, error) {
+			if !inside {
+				inside = true
+				refused("two at a time", fault.MaterializeFolder, nil)
+			}
+			return open(ctx, f)
+		}
+	})
+	if err != nil || !inside {
+		t.Error(err)
+	}
+	s.compare(into)
+	// A bucket that is not as it was.
+	files, err := filepath.Glob(filepath.Join(into, materialize.Link, "shop", "t", "*.parquet"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if err := os.Truncate(f, 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.put(n, batchtest.Int(1), batchtest.Int(3), batchtest.Null())
+	s.publish()
+	if err := s.try(into, nil); !fault.Has(err, fault.MaterializeFolder) {
+		t.Errorf("damaged: %v", err)
+	}
+}
+
+// A dry run writes nothing, not even the folder.
+func TestDryRun(t *testing.T) {
+	t.Parallel()
+	s, _ := some(t)
+	into := filepath.Join(t.TempDir(), "rows")
+	o := s.options(into)
+	o.DryRun = true
+	r, err := materialize.Run(t.Context(), &s.in, o)
+	if err != nil || !r.New || r.Changes != 20 || r.Version != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := os.Stat(into); err == nil {
+		t.Error("it made the folder")
+	}
+}
+
+// Wherever a run ends, readers have what they had, and the next run goes on.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	s, n := some(t)
+	into := filepath.Join(t.TempDir(), "rows")
+	s.materialize(into)
+	for at := range 6 {
+		s.put(n, batchtest.Int(int64(at)), batchtest.Int(-1), batchtest.Text("x"))
+		s.publish()
+		before, err := os.Readlink(filepath.Join(into, materialize.Link))
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls := 0
+		broken := errors.New("ended")
+		err = s.try(into, func(o *materialize.Options) {
+			open, create := o.Open, o.Format.Create
+			o.Open = func(ctx context.Context, f *materialize.File) (materialize.Opened, int64, error) {
+				if calls++; calls > at {
+					return nil, 0, broken
+				}
+				return open(ctx, f)
+			}
+			o.Format.Create = func(w io.Writer, t *schemas.Table) (materialize.Writer, error) {
+				if calls++; calls > at {
+					return nil, broken
+				}
+				return create(w, t)
+			}
+		})
+		after, bad := os.Readlink(filepath.Join(into, materialize.Link))
+		if bad != nil || err != nil && after != before || err == nil && after == before {
+			t.Errorf("ended at %d with %v: %s became %s", at, err, before, after)
+		}
+		// What a process leaves that is killed: a version that is not whole, one that no link names, a link that has not its name.
+		for _, dir := range []string{".build-1/shop/t", "v0000009999/shop/t"} {
+			if err := os.MkdirAll(filepath.Join(into, dir), 0o750); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink("v0000009999", filepath.Join(into, ".current")); err != nil {
+			t.Fatal(err)
+		}
+		s.materialize(into)
+		if versions, err := filepath.Glob(filepath.Join(into, "v*")); err != nil || len(versions) > 2 {
+			t.Errorf("versions: %q, %v", versions, err)
+		}
+	}
+}
+
+// Many rows in small buckets: the buckets are divided further, more than once, and only those are written in which a row changed.
+func TestBuckets(t *testing.T) {
+	t.Parallel()
+	s, n := newSource(t), name("t")
+	s.run("CREATE TABLE t (id INT PRIMARY KEY, a INT NOT NULL, note VARCHAR(200))")
+	for i := range 1600 {
+		s.put(n, batchtest.Int(int64(i)), batchtest.Int(int64(i*i)), batchtest.Text("some text that takes room"))
+	}
+	s.publish()
+	into := filepath.Join(t.TempDir(), "rows")
+	run := func() *materialize.Merged {
+		t.Helper()
+		o := s.options(into)
+		o.Bucket = 1 << 10
+		r, err := materialize.Run(t.Context(), &s.in, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.compare(into)
+		return &r.Tables[0]
+	}
+	first := run()
+	if first.Rows != 1600 || first.Files < 65 || first.Written != first.Files {
+		t.Errorf("%+v", first)
+	}
+	s.put(n, batchtest.Int(7), batchtest.Int(0), batchtest.Null())
+	s.remove(n, key(s.table(n), []value{batchtest.Int(8)}))
+	s.publish()
+	if second := run(); second.Rows != 1599 || second.Written > 2 || second.Files != first.Files {
+		t.Errorf("%+v after %+v", second, first)
+	}
+}
