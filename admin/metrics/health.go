@@ -20,7 +20,7 @@ type Reason struct {
 }
 
 // Unhealthy lists the streams that need somebody: those that failed, those that wait for their source or their target or start again for too long, those that are
-// too far behind. A stream that an operator paused is as it should be.
+// too far behind. A stream that an operator paused, or that another process carries, is as it should be.
 func Unhealthy(streams []Stream, l Limits) []Reason {
 	l = l.withDefaults()
 	var out []Reason
@@ -32,7 +32,7 @@ func Unhealthy(streams []Stream, l Limits) []Reason {
 		switch {
 		case s.State == "failed" && s.Reader != waiting:
 			add("failed: %s", s.Error)
-		case s.Paused, s.State == "stopped", s.State == "stopping":
+		case s.Paused, s.State == "stopped", s.State == "stopping", s.State == "standby":
 		case s.Reader != streaming && s.ReaderSince > l.Wait:
 			add("%s for %s: %s", s.Reader, s.ReaderSince.Round(time.Second), s.Error)
 		case s.SinkWaits > l.Wait:

@@ -109,6 +109,7 @@ func TestHealth(t *testing.T) {
 		"sink waits":      {func(s *Stream) { s.SinkWaits = time.Minute }, true, false},
 		"sink waits long": {func(s *Stream) { s.SinkWaits = time.Hour }, false, false},
 		"paused":          {func(s *Stream) { s.State, s.Paused, s.Reader, s.ReaderSince = "paused", true, "stopped", time.Hour }, true, false},
+		"stands by":       {func(s *Stream) { s.State, s.Reader, s.ReaderSince, s.Behind = "standby", "stopped", time.Hour, ptr(61) }, true, true},
 		"far behind":      {func(s *Stream) { s.Behind = ptr(61) }, false, true},
 		"behind unknown":  {func(s *Stream) { s.Behind = nil }, true, true},
 		"ended by itself": {func(s *Stream) { s.State, s.Reader = "stopped", "stopped" }, true, false},

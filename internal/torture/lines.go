@@ -61,8 +61,11 @@ func lines() []line {
 		{"topics-kill-cdc", "rounds of SIGKILLs of cdc that writes change topics and of four that read them, to files, further topics and MySQL, on each broker; files and topics counted, tables compared", 40, brokers, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKafkaSourceKill$", env("CDC_TOPIC_KILLS", n), everyBroker)
 		}},
-		{"topics-group", "rounds of random kills, stops, holds and starts of six processes that share change topics through consumer groups, into MySQL and files, on each broker; tables compared, files counted", 120, brokers, func(n int, _ uint64) []command {
+		{"topics-group", "rounds of random kills, stops, holds and starts of six processes that share change topics through consumer groups, into MySQL and files, on each broker; tables compared, files counted", 240, brokers, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestKafkaGroup$", env("CDC_GROUP_ROUNDS", n), everyBroker)
+		}},
+		{"ha-takeover", "SIGKILL of the owner of a pipeline into MySQL, Kafka and S3, under traffic, with another process that stands by, and a tenth as many owners that stand still; all counted", 50, 1, func(n int, _ uint64) []command {
+			return test("./internal/e2e", "^TestHATakeover$", env("CDC_HA_KILLS", n), env("CDC_HA_HOLDS", max(1, n/10)))
 		}},
 		{"mysql-kill-cdc", "SIGKILL of cdc that applies to another server, in both ways of exactly once and in all parallel modes, tables compared", 100, 2, func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestMySQLKill$", env("CDC_MYSQL_KILLS", n))
