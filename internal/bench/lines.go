@@ -32,6 +32,7 @@ var lines = []line{
 	{"go-mysql-files", "go-mysql's file parser, rows decoded", partFiles, goals{}},
 	{"cells-live", "cdc, live server to cells", part, decoding},
 	{"cells-files", "cdc, binlog files to cells", partFiles, decoding},
+	{"relay", "cdc's relay: to files, synced each 4 MiB or 20 ms", part, goals{}},
 	{"null", "cdc run to the null sink, nothing encoded", pipe("null: {format: none}"), small},
 	{"null-debezium", "cdc run to the null sink, debezium", pipe("null: {format: debezium}"), goals{rate: 1.2, rss: 120}},
 	{"null-plain", "cdc run to the null sink, plain", pipe("null: {format: plain}"), small},

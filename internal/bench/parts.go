@@ -33,6 +33,7 @@ var parts = map[string]func(ctx context.Context, address string, args []string) 
 	"go-mysql-files": func(_ context.Context, _ string, paths []string) (int, error) { return goMySQLFiles(paths) },
 	"cells-live":     cellsLive,
 	"cells-files":    cellsFiles,
+	"relay":          relayed,
 }
 
 // bareDump reads the dump connection and looks at nothing but the type of each event: the limit of what any reader can reach.

@@ -40,7 +40,13 @@ func traffic(t testing.TB, s *testbed.Server, o ledger.Options) (l *ledger.Ledge
 // verdict counts the files of a pipe against the ledger.
 func (p *pipe) verdict(t testing.TB, l *ledger.Ledger) {
 	t.Helper()
-	d, err := ledger.ReadFiles(p.out())
+	p.verdictOf(t, l, p.out())
+}
+
+// verdictOf counts the files of one folder against the ledger.
+func (p *pipe) verdictOf(t testing.TB, l *ledger.Ledger, dir string) {
+	t.Helper()
+	d, err := ledger.ReadFiles(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +56,7 @@ func (p *pipe) verdict(t testing.TB, l *ledger.Ledger) {
 	if !v.OK() || v.Committed == 0 {
 		t.Error("the files do not hold what was committed")
 	}
-	if _, err := files.Verify(t.Context(), p.out()); err != nil {
+	if _, err := files.Verify(t.Context(), dir); err != nil {
 		t.Errorf("files and manifests: %v", err)
 	}
 }

@@ -118,10 +118,10 @@ func lines() []line {
 			c[0].args[slices.Index(c[0].args, "-tags")+1] += ",peers"
 			return c
 		}},
-		{"relay-power-cut", "power cuts of MySQL 9.7 and of a relay that acknowledges to it, under load: the server's disk thrown away, the relay cut back to what was synced; commits that clients saw counted", 100, 1, func(n int, _ uint64) []command {
+		{"relay-power-cut", "power cuts of MySQL 9.7 and MariaDB 11.8 and of a relay that acknowledges to it, under load: the server's disk thrown away, the relay cut back to what was synced; commits that clients saw counted", 100, 2, func(n int, _ uint64) []command {
 			return test("./source/relay", "^TestServersPowerCut$", env("CDC_POWER_CUTS", n))
 		}},
-		{"relay-kill", "SIGKILL of cdc that reads through a relay, under traffic with DDL and large transactions, on each server; all changes counted", 40, len(kinds), func(n int, _ uint64) []command {
+		{"relay-kill", "SIGKILL of cdc that reads through a relay and archives its files, under traffic with DDL and large transactions, on each server; all changes counted", 40, len(kinds), func(n int, _ uint64) []command {
 			return test("./internal/e2e", "^TestRelayKill$", env("CDC_RELAY_KILLS", n), all)
 		}},
 		{"fuzz", "seconds for each fuzz target", 60, 1, func(n int, _ uint64) []command {

@@ -3,6 +3,8 @@ package relay
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +12,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-
-	"crypto/rand"
-	"encoding/hex"
 )
 
 // folderArchive is an Archive in a folder of this machine, or of a file system that is mounted there.

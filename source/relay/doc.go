@@ -14,6 +14,7 @@
 //
 //	relay.lock                       held by the process that writes
 //	relay.index                      the files in order, one a line, as in a server's own index
+//	relay.id                         the relay's name in an archive, where there is one
 //	000001.UUID/server.json          the server that the files of this folder came from
 //	000001.UUID/binlog.000007        its binlog, under its own name
 //	000001.UUID/.binlog.000007.json  what was there before the file's first event: GTIDs, place in the source's file
@@ -37,6 +38,12 @@
 //
 // Below MinFree, or where a write fails for want of space, the connection is given up, what was not durable is cut off, and reading goes on when there is
 // room. The source still has it: nothing is lost, but what it purges meanwhile.
+//
+// # Archive
+//
+// Ship sends each closed file, compressed, to the place that Options.Archive names: under a name of its own, then published under its name, read back and compared, and at
+// last described by a manifest, without which it does not count. The file's description here then says so, and no file goes before it does. The place is what Archive
+// asks for, and a folder (OpenFolder) or whatever the caller has. relay.id names this relay's part of it; a relay that was emptied has another.
 //
 // # Removal
 //

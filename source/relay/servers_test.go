@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cdc/event"
+	"cdc/fault"
 	"cdc/gtid"
 	"cdc/internal/settings"
 	"cdc/internal/testbed"
@@ -228,6 +229,9 @@ func sameBatches(t *testing.T, s *testbed.Server, mode string) {
 	db := testbed.FreshDB(t, s)
 	testbed.MustExec(t, s, "USE "+db, "CREATE TABLE a(id INT PRIMARY KEY, v LONGTEXT)", "CREATE TABLE other(id INT, v LONGTEXT)", "CREATE TABLE over1(id INT)", "CREATE TABLE over2(id INT)")
 	b := newBench(t, s, mode)
+	if _, err := live.OpenTap(t.Context(), live.TapOptions{Config: b.cfg, Flavor: flavorOf(s.Kind), Stream: t.Name(), SemiSync: true}); !fault.Has(err, fault.RelaySemiSync) {
+		t.Errorf("a server that waits for nobody: %v", err)
+	}
 	b.run(t)
 	o := b.options(t, db)
 	direct, err := live.Open(t.Context(), o)
