@@ -14,6 +14,8 @@ import (
 
 // ledger is what all owners were told to be saved.
 type ledger struct {
+	opening sync.Mutex // so that turns are in the order in which the brokers gave the topic away
+
 	mu    sync.Mutex
 	acked uint64 // the highest number
 	owner int    // who opened the topic last; 0 for nobody
@@ -38,8 +40,10 @@ func (c *candidate) run(ctx context.Context, most uint64) (owned bool, err error
 		return false, err
 	}
 	defer tenure.Close()
+	c.book.opening.Lock()
 	s, err := Open(ctx, c.o.Options)
 	if err != nil {
+		c.book.opening.Unlock()
 		return false, err
 	}
 	defer s.Close()
@@ -50,6 +54,7 @@ func (c *candidate) run(ctx context.Context, most uint64) (owned bool, err error
 	c.book.owner = c.turn
 	acked := c.book.acked
 	c.book.mu.Unlock()
+	c.book.opening.Unlock()
 	both, err := Beside(ctx, s, c.local)
 	if err != nil {
 		return true, err
