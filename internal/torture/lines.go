@@ -95,7 +95,7 @@ func lines() []line {
 		{"crash-files", "rounds of a machine stopped at every operation of the files sink", 5, 1, func(n int, _ uint64) []command {
 			return test("./sinks/files", "^TestCrashAtEveryOperation$", "", "", "-count", strconv.Itoa(n))
 		}},
-		{"kill-places", "SIGKILL of a process that writes files into HDFS, with restarts of NameNode and DataNode in between, and into S3; what Hadoop's shell and boto3 copy is compared", 200, 2, func(n int, _ uint64) []command {
+		{"kill-places", "SIGKILL of a process that writes files of lines into HDFS, with restarts of NameNode and DataNode in between, and into S3, and a fifth as often CSV, Avro and Parquet; what Hadoop's shell and boto3 copy is compared", 200, 2, func(n int, _ uint64) []command {
 			return test("./sinks/files", "^Test(HDFS|S3)Kill$", env("CDC_PLACE_KILLS", n), env("CDC_HDFS_RESTARTS", n/10))
 		}},
 		{"kill-checkpoint", "SIGKILL of a process that saves checkpoints", 200, 1, func(n int, _ uint64) []command {
@@ -106,6 +106,9 @@ func lines() []line {
 		}},
 		{"random-ddl", "runs of 120 random DDL statements on each server, tracked schema compared with information_schema", 20, len(kinds), func(n int, _ uint64) []command {
 			return test("./schemas", "^TestServersRandom$", env("CDC_SEEDS", n))
+		}},
+		{"materialize", "seeds of random changes, keys and definitions that are merged into rows in between, compared with a model", 200, 1, func(n int, _ uint64) []command {
+			return test("./recovery/materialize", "^TestRandom$", env("CDC_SEEDS", n))
 		}},
 		{"flashback", "stretches of random traffic over all types, undone on each server, as a script and by --apply; tables compared", 200, len(kinds), func(n int, _ uint64) []command {
 			return test("./internal/traffic", "^TestServersUndo$", env("CDC_FLASHBACKS", n), all)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -346,15 +347,29 @@ func (s *source) materialize(into string) *materialize.Report {
 	return r
 }
 
-// Whatever happens to rows and definitions, and wherever runs are between, the files have the rows.
+// Whatever happens to rows and definitions, and wherever runs are between, the files have the rows. CDC_SEEDS is how many seeds are tried, from CDC_SEED on.
 func TestRandom(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(4) {
+	first, seeds := number(t, "CDC_SEED", 0), number(t, "CDC_SEEDS", 4)
+	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			random(t, rand.New(rand.NewPCG(seed, 7)))
 		})
 	}
+}
+
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
 }
 
 func random(t *testing.T, r *rand.Rand) {
@@ -476,7 +491,9 @@ func TestRefused(t *testing.T) {
 		{"a snapshot that runs", fault.MaterializeBeginning, func(s *source, _ schemas.Name, _ *materialize.Options) {
 			s.in.Publications[0].Statements, s.in.Copied, s.in.Copying = nil, false, true
 		}},
-		{"a file that is gone", fault.MaterializeBeginning, func(s *source, _ schemas.Name, _ *materialize.Options) { s.in.Publications[0].Files[0].Gone = "it has expired" }},
+		{"a file that is gone", fault.MaterializeBeginning, func(s *source, _ schemas.Name, _ *materialize.Options) {
+			s.in.Publications[0].Files[0].Gone = "it has expired"
+		}},
 		{"a table that was not seen before its name changed", fault.MaterializeBeginning, func(s *source, _ schemas.Name, _ *materialize.Options) {
 			s.pub.Statements = append(s.pub.Statements, materialize.Statement{
 				Statement: schemas.Statement{Text: "RENAME TABLE other TO t2", Database: "shop"}, Names: []schemas.Name{name("other"), name("t2")}, Place: s.place(),

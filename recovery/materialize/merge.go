@@ -147,8 +147,11 @@ func (m *merger) whole(ctx context.Context) (_ *Rows, err error) {
 	m.out.Bits = min(max(m.out.Bits, bits.Len64(uint64(want))), maxBits)
 	for {
 		err := m.buckets(ctx, before, m.out.Bits, 0, nil)
-		if !errors.Is(err, errFull) || m.out.Bits == maxBits {
+		if !errors.Is(err, errFull) {
 			return &m.out, err
+		}
+		if m.out.Bits == maxBits {
+			return nil, fault.New(fault.MaterializeWrite, "the table does not fit in %d files of so many bytes", 1<<maxBits).At(m.at()).Hint("raise --bucket, in a new folder")
 		}
 		m.out.Bits++
 		if err := m.begin(); err != nil {
@@ -320,7 +323,7 @@ func (m *merger) convert(ctx context.Context, to, from *spill, was, st *stage) e
 		if i < len(st.from) {
 			c.from = st.from[i]
 		}
-		why := ""
+		var why string
 		if c.from < 0 {
 			var ok bool
 			c.fill, ok = m.o.Format.Filled(def)

@@ -257,7 +257,7 @@ func (s *spill) all(ctx context.Context, limit int64, yield func(key string, row
 		b := newBucket(limit)
 		err := p.each(ctx, b.add)
 		if errors.Is(err, errFull) && s.depth+fanBits < 48 {
-			b = nil
+			b.rows = nil // which the parts need the memory of
 			var deeper *spill
 			if deeper, err = p.split(ctx, s.dir, s.depth+fanBits); err == nil {
 				err = errors.Join(deeper.all(ctx, limit, yield), deeper.drop())
