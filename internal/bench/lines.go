@@ -50,6 +50,7 @@ var lines = []line{
 	{"kafka-maxwell-lz4", "cdc run to Kafka, maxwell, lz4", pipeKafka("maxwell", "lz4"), intoKafka(0.4)},
 	{"kafka-once", "cdc run to Kafka, debezium, lz4, at least once and exactly once", pipeOnce, goals{}},
 	{"kafka-start", "the start of a stream with 1,000 partitions to read back", aside((*bencher).startKafka), goals{}},
+	{"kafka-group", "1, 2, 4 and 8 processes that share a topic through a consumer group", aside((*bencher).group), goals{}},
 	{"latency", "commit to output of `cdc tail`", aside((*bencher).latencyTail), goals{}},
 	{"latency-kafka", "commit to a record that a consumer has", aside((*bencher).latencyKafka), goals{}},
 	{"tables", "10,000 tables seen", aside((*bencher).tables), goals{}},

@@ -436,7 +436,7 @@ func TestFlink(t *testing.T) {
 				continue
 			}
 			name := f.name + "_" + n.name
-			with := ""
+			var with string
 			if i == envelopes {
 				topic := testbed.FreshTopic(t, broker)
 				if err := broker.CreateTopic(t.Context(), topic, 1); err != nil {
