@@ -140,9 +140,12 @@ func (k *kind) records(t testing.TB, fsys fs.FS) (list []sinktest.Record) {
 		if len(rows) == 0 {
 			t.Fatalf("%s is empty", p.Path)
 		}
-		dirs := strings.Split(p.Path, "/")
-		database, _ := files.DecodeName(dirs[0])
-		table, _ := files.DecodeName(dirs[1])
+		names := strings.Split(p.Prefix, "/") // database/table/database.table, or database.table alone
+		if len(names) == 1 {
+			names = strings.SplitN(names[0], ".", 2)
+		}
+		database, _ := files.DecodeName(names[0])
+		table, _ := files.DecodeName(names[1])
 		for _, row := range rows {
 			id, text := "", ""
 			for name, v := range row { // the stream's first two columns, whatever their names: the others are NULL

@@ -38,7 +38,19 @@ const (
 // place is a real remote place with a spool on this machine.
 type place struct {
 	url, endpoint, secret, spool string
+	kind                         *kind // of the files; nil for lines
 }
+
+// kindName names the format of the files.
+func (p place) kindName() string {
+	if p.kind == nil {
+		return ""
+	}
+	return p.kind.name
+}
+
+// farScript is the stream that is written to a place.
+func farScript() *sinktest.Script { return sinktest.NewScript("mysql", killsSeed, farTxns) }
 
 func (p place) connect(ctx context.Context) (files.Remote, error) {
 	if strings.HasPrefix(p.url, "hdfs:") {
@@ -60,8 +72,12 @@ func (p place) Open(ctx context.Context, budget *event.Budget) (sinks.Sink, erro
 	if err != nil {
 		return nil, err
 	}
+	encoder := sinktest.NewEncoder
+	if p.kind != nil {
+		encoder = p.kind.new
+	}
 	return files.Open(ctx, files.Options{
-		Store: store, Stream: "kill", Encoder: sinktest.NewEncoder, Budget: budget, Template: "{database}.{table}",
+		Store: store, Stream: "kill", Encoder: encoder, Budget: budget, Template: "{database}.{table}",
 		MaxSize: 32 << 10, Buffer: 4 << 10, OpenFiles: 2, Interval: 100 * time.Millisecond,
 	})
 }
@@ -94,6 +110,9 @@ func (p place) Delivered(t testing.TB) []sinktest.Record {
 		f.Close()
 		all[n] = &fstest.MapFile{Data: data}
 	}
+	if p.kind != nil {
+		return p.kind.records(t, all)
+	}
 	return readRecords(t, all)
 }
 
@@ -113,10 +132,16 @@ func TestRemoteChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := sinktest.NewScript("mysql", killsSeed, farTxns)
+	to := place{url: url, endpoint: os.Getenv(endpointVar), secret: os.Getenv(secretVar), spool: os.Getenv(childVar)}
+	for _, k := range kinds() {
+		if k.name == os.Getenv(kindVar) {
+			to.kind = k
+		}
+	}
+	script := farScript()
 	script.Acked = func(n int) { fmt.Printf("acked %d\n", n) }
 	for try := 1; ; try++ {
-		_, err := script.Life(t, place{url, os.Getenv(endpointVar), os.Getenv(secretVar), os.Getenv(childVar)}, acked, seed)
+		_, err := script.Life(t, to, acked, seed)
 		if err == nil {
 			break
 		}
@@ -145,13 +170,13 @@ func number(t *testing.T, name string, otherwise int) int {
 func killRemote(t *testing.T, to place, kills int, between func(n int)) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	script := sinktest.NewScript("mysql", killsSeed, farTxns)
+	script := farScript()
 	acked, killed, early := 0, 0, 0
 	first := to.url
 	for life := 0; ; life++ {
 		to.spool = path.Join(t.TempDir(), "spool")
 		cmd := exec.Command(os.Args[0], "-test.run=^TestRemoteChild$")
-		cmd.Env = append(os.Environ(), childVar+"="+to.spool, placeVar+"="+to.url, endpointVar+"="+to.endpoint, secretVar+"="+to.secret,
+		cmd.Env = append(os.Environ(), childVar+"="+to.spool, placeVar+"="+to.url, endpointVar+"="+to.endpoint, secretVar+"="+to.secret, kindVar+"="+to.kindName(),
 			fmt.Sprintf("%s=%d", ackedVar, acked), fmt.Sprintf("%s=%d", seedVar, rng.Uint32()))
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
@@ -199,6 +224,22 @@ func killRemote(t *testing.T, to place, kills int, between func(n int)) {
 	}
 }
 
+// killPlace does so with files of lines, then of each other format: a fifth as often, side by side, into folders beside that.
+func killPlace(t *testing.T, to place, kills int, between func(n int)) {
+	t.Helper()
+	killRemote(t, to, kills, between)
+	t.Run("formats", func(t *testing.T) {
+		for _, k := range kinds() {
+			t.Run(k.name, func(t *testing.T) {
+				t.Parallel()
+				to := to
+				to.url, to.kind = to.url+"-"+k.name, k
+				killRemote(t, to, max(kills/5, 1), func(int) {})
+			})
+		}
+	})
+}
+
 // inspectPlace compares what is there with its manifests, over the network.
 func inspectPlace(t *testing.T, to place) {
 	t.Helper()
@@ -221,7 +262,7 @@ func TestHDFSKill(t *testing.T) {
 	hdfsAnswers(t, h)
 	restarts := number(t, "CDC_HDFS_RESTARTS", 0)
 	to := place{url: "hdfs://" + h.Addr + "/warehouse/kill"}
-	killRemote(t, to, number(t, "CDC_PLACE_KILLS", 2), func(n int) {
+	killPlace(t, to, number(t, "CDC_PLACE_KILLS", 2), func(n int) {
 		if n > restarts {
 			return
 		}
@@ -256,7 +297,7 @@ func TestS3Kill(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := place{url: "s3://warehouse/kill", endpoint: store.URL, secret: secret}
-	killRemote(t, to, number(t, "CDC_PLACE_KILLS", 2), func(int) {})
+	killPlace(t, to, number(t, "CDC_PLACE_KILLS", 2), func(int) {})
 	dir := t.TempDir()
 	if err := store.Download(t.Context(), "warehouse", "", dir); err != nil {
 		t.Fatal(err)
@@ -274,7 +315,13 @@ func copies(t *testing.T, dir string) {
 	}
 	for _, e := range entries {
 		sub := path.Join(dir, e.Name())
-		sinktest.NewScript("mysql", killsSeed, farTxns).Check(t, folder{dir: sub})
+		of := folder{dir: sub}
+		for _, k := range kinds() {
+			if _, rest, _ := strings.Cut(e.Name(), "-"); rest == k.name || strings.HasPrefix(rest, k.name+"-") { // kill-csv, kill-csv-1
+				of.kind = k
+			}
+		}
+		farScript().Check(t, of)
 		if _, err := files.Verify(t.Context(), sub); err != nil {
 			t.Error(err)
 		}
