@@ -152,7 +152,7 @@ func (h *availability) live(life context.Context) error {
 	for {
 		err := h.tenure(life, seeking)
 		if seeking.Err() != nil {
-			return nil //nolint:nilerr // it was called off
+			return nil
 		}
 		switch {
 		case err == nil:
