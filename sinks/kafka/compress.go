@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 )
 
 // codec is how the records of a batch are compressed, by its number in the attributes of the batch.
@@ -25,7 +26,7 @@ var codecs = map[string]codec{"none": codecNone, "gzip": codecGzip, "snappy": co
 
 // compressor keeps the state that compressors reuse. It belongs to one goroutine.
 type compressor struct {
-	lz4  *lz4Packer
+	lz4  *lz4.Compressor
 	zstd *zstd.Encoder
 	gzip *gzip.Writer
 	out  bytes.Buffer // of gzip
@@ -35,7 +36,7 @@ type compressor struct {
 func (c codec) bound(n int) int {
 	switch c {
 	case codecLZ4:
-		return len(lz4Header) + (n/lz4Block+1)*(4+lz4Bound(lz4Block)-lz4Block) + n + 4
+		return len(lz4Header) + (n/lz4Block+1)*(4+lz4.CompressBlockBound(lz4Block)-lz4Block) + n + 4
 	case codecSnappy:
 		return len(xerial) + (n/snappyBlock+1)*(4+snappy.MaxEncodedLen(snappyBlock)-snappyBlock) + n
 	case codecZstd:
@@ -48,7 +49,7 @@ func (c codec) bound(n int) int {
 func (c *compressor) append(kind codec, dst, src []byte) ([]byte, error) {
 	switch kind {
 	case codecLZ4:
-		return c.appendLZ4(dst, src), nil
+		return c.appendLZ4(dst, src)
 	case codecZstd:
 		if c.zstd == nil {
 			// One goroutine, and no window beyond a batch: what an encoder keeps is multiplied by the processors.
@@ -87,25 +88,28 @@ const lz4Block = 64 << 10
 // second byte of the xxHash32 of these two (lz4_Frame_format.md, "Frame Descriptor").
 var lz4Header = [...]byte{0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82}
 
-func (c *compressor) appendLZ4(dst, src []byte) []byte {
+func (c *compressor) appendLZ4(dst, src []byte) ([]byte, error) {
 	if c.lz4 == nil {
-		c.lz4 = &lz4Packer{}
+		c.lz4 = &lz4.Compressor{}
 	}
 	dst = append(dst, lz4Header[:]...)
 	for len(src) > 0 {
 		block := src[:min(lz4Block, len(src))]
 		src = src[len(block):]
 		at := len(dst)
-		dst = c.lz4.append(append(dst, 0, 0, 0, 0), block)
-		n := len(dst) - at - 4
-		if n >= len(block) { // it does not shrink: as it is, marked by the highest bit
-			binary.LittleEndian.PutUint32(dst[at:], uint32(len(block))|1<<31)
-			dst = append(dst[:at+4], block...)
+		n, err := c.lz4.CompressBlock(block, dst[at+4:cap(dst)])
+		if err != nil {
+			return nil, fmt.Errorf("lz4: %w", err)
+		}
+		if n == 0 || n >= len(block) { // it does not shrink: as it is, marked by the highest bit
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(len(block))|1<<31)
+			dst = append(dst, block...)
 			continue
 		}
+		dst = dst[:at+4+n]
 		binary.LittleEndian.PutUint32(dst[at:], uint32(n))
 	}
-	return append(dst, 0, 0, 0, 0)
+	return append(dst, 0, 0, 0, 0), nil
 }
 
 // xerial begins the stream of snappy-java's SnappyOutputStream, which is what Kafka's Java client reads: magic, version, compatible version.
