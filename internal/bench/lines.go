@@ -42,6 +42,8 @@ var lines = []line{
 	{"files-ocf", "cdc run to Avro container files, deflate", pipe("files: {dir: out, format: avro}"), goals{rate: 0.6}},
 	{"files-ocf-zstd", "cdc run to Avro container files, zstandard", pipe("files: {dir: out, format: avro, avro: {codec: zstandard}}"), goals{rate: 0.6}},
 	{"files-parquet", "cdc run to Parquet files, zstd", pipe("files: {dir: out, format: parquet}"), goals{rate: 0.4}},
+	{"pyarrow-parquet", "pyarrow, the same rows from memory to Parquet, zstd: the writing alone", writer("pyarrow"), goals{}},
+	{"duckdb-parquet", "DuckDB, the same rows from memory to Parquet, zstd: the writing alone", writer("duckdb"), goals{}},
 	{"kafka-debezium", "cdc run to Kafka, debezium, not compressed", pipeKafka("debezium", "none"), intoKafka(0.6)},
 	{"kafka-debezium-lz4", "cdc run to Kafka, debezium, lz4", pipeKafka("debezium", "lz4"), intoKafka(0.35)},
 	{"kafka-debezium-avro", "cdc run to Kafka, debezium-avro, lz4", pipeAvro("debezium-avro, debezium: {bigint_unsigned_handling_mode: precise}", "lz4"), intoKafka(0.5)},
