@@ -108,6 +108,7 @@ const (
 	SinkNotLines   Code = 5012
 	SinkMoved      Code = 5013
 	SinkAltered    Code = 5014
+	SinkUpkeep     Code = 5015
 
 	// of the Kafka sink
 	SinkUnreachable    Code = 5101
@@ -335,6 +336,7 @@ var descriptions = [...]Description{
 	{SinkNotLines, Fatal, "the folder has files that are not JSON lines", "read them with a reader of their format: what reads a folder of cdc takes the formats plain, debezium, maxwell and canal"},
 	{SinkMoved, Retry, "another process has published in the place of the files since this one looked at it", "cdc begins anew with what is there now; stop one of the two where both are to write there"},
 	{SinkAltered, Fatal, "published files are not as their manifests say", "`cdc files verify` names them: restore those from a copy, and find out who changes or moves files of the folder"},
+	{SinkUpkeep, Fatal, "another process merges or removes files of the same place", "wait until it has ended: one at a time looks after a place, be it `cdc files compact`, `cdc files expire` or a stream with retain"},
 
 	{SinkUnreachable, Retry, "no broker answers", "check the addresses, the firewall, and that the brokers run; cdc goes on by itself when one answers"},
 	{SinkAccessDenied, Fatal, "the broker refused the login", "check sasl.mechanism, user and password, and that the listener offers that mechanism"},

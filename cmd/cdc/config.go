@@ -74,6 +74,7 @@ type FilesConfig struct {
 	Size     settings.Size `yaml:"size" jsonschema_description:"A file of this size is published at the next end of a transaction. Default 128MiB."`
 	Rows     int64         `yaml:"rows" jsonschema_description:"A file of this many rows is published at the next end of a transaction. Default no limit."`
 	Interval time.Duration `yaml:"interval" jsonschema_description:"The oldest change waits no longer for publication. Default 60s."`
+	Retain   age           `yaml:"retain" jsonschema_description:"Published files are removed when they are this old, such as 30d or 36h. Default never."`
 
 	FilesFormatConfig `yaml:",inline"`
 	FilesPlaceConfig  `yaml:",inline"`

@@ -172,7 +172,7 @@ func writeSettings(w io.Writer, t reflect.Type, path string, shown map[reflect.T
 
 func settingType(t reflect.Type) string {
 	switch {
-	case t == reflect.TypeFor[time.Duration]():
+	case t == reflect.TypeFor[time.Duration](), t == reflect.TypeFor[age]():
 		return "duration"
 	case t == reflect.TypeFor[settings.Size]():
 		return "size"

@@ -23,11 +23,11 @@ import (
 func filesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "files",
-		Short: "List and verify what a files sink has published",
-		Long: `These commands look at the folder of a files sink, wherever it is: on this machine, in HDFS, or in S3. They change nothing and lock nothing, so a
-pipeline may write there meanwhile.`,
+		Short: "List, verify, merge and remove what a files sink has published",
+		Long: `These commands are about the folder of a files sink, wherever it is: on this machine, in HDFS, or in S3. A pipeline may write there meanwhile. List and verify
+change nothing and lock nothing.`,
 	}
-	c.AddCommand(filesList(), filesVerify(), filesMaterialize())
+	c.AddCommand(filesList(), filesVerify(), filesCompact(), filesExpire(), filesMaterialize())
 	return c
 }
 
@@ -107,7 +107,7 @@ func filesVerify() *cobra.Command {
 		Long: `Verify reads every published file and compares length and CRC32C with what its manifest says, and looks for files that are in no manifest. It says all that
 is not as it should be, and ends with CDC5014 where anything is not. Files that readers have moved away are missing to it.
 
-Files of a publication that is not finished are counted and not compared: a pipeline may be at work, or finishes it when it starts again.`,
+Files that were merged, and files that were removed for their age, are counted and not missing. Files of a publication that is not finished, and those of a merge or removal that is not, are counted and not compared: a pipeline may be at work, or finishes it when it starts again.`,
 		Example: "  cdc files verify pipeline.yaml\n  cdc files verify out --json",
 		Args:    placeArgs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -153,8 +153,14 @@ func verifyFiles(ctx context.Context, out io.Writer, name string, at files.Reade
 		}
 	} else {
 		fmt.Fprintf(w, "%s: %d publications, %d files, %d rows, %s", name, r.Publications, r.Files, r.Rows, settings.Size(r.Bytes))
+		if r.Merged > 0 {
+			fmt.Fprintf(w, "; %d were merged", r.Merged)
+		}
+		if r.Expired > 0 {
+			fmt.Fprintf(w, "; %d have expired", r.Expired)
+		}
 		if r.Pending > 0 {
-			fmt.Fprintf(w, "; %d more of a publication that is not finished", r.Pending)
+			fmt.Fprintf(w, "; %d more of a publication or an upkeep that is not finished", r.Pending)
 		}
 		fmt.Fprintln(w)
 	}

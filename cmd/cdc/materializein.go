@@ -74,6 +74,15 @@ func changelog(ctx context.Context, name string, at files.Reader) (*published, e
 			}
 			out.Files = append(out.Files, m)
 		}
+		for i := range p.Expired {
+			f := &p.Expired[i]
+			m := materialize.File{Path: f.Path, Name: schemas.Name{Database: f.Database, Table: f.Table}, Rows: f.Rows, Bytes: f.Bytes, Gone: "it was removed for its age"}
+			if f.First != nil && f.Last != nil {
+				m.First = materialize.Place{GTID: f.First.GTID, File: f.First.File, Offset: f.First.Offset}
+				m.Last = materialize.Place{GTID: f.Last.GTID, File: f.Last.File, Offset: f.Last.Offset}
+			}
+			out.Files = append(out.Files, m)
+		}
 		in.Publications = append(in.Publications, out)
 		return nil
 	})

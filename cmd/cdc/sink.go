@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"cdc/checkpoint"
 	"cdc/event"
@@ -29,7 +30,14 @@ func openSink(ctx context.Context, a *app, cfg *StreamConfig, budget *event.Budg
 		}
 		return files.Open(ctx, files.Options{
 			Dir: a.cfg.path(f.Dir), Store: store, Stream: cfg.Name, Encoder: enc, Budget: budget, Template: f.Path, MaxSize: int64(f.Size), MaxRows: f.Rows, Interval: f.Interval,
-			AcceptGap: rec.ByHand, Stalled: waits,
+			AcceptGap: rec.ByHand, Stalled: waits, Retain: time.Duration(f.Retain), OpenKeeper: func(ctx context.Context) (*files.Keeper, error) { return a.cfg.keeper(ctx, cfg) },
+			Kept: func(removed int, err error) {
+				if err != nil {
+					a.log.Warn("old files could not be removed; they are tried again within an hour", "stream", cfg.Name, "removed", removed, "error", err)
+					return
+				}
+				a.log.Info("old files were removed", "stream", cfg.Name, "removed", removed)
+			},
 		})
 	case cfg.Sink.Kafka != nil:
 		return openKafka(a, cfg, budget, rec, waits)

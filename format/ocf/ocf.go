@@ -55,17 +55,25 @@ func New(o Options) (*Encoder, error) {
 		return nil, err
 	}
 	e := &Encoder{Encoder: records, o: o, ddl: plain.New(plain.Options{})}
-	switch o.Codec {
+	if err := e.compressors(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// compressors opens what the codec needs.
+func (e *Encoder) compressors() (err error) {
+	switch e.o.Codec {
 	case Deflate:
 		if e.deflate, err = flate.NewWriter(io.Discard, flate.DefaultCompression); err != nil {
-			return nil, fmt.Errorf("open deflate: %w", err)
+			return fmt.Errorf("open deflate: %w", err)
 		}
 	case Zstandard:
 		if e.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedFastest)); err != nil {
-			return nil, fmt.Errorf("open zstd: %w", err)
+			return fmt.Errorf("open zstd: %w", err)
 		}
 	}
-	return e, nil
+	return nil
 }
 
 // Extension is that of the files.

@@ -92,6 +92,9 @@ func lines() []line {
 		{"kill-files", "SIGKILL of a process that writes files", 1000, 1, func(n int, _ uint64) []command {
 			return test("./sinks/files", "^TestSIGKILL$", "", "", "-kills", strconv.Itoa(n))
 		}},
+		{"compact-kill", "SIGKILL of a process that merges published files beside a sink that writes; rows counted by manifests after each, and by folders at the end", 200, 1, func(n int, _ uint64) []command {
+			return test("./sinks/files", "^TestCompactSIGKILL$", "", "", "-upkeepkills", strconv.Itoa(n))
+		}},
 		{"crash-files", "rounds of a machine stopped at every operation of the files sink", 5, 1, func(n int, _ uint64) []command {
 			return test("./sinks/files", "^TestCrashAtEveryOperation$", "", "", "-count", strconv.Itoa(n))
 		}},

@@ -23,6 +23,10 @@
 // the next start finishes it (recover.go). Without it nothing is visible. And since the place is in the intent, what is visible and what the
 // sink says it holds can never differ.
 //
+// Keeper is what merges and removes published files, beside the sink and in a process of its own if need be (keeper.go, compact.go, expire.go, upkeep.go). It has a work
+// folder of its own and decides by the same protocol; what it shares with the sink is only that it believes the sink's place: no file of a publication is touched
+// that the sink might still have to publish.
+//
 // # Not obvious
 //
 //   - A boundary is only where a batch says a place, that is at its last end of a transaction: between two transactions of one batch

@@ -18,6 +18,7 @@ import (
 
 	"cdc/event"
 	"cdc/fault"
+	"cdc/gtid"
 )
 
 // Reader is what looking at a place needs of it, whether it is a folder of this machine (OpenReader) or a Remote. Its methods are called by several goroutines at a time.
@@ -53,14 +54,24 @@ type Publication struct {
 	GTIDs  string        // the transactions of this publication, with rows or without
 	Before *event.Server // of the place before it; nil where that names none
 	Server *event.Server // of its own
-	Files  []Listed
+	Files  []Listed      // that there are now: after a compaction in that publication which the last piece was of
+
+	// Expired are files of it, as they were published, whose rows are not kept any more.
+	Expired []Listed
+
+	flavor string
 }
 
 // Listed is a file of a publication; the names of the fields in JSON are those of manifests.
 type Listed struct {
 	Publication uint64 `json:"publication"`
 	Time        int64  `json:"time"`
+	Upkeep      uint64 `json:"upkeep,omitempty"` // that made it of others; Publication is that of the last of them
 	pubFile
+	Pieces []Piece `json:"pieces,omitempty"` // these
+
+	gtids string    // of a file that was made of others: the transactions of their publications
+	set   *gtid.Set // those of any file, where they are asked for
 }
 
 // Statements reports a file of statements and not of rows.
@@ -76,20 +87,26 @@ func (r *txnRef) where() string {
 	return fault.Where{File: r.File, Offset: r.Offset}.String()
 }
 
-// Manifests calls yield for each publication of a place that has files, the oldest first.
+// Manifests calls yield for each publication of a place that has files, the oldest first. Files that were merged are there once, as the file that was made of them;
+// those that were removed for their age are in Expired. Each row that is kept is in one of the files, whatever is merged meanwhile; a file that was merged or removed
+// since may be gone when it is opened.
 func Manifests(ctx context.Context, at Reader, yield func(*Publication) error) error {
-	names, err := manifests(ctx, at)
+	names, u, err := manifests(ctx, at)
 	if err != nil {
 		return err
 	}
+	for name, err := range u.bad {
+		return fault.New(fault.SinkAltered, "%s: %w", name, err)
+	}
 	for _, m := range names {
 		p, err := readManifest(ctx, at, m.name)
-		if _, ok := fault.As(err); ok || ctx.Err() != nil {
+		if answered(ctx, err) {
 			return err
 		}
 		if err != nil {
 			return fault.New(fault.SinkAltered, "%s: %w", m.name, err)
 		}
+		u.apply(p)
 		if err := yield(p); err != nil {
 			return err
 		}
@@ -97,15 +114,22 @@ func Manifests(ctx context.Context, at Reader, yield func(*Publication) error) e
 	return nil
 }
 
+// answered reports an error that says nothing of the file that was asked for.
+func answered(ctx context.Context, err error) bool {
+	_, ok := fault.As(err)
+	return ok || err != nil && ctx.Err() != nil
+}
+
 type numbered struct {
 	number uint64
 	name   string
 }
 
-func manifests(ctx context.Context, at Reader) ([]numbered, error) {
+// manifests gives the manifests of a place, and what upkeeps did: both of one listing, since a file that an upkeep made is in no manifest.
+func manifests(ctx context.Context, at Reader) ([]numbered, *upkeeps, error) {
 	names, err := at.List(ctx, manifestDir)
 	if err != nil {
-		return nil, classify("list", manifestDir, err)
+		return nil, nil, classify("list", manifestDir, err)
 	}
 	var all []numbered
 	for _, name := range names {
@@ -116,7 +140,8 @@ func manifests(ctx context.Context, at Reader) ([]numbered, error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
-	return all, nil
+	u, err := upkeepsOf(ctx, at, names)
+	return all, u, err
 }
 
 func readManifest(ctx context.Context, at Reader, name string) (p *Publication, err error) {
@@ -131,7 +156,7 @@ func readManifest(ctx context.Context, at Reader, name string) (p *Publication, 
 			if err := json.Unmarshal(line, &head); err != nil {
 				return err
 			}
-			p = &Publication{Number: head.Number, Stream: head.Stream, Time: head.Time, GTIDs: head.GTIDs}
+			p = &Publication{Number: head.Number, Stream: head.Stream, Time: head.Time, GTIDs: head.GTIDs, flavor: head.After.Flavor}
 			before, err := head.Before.place()
 			after, bad := head.After.place()
 			p.Before, p.Server = before.Server, after.Server
@@ -166,86 +191,138 @@ type Totals struct {
 	Files        int   `json:"files"` // of rows
 	Rows         int64 `json:"rows"`
 	Bytes        int64 `json:"bytes"`
-	Pending      int   `json:"pending"` // files that are visible, of a publication that is not finished yet
+	Merged       int   `json:"merged"`  // files that others were made of, and that are not there any more
+	Expired      int   `json:"expired"` // files that were removed for their age, as they were published
+	Pending      int   `json:"pending"` // files that are visible, of a publication or an upkeep that is not finished yet
 }
 
 // Inspect compares every published file of a place with its manifest: that it is there, its length and its CRC32C; and that there is no file without a manifest. Each
-// thing that is not as it should be is told to problem, one at a time; the error is for a place that cannot be read. A sink may write there meanwhile. Files that were
-// moved away since they were published are missing.
+// thing that is not as it should be is told to problem, one at a time; the error is for a place that cannot be read. A sink may write there meanwhile, and files may be
+// merged and removed. Files that were moved away since they were published are missing.
 func Inspect(ctx context.Context, at Reader, problem func(path, text string)) (Totals, error) {
-	var sum Totals
-	var mu sync.Mutex
-	tell := func(path, format string, args ...any) {
-		mu.Lock()
-		defer mu.Unlock()
-		problem(path, fmt.Sprintf(format, args...))
-	}
+	i := &inspector{at: at, problem: problem}
+	err := i.run(ctx)
+	return i.sum, err
+}
+
+type inspector struct {
+	at      Reader
+	sum     Totals
+	mu      sync.Mutex
+	problem func(path, text string)
+	missing []Listed
+}
+
+func (i *inspector) tell(path, format string, args ...any) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.problem(path, fmt.Sprintf(format, args...))
+}
+
+func (i *inspector) run(ctx context.Context) error {
 	// First, what is visible: a manifest appears last, so each of these files is named by one that is read below, or belongs to a publication after the last.
-	visible, err := walk(ctx, at, tell)
+	visible, err := walk(ctx, i.at, i.tell)
 	if err != nil {
-		return sum, err
+		return err
 	}
-	names, err := manifests(ctx, at)
+	names, u, err := manifests(ctx, i.at)
 	if err != nil {
-		return sum, err
+		return err
+	}
+	for name, err := range u.bad {
+		i.tell(name, "it cannot be read: %v", err)
 	}
 	for _, m := range names {
-		sum.Publications++
-		p, err := readManifest(ctx, at, m.name)
+		i.sum.Publications++
+		p, err := readManifest(ctx, i.at, m.name)
+		if answered(ctx, err) {
+			return err
+		}
 		if err != nil {
-			if _, ok := fault.As(err); ok || ctx.Err() != nil {
-				return sum, err
-			}
-			tell(m.name, "the manifest cannot be read: %v", err)
+			i.tell(m.name, "the manifest cannot be read: %v", err)
 			continue
 		}
-		for i := range p.Files {
-			f := &p.Files[i]
-			delete(visible, f.Path)
-			if !f.Statements() {
-				sum.Files++
-				sum.Rows += f.Rows
-				sum.Bytes += f.Bytes
+		for n := range p.Files {
+			f := &p.Files[n]
+			if g, ok := u.gone[f.Path]; ok && g.into != "" && !u.expired(f.Path) {
+				i.sum.Merged++
 			}
 		}
-		err = together(len(p.Files), func(i int) error {
-			f := &p.Files[i]
-			size, crc, err := checksum(ctx, at, f.Path, -1)
-			switch _, answered := fault.As(err); {
-			case errors.Is(err, fs.ErrNotExist):
-				tell(f.Path, "it is missing; publication %d has it", p.Number)
-			case answered, ctx.Err() != nil:
-				return err
-			case err != nil:
-				tell(f.Path, "it cannot be read: %v", err)
-			case size != f.Bytes:
-				tell(f.Path, "it is %d bytes long, and was %d when it was published", size, f.Bytes)
-			case crcText(crc) != f.CRC:
-				tell(f.Path, "its checksum is %s, and was %s when it was published", crcText(crc), f.CRC)
+		u.apply(p)
+		i.sum.Expired += len(p.Expired)
+		for n := range p.Files {
+			f := &p.Files[n]
+			delete(visible, f.Path)
+			if !f.Statements() {
+				i.sum.Files++
+				i.sum.Rows += f.Rows
+				i.sum.Bytes += f.Bytes
 			}
-			return nil
-		})
-		if err != nil {
-			return sum, err
+		}
+		if err := together(len(p.Files), func(n int) error { return i.compare(ctx, &p.Files[n]) }); err != nil {
+			return err
 		}
 	}
 	last := uint64(0)
 	if n := len(names); n > 0 {
 		last = names[n-1].number
 	}
-	for name, number := range visible {
-		if number > last {
-			sum.Pending++
-			continue
+	for name, n := range visible {
+		switch g, ok := u.gone[name]; {
+		case n.number > last, n.upkeep > u.last, ok && g.upkeep == u.last: // at work, or finished when the next one begins
+			i.sum.Pending++
+		case ok && g.into == "":
+			i.tell(name, "it was removed for its age, and is there again")
+		case ok:
+			i.tell(name, "its rows are in %s, and it is there all the same", g.into)
+		default:
+			i.tell(name, "it is in no manifest")
 		}
-		tell(name, "it is in no manifest")
 	}
-	return sum, nil
+	return i.lost(ctx)
+}
+
+// compare looks at one file.
+func (i *inspector) compare(ctx context.Context, f *Listed) error {
+	size, crc, err := checksum(ctx, i.at, f.Path, -1)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.missing = append(i.missing, *f)
+	case answered(ctx, err):
+		return err
+	case err != nil:
+		i.tell(f.Path, "it cannot be read: %v", err)
+	case size != f.Bytes:
+		i.tell(f.Path, "it is %d bytes long, and was %d when it was published", size, f.Bytes)
+	case crcText(crc) != f.CRC:
+		i.tell(f.Path, "its checksum is %s, and was %s when it was published", crcText(crc), f.CRC)
+	}
+	return nil
+}
+
+// lost tells which files are missing: not those that were merged or removed since the manifests were listed.
+func (i *inspector) lost(ctx context.Context) error {
+	if len(i.missing) == 0 {
+		return nil
+	}
+	_, u, err := manifests(ctx, i.at)
+	if err != nil {
+		return err
+	}
+	for n := range i.missing {
+		f := &i.missing[n]
+		if _, since := u.gone[f.Path]; !since {
+			i.tell(f.Path, "it is missing; publication %d has it", f.Publication)
+		}
+	}
+	return nil
 }
 
 // walk gives the published files of rows and statements with the numbers of their publications. What it finds beside them is told.
-func walk(ctx context.Context, at Reader, tell func(path, format string, args ...any)) (map[string]uint64, error) {
-	found := map[string]uint64{}
+func walk(ctx context.Context, at Reader, tell func(path, format string, args ...any)) (map[string]named, error) {
+	found := map[string]named{}
 	dirs := []string{".", ddlDir}
 	for len(dirs) > 0 {
 		var mu sync.Mutex
@@ -272,8 +349,8 @@ func walk(ctx context.Context, at Reader, tell func(path, format string, args ..
 					continue
 				}
 				full := path.Join(dir, name)
-				if number, _, _, ok := parseSuffix(name, path.Ext(name)); ok {
-					found[full] = number
+				if n, ok := parseSuffix(name, path.Ext(name)); ok {
+					found[full] = n
 				} else {
 					below = append(below, full)
 				}

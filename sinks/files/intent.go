@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 
 	"cdc/gtid"
 	"cdc/sinks"
@@ -39,6 +40,7 @@ type record struct {
 	Before *placeJSON `json:"before,omitempty"` // the place of the publication before
 	After  placeJSON  `json:"after"`
 	Files  []pubFile  `json:"files,omitempty"`
+	Remove []string   `json:"remove,omitempty"` // of an upkeep: files whose rows are elsewhere now, or are old
 }
 
 // pubFile is one file of a publication.
@@ -97,6 +99,11 @@ func decodeRecord(b []byte) (*record, error) {
 	for _, f := range r.Files {
 		if path.Dir(f.Temp) != TempDir || !fs.ValidPath(f.Path) {
 			return nil, fmt.Errorf("%w: names %q", errRecord, f.Path)
+		}
+	}
+	for _, name := range r.Remove {
+		if !fs.ValidPath(name) || strings.ContainsAny(name[:1], "._") {
+			return nil, fmt.Errorf("%w: removes %q", errRecord, name)
 		}
 	}
 	return r, nil

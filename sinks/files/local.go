@@ -23,6 +23,15 @@ type local struct {
 // OpenLocal opens a folder as a Store, making it if it is not there (its parent must be), and locks it until Close. A folder that another
 // process has locked is ErrLocked. The umask is applied to both modes.
 func OpenLocal(dir string, fileMode, dirMode fs.FileMode) (Store, error) {
+	l, err := openLocal(dir, workDir, fileMode, dirMode)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// openLocal is OpenLocal with the folder below that in which the lock is.
+func openLocal(dir, work string, fileMode, dirMode fs.FileMode) (*local, error) {
 	if err := os.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
@@ -35,16 +44,16 @@ func OpenLocal(dir string, fileMode, dirMode fs.FileMode) (Store, error) {
 		return nil, fmt.Errorf("open folder: %w", err)
 	}
 	l := &local{root: root, dirMode: dirMode, fileMode: fileMode}
-	if err := l.takeLock(); err != nil {
+	if err := l.takeLock(work); err != nil {
 		root.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *local) takeLock() error {
-	name := path.Join(workDir, "lock")
-	if err := l.folders(workDir); err != nil {
+func (l *local) takeLock(work string) error {
+	name := path.Join(work, "lock")
+	if err := l.folders(work); err != nil {
 		return err
 	}
 	if err := l.regular(name); err != nil && !errors.Is(err, fs.ErrNotExist) {

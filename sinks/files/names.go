@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -86,26 +87,46 @@ func logName(file string) string {
 	return number
 }
 
-// parseSuffix finds number and part in a published file's base name.
-func parseSuffix(base, ext string) (number uint64, part int, prefix string, ok bool) {
+// madeOf is suffix for the file that an upkeep has made of others, of which the last is that part of that publication. The number of the upkeep makes the name another
+// one than that of any file before.
+func madeOf(number uint64, part int, upkeep uint64, first, last txnRef) string {
+	return fmt.Sprintf("-%010d-%06dc%d-%s.%d-%s.%d", number, part, upkeep, logName(first.File), first.Offset, logName(last.File), last.Offset)
+}
+
+// named is what the name of a published file says.
+type named struct {
+	number uint64 // of its publication; of the last where it was made of several files
+	part   int    // in that
+	upkeep uint64 // that made it; 0 where the sink did
+	prefix string // base name without what the sink added
+}
+
+// parseSuffix takes a published file's base name apart.
+func parseSuffix(base, ext string) (n named, ok bool) {
 	base, ok = strings.CutSuffix(base, ext)
 	if !ok {
-		return 0, 0, "", false
+		return n, false
 	}
 	at := len(base) // goes back over the four dashes of the suffix; nothing between them has one
 	for range 4 {
 		if at = strings.LastIndexByte(base[:at], '-'); at < 0 {
-			return 0, 0, "", false
+			return n, false
 		}
 	}
-	var from, to string
 	fields := strings.Split(base[at+1:], "-")
-	if len(fields) != 4 || len(fields[0]) < 10 || len(fields[1]) < 6 {
-		return 0, 0, "", false
+	if len(fields) != 4 || fields[2] == "" || fields[3] == "" {
+		return n, false
 	}
-	from, to = fields[2], fields[3]
-	if n, err := fmt.Sscanf(fields[0]+" "+fields[1], "%d %d", &number, &part); n != 2 || err != nil || from == "" || to == "" {
-		return 0, 0, "", false
+	part, upkeep, made := strings.Cut(fields[1], "c")
+	if len(fields[0]) < 10 || len(part) < 6 {
+		return n, false
 	}
-	return number, part, base[:at], true
+	var err, perr, uerr error
+	n.number, err = strconv.ParseUint(fields[0], 10, 64)
+	n.part, perr = strconv.Atoi(part)
+	if made {
+		n.upkeep, uerr = strconv.ParseUint(upkeep, 10, 64)
+	}
+	n.prefix = base[:at]
+	return n, err == nil && perr == nil && uerr == nil
 }

@@ -95,9 +95,13 @@ func TestTemplatePaths(t *testing.T) {
 						t.Fatalf("%s: bad part %q of %d bytes", text, part, len(part))
 					}
 				}
-				number, part, prefix, ok := parseSuffix(path.Base(full), Extension)
-				if !ok || number != 1<<33 || part != 999_999 || prefix != path.Base(tmpl.path(db, table, 1709216399_000_000)) {
-					t.Fatalf("%s: %q reads back as %d, %d, %q, %v", text, path.Base(full), number, part, prefix, ok)
+				n, ok := parseSuffix(path.Base(full), Extension)
+				if want := (named{number: 1 << 33, part: 999_999, prefix: path.Base(tmpl.path(db, table, 1709216399_000_000))}); !ok || n != want {
+					t.Fatalf("%s: %q reads back as %+v, %v", text, path.Base(full), n, ok)
+				}
+				made := n.prefix + madeOf(7, 3, 12, txnRef{}, txnRef{}) + Extension
+				if got, ok := parseSuffix(made, Extension); !ok || got != (named{number: 7, part: 3, upkeep: 12, prefix: n.prefix}) {
+					t.Fatalf("%s: %q reads back as %+v, %v", text, made, got, ok)
 				}
 			}
 		}
@@ -175,8 +179,9 @@ func TestOrderOfNames(t *testing.T) {
 }
 
 func TestParseSuffixRefusals(t *testing.T) {
-	for _, s := range []string{"", "x.jsonl", "shop.orders-1-2-3.jsonl", "a-0000000001-000001-1.1-1.1.avro", "a-0000000001-000001--.jsonl", "a-00000000xx-000001-1.1-1.1.jsonl"} {
-		if _, _, _, ok := parseSuffix(s, Extension); ok {
+	for _, s := range []string{"", "x.jsonl", "shop.orders-1-2-3.jsonl", "a-0000000001-000001-1.1-1.1.avro", "a-0000000001-000001--.jsonl", "a-00000000xx-000001-1.1-1.1.jsonl",
+		"a-0000000001-000001c-1.1-1.1.jsonl", "a-0000000001-00001c1-1.1-1.1.jsonl", "a-0000000001-000001d1-1.1-1.1.jsonl"} {
+		if _, ok := parseSuffix(s, Extension); ok {
 			t.Errorf("%q was taken for a published file", s)
 		}
 	}

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"context"
 	"io/fs"
 	"time"
 
@@ -32,6 +33,11 @@ type Options struct {
 
 	// AcceptGap takes a starting place that is ahead of the folder's, for an operator who has set the checkpoint forward on purpose.
 	AcceptGap bool
+	// Retain is how long files are kept after they were published; 0 keeps them for ever. They are removed by a Keeper that OpenKeeper opens whenever there are any,
+	// or OpenKeeper of this package in Dir. Kept, if set, is called with what went wrong there, and with nil when files were removed: the sink goes on either way.
+	Retain     time.Duration
+	OpenKeeper func(context.Context) (*Keeper, error)
+	Kept       func(removed int, err error)
 	// Stalled, if set, is called with the fault when writing pauses because the disk is full, and with nil when it goes on.
 	Stalled func(error)
 }
@@ -53,6 +59,15 @@ func (o *Options) setDefaults() {
 	set(&o.Pause, time.Second)
 	set(&o.FileMode, 0o640)
 	set(&o.DirMode, 0o750)
+	if o.Kept == nil {
+		o.Kept = func(int, error) {}
+	}
+	if o.OpenKeeper == nil && o.Dir != "" && o.Store == nil {
+		dir := o.Dir
+		o.OpenKeeper = func(ctx context.Context) (*Keeper, error) {
+			return OpenKeeper(ctx, dir, KeeperOptions{})
+		}
+	}
 	if o.Stalled == nil {
 		o.Stalled = func(error) {}
 	}
@@ -71,8 +86,10 @@ func (o *Options) validate() error {
 		return fault.New(fault.ConfigInvalid, "the files sink needs a format")
 	case o.Dir == "" && o.Store == nil:
 		return fault.New(fault.ConfigInvalid, "the files sink needs a folder")
-	case o.MaxSize < 1, o.MaxRows < 0, o.Interval < 0, o.OpenFiles < 1, o.Buffer < 1, o.Pause < 0:
+	case o.MaxSize < 1, o.MaxRows < 0, o.Interval < 0, o.Retain < 0, o.OpenFiles < 1, o.Buffer < 1, o.Pause < 0:
 		return fault.New(fault.ConfigInvalid, "sizes, times and numbers of the files sink must be positive")
+	case o.Retain > 0 && o.OpenKeeper == nil:
+		return fault.New(fault.ConfigInvalid, "to remove old files the files sink needs a Keeper")
 	case o.FileMode&0o600 != 0o600 || o.DirMode&0o700 != 0o700:
 		return fault.New(fault.ConfigInvalid, "the owner must be able to read and write the files")
 	}

@@ -42,11 +42,11 @@ func List(fsys fs.FS) ([]Published, error) {
 			return nil
 		}
 		ext := path.Ext(base)
-		number, part, prefix, ok := parseSuffix(base, ext)
+		n, ok := parseSuffix(base, ext)
 		if !ok || !slices.Contains(extensions(), ext) || !d.Type().IsRegular() {
 			return fault.New(fault.SinkConflict, "%s was not published by cdc", name)
 		}
-		all = append(all, Published{Path: name, Prefix: path.Join(path.Dir(name), prefix), Number: number, Part: part})
+		all = append(all, Published{Path: name, Prefix: path.Join(path.Dir(name), n.prefix), Number: n.number, Part: n.part})
 		return nil
 	})
 	slices.SortFunc(all, func(a, b Published) int {

@@ -121,7 +121,18 @@ func (w *writer) rollForward(ctx context.Context, r *record) error {
 	if r.Number != w.number+1 || (r.Before == nil) != (w.number == 0) || r.Before != nil && *r.Before != w.durable {
 		return fault.New(fault.SinkIntent, "publication %d does not follow on %d", r.Number, w.number)
 	}
-	for i := range r.Files { // look at all before doing anything
+	if err := w.there(ctx, r); err != nil {
+		return err
+	}
+	if err := w.carryOut(ctx, r); err != nil {
+		return err
+	}
+	return w.adopt(r)
+}
+
+// there makes sure of everything that is to be published, or was, before anything is done.
+func (w *writer) there(ctx context.Context, r *record) error {
+	for i := range r.Files {
 		f := &r.Files[i]
 		ok, err := w.matches(ctx, f.Temp, f)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -137,10 +148,7 @@ func (w *writer) rollForward(ctx context.Context, r *record) error {
 			return fault.New(fault.SinkIntent, "the bytes for %s are not what the intent says", f.Path)
 		}
 	}
-	if err := w.carryOut(ctx, r); err != nil {
-		return err
-	}
-	return w.adopt(r)
+	return nil
 }
 
 // unused makes sure that a folder without a place was never written to: its place was lost, and with it the knowledge of what is there.

@@ -284,7 +284,7 @@ func probeOnce(ctx context.Context, at Remote) error {
 	return nil
 }
 
-func readFile(ctx context.Context, at Remote, name string) ([]byte, error) {
+func readFile(ctx context.Context, at Reader, name string) ([]byte, error) {
 	f, err := at.Open(ctx, name)
 	if err != nil {
 		return nil, err

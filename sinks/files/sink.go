@@ -13,8 +13,9 @@ import (
 
 // Sink is a sinks.Sink, sinks.Positioner and sinks.Starter.
 type Sink struct {
-	w *writer
-	q *queue.Queue
+	w   *writer
+	q   *queue.Queue
+	opt Options
 
 	once    sync.Once
 	closing error
@@ -22,6 +23,7 @@ type Sink struct {
 	mu    sync.Mutex
 	place sinks.Place // durable
 	holds bool
+	stop  func() // ends what removes old files
 }
 
 var (
@@ -48,10 +50,15 @@ func Open(ctx context.Context, opt Options) (*Sink, error) {
 			return nil, classify("open", opt.Dir, err)
 		}
 	}
-	s := &Sink{}
+	s := &Sink{opt: opt}
 	s.w = newWriter(store, &opt, tmpl, s.moved)
 	if err := s.w.open(ctx); err != nil {
 		return nil, errors.Join(s.w.why(ctx, err), store.Close())
+	}
+	if opt.Store == nil {
+		if err := finishUpkeep(ctx, store, opt.OpenKeeper); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
 	}
 	s.q = queue.New(worker{s.w}, "the files sink was closed")
 	return s, nil
@@ -74,7 +81,11 @@ func (s *Sink) Position(context.Context) (sinks.Place, bool, error) {
 // Start tells where the stream is read from; see sinks.Starter. A remote place is taken over here, and what Open does on a folder is done: fault.SinkMoved where another
 // process has published since Open, and nothing was taken over.
 func (s *Sink) Start(ctx context.Context, base sinks.Place) error {
-	return s.q.Do(ctx, func(ctx context.Context) error { return s.w.why(ctx, s.w.start(ctx, base)) })
+	if err := s.q.Do(ctx, func(ctx context.Context) error { return s.w.why(ctx, s.w.start(ctx, base)) }); err != nil {
+		return err
+	}
+	s.retain()
+	return nil
 }
 
 // Check reports whether the folder can be written: it makes a file, links it and removes both. It is for a sink that is not in use.
@@ -94,6 +105,12 @@ func (s *Sink) Flush(ctx context.Context) error { return s.q.Flush(ctx) }
 func (s *Sink) Close() error {
 	s.once.Do(func() {
 		s.q.Close()
+		s.mu.Lock()
+		stop := s.stop
+		s.mu.Unlock()
+		if stop != nil {
+			stop()
+		}
 		s.closing = s.w.close()
 	})
 	return s.closing

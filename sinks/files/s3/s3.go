@@ -36,7 +36,10 @@ type Place struct {
 	prefix string
 }
 
-var _ files.Remote = (*Place)(nil)
+var (
+	_ files.Remote     = (*Place)(nil)
+	_ files.Withdrawer = (*Place)(nil)
+)
 
 const (
 	// MaxFile is how large a file may be: the limit of one request.
@@ -259,6 +262,25 @@ func (p *Place) Sweep(ctx context.Context) error {
 		}
 		in.KeyMarker, in.UploadIdMarker = out.NextKeyMarker, out.NextUploadIdMarker
 	}
+}
+
+// Withdraw implements files.Withdrawer: it aborts the uploads of one file.
+func (p *Place) Withdraw(ctx context.Context, final string) error {
+	key := *p.key(final)
+	out, err := p.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &p.bucket, Prefix: &key})
+	if err != nil {
+		return explain(err)
+	}
+	for _, u := range out.Uploads {
+		if aws.ToString(u.Key) != key {
+			continue
+		}
+		_, err := p.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &p.bucket, Key: u.Key, UploadId: u.UploadId})
+		if err != nil && code(err) != "NoSuchUpload" {
+			return explain(err)
+		}
+	}
+	return nil
 }
 
 // Free implements files.Remote: nobody knows.
