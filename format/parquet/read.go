@@ -25,6 +25,7 @@ type Reader struct {
 	next   int
 	have   int
 	op     int // column of the operation; -1 in a file of rows alone
+	values int // in each row
 	row    [][]byte
 	arena  []byte
 }
@@ -53,7 +54,7 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 		return nil, fmt.Errorf("the file has %d columns, and its table %d", len(columns), want)
 	}
 	for i, c := range columns {
-		name := ""
+		var name string
 		if i < want {
 			name = rows.Name(p.table.Columns[i].Name)
 		} else {
@@ -64,7 +65,7 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 		}
 	}
 	p.buf = make([]parquet.Row, chunk/8)
-	p.row = make([][]byte, want)
+	p.row, p.values = make([][]byte, want), len(columns)
 	return p, nil
 }
 
@@ -83,12 +84,8 @@ func (r *Reader) Next() (event.Op, [][]byte, error) {
 	}
 	from := r.buf[r.next]
 	r.next++
-	want := len(r.row)
-	if r.op >= 0 {
-		want += len(rows.Meta())
-	}
-	if len(from) != want {
-		return 0, nil, fmt.Errorf("a row has %d values, and not %d", len(from), want)
+	if len(from) != r.values {
+		return 0, nil, fmt.Errorf("a row has %d values, and not %d", len(from), r.values)
 	}
 	r.arena = r.arena[:0]
 	size := 0
