@@ -116,11 +116,7 @@ func TestSnapshotClassicKill(t *testing.T) {
 				chunks := config
 				chunks.stream = "    snapshot: initial\n"
 				p.write(t, chunks)
-				if w.gtidOff {
-					run(t, "run", p.yaml).refused(t, 1, "CDC20")
-				} else {
-					run(t, "run", p.yaml).refused(t, 1, "CDC2036", "classic")
-				}
+				run(t, "run", p.yaml).refused(t, 1, "CDC2036", "classic")
 				p.write(t, config)
 			}
 			r = p.run(t)
