@@ -249,6 +249,7 @@ func TestMaterialize(t *testing.T) {
 				delete(m.tables, "made")
 				m.tables["renamed"], m.tables["words_del"] = []string{"id", "v"}, []string{"k", "v"}
 			}
+			must(t, "files", "compact", p.yaml) // merges files that are merged into rows already, and others
 			check(2, exec(steps...))
 			if out := must(t, args...); !strings.Contains(out, "nothing was published") {
 				t.Errorf("a run without anything to do says %q", out)
