@@ -179,8 +179,10 @@ func TestOrderOfNames(t *testing.T) {
 }
 
 func TestParseSuffixRefusals(t *testing.T) {
-	for _, s := range []string{"", "x.jsonl", "shop.orders-1-2-3.jsonl", "a-0000000001-000001-1.1-1.1.avro", "a-0000000001-000001--.jsonl", "a-00000000xx-000001-1.1-1.1.jsonl",
-		"a-0000000001-000001c-1.1-1.1.jsonl", "a-0000000001-00001c1-1.1-1.1.jsonl", "a-0000000001-000001d1-1.1-1.1.jsonl"} {
+	for _, s := range []string{
+		"", "x.jsonl", "shop.orders-1-2-3.jsonl", "a-0000000001-000001-1.1-1.1.avro", "a-0000000001-000001--.jsonl", "a-00000000xx-000001-1.1-1.1.jsonl",
+		"a-0000000001-000001c-1.1-1.1.jsonl", "a-0000000001-00001c1-1.1-1.1.jsonl", "a-0000000001-000001d1-1.1-1.1.jsonl",
+	} {
 		if _, ok := parseSuffix(s, Extension); ok {
 			t.Errorf("%q was taken for a published file", s)
 		}
