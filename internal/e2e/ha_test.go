@@ -38,14 +38,6 @@ type haReport struct {
 	} `json:"streams"`
 }
 
-// acked gives how many rows all streams together have had acknowledged.
-func (r *haReport) acked() (n uint64) {
-	for i := range r.Streams {
-		n += r.Streams[i].Acked
-	}
-	return n
-}
-
 func (m *haMember) status(t testing.TB) (r haReport, ok bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, "status", m.yaml, "--json")

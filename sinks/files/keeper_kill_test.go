@@ -73,8 +73,11 @@ func TestCompactSIGKILL(t *testing.T) {
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- child.Wait() }()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = child.Wait()
+		}()
 		more(5)
 		select {
 		case <-ended:

@@ -3,9 +3,9 @@ package files
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
+	"path"
+	"strconv"
 
 	"cdc/fault"
 	"cdc/sinks"
@@ -20,25 +20,9 @@ type At struct {
 
 // PlaceOf reads the place that the sink keeps beside its files, and takes nothing over; nil where nothing was published. A publication that is decided on and not finished is behind it.
 func PlaceOf(ctx context.Context, at Reader) (*At, error) {
-	var text []byte
-	var err error
-	if r, ok := at.(Remote); ok {
-		c := chain{at: r}
-		if _, err = c.look(ctx); err == nil {
-			text = []byte(c.last.Place)
-		}
-	} else {
-		text, err = readWhole(ctx, at, placeFile)
-	}
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, classify("read", placeFile, err)
-	}
-	r, err := decodeRecord(text)
-	if err != nil {
-		return nil, fault.New(fault.SinkIntent, "%s: %w", placeFile, err)
+	r, err := placeOf(ctx, at)
+	if r == nil || err != nil {
+		return nil, err
 	}
 	p, err := r.After.place()
 	if err != nil {
@@ -47,20 +31,41 @@ func PlaceOf(ctx context.Context, at Reader) (*At, error) {
 	return &At{Stream: r.Stream, Number: r.Number, Place: p}, nil
 }
 
-func readWhole(ctx context.Context, at Reader, name string) ([]byte, error) {
-	f, err := at.Open(ctx, name)
+// placeOf gives the record of the last publication that a sink has finished; nil where it has none.
+func placeOf(ctx context.Context, at Reader) (*record, error) {
+	text, err := readFile(ctx, at, placeFile)
+	for try := 1; errors.Is(err, fs.ErrNotExist); try++ { // it is not a folder of this machine, or a link was removed since: there is a higher one
+		var names []string
+		if names, err = at.List(ctx, chainDir); err != nil {
+			return nil, classify("list", chainDir, err)
+		}
+		last := ""
+		for _, n := range names {
+			if _, err := strconv.ParseUint(n, 10, 64); err == nil && len(n) == 16 { // others are temporary names of the store
+				last = max(last, n)
+			}
+		}
+		if last == "" || try > claims {
+			return nil, nil
+		}
+		var body []byte
+		if body, err = readFile(ctx, at, path.Join(chainDir, last)); err != nil {
+			continue
+		}
+		l, err := decodeLink(body)
+		if err != nil {
+			return nil, fault.New(fault.SinkIntent, "%s: %w", chainDir, err)
+		}
+		if text = []byte(l.Place); len(text) == 0 {
+			return nil, nil
+		}
+	}
 	if err != nil {
-		return nil, err
+		return nil, classify("read", placeFile, err)
 	}
-	b, err := io.ReadAll(f)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+	r, err := decodeRecord(text)
+	if err != nil {
+		return nil, fault.New(fault.SinkIntent, "%s: %w", placeFile, err)
 	}
-	return b, nil
-}
-
-// Checksum gives length and CRC32C of a file, as manifests have them.
-func Checksum(ctx context.Context, at Reader, name string) (int64, string, error) {
-	size, crc, err := checksum(ctx, at, name, -1)
-	return size, crcText(crc), err
+	return r, nil
 }
