@@ -178,16 +178,34 @@ func placeArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// eachPlace calls do for the places that the arguments name: a folder, or those of the streams of a configuration, one stream or all. All are looked at, whatever
-// is wrong with the first.
+// eachPlace calls do for the places that the arguments name.
 func eachPlace(c *cobra.Command, args []string, do func(ctx context.Context, name string, at files.Reader) error) error {
+	return eachNamed(c, args, func(ctx context.Context, dir string) error {
+		return lookAt(dir, func(at files.Reader) error { return do(ctx, dir, at) })
+	}, func(ctx context.Context, cfg *Config, s *StreamConfig) error {
+		look := func(at files.Reader) error { return do(ctx, s.Sink.Files.Dir, at) }
+		if !s.Sink.Files.remote() {
+			return lookAt(cfg.path(s.Sink.Files.Dir), look)
+		}
+		at, err := cfg.filesRemote(ctx, s)
+		if err != nil {
+			return err
+		}
+		err = look(at)
+		return errors.Join(err, at.Close())
+	})
+}
+
+// eachNamed calls one of two for what the arguments name: a folder, or the streams of a configuration with a files sink, one or all. All are called, whatever is wrong
+// with the first.
+func eachNamed(c *cobra.Command, args []string, folder func(ctx context.Context, dir string) error, stream func(context.Context, *Config, *StreamConfig) error) error {
 	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
 		if len(args) > 1 {
 			return fault.New(fault.UsageInvalid, "%s is a folder, and has no streams", args[0])
 		}
-		return lookAt(args[0], func(at files.Reader) error { return do(ctx, args[0], at) })
+		return folder(ctx, args[0])
 	}
 	cfg, err := loadConfig(args[0])
 	if err != nil {
@@ -204,19 +222,9 @@ func eachPlace(c *cobra.Command, args []string, do func(ctx context.Context, nam
 			continue
 		}
 		some = true
-		look := func(at files.Reader) error { return do(ctx, s.Sink.Files.Dir, at) }
-		if s.Sink.Files.remote() {
-			at, err := cfg.filesRemote(ctx, s)
-			if err != nil {
-				return err
-			}
-			err = look(at)
-			if failed = errors.Join(failed, err, at.Close()); ctx.Err() != nil {
-				return failed
-			}
-			continue
+		if failed = errors.Join(failed, stream(ctx, cfg, s)); ctx.Err() != nil {
+			return failed
 		}
-		failed = errors.Join(failed, lookAt(cfg.path(s.Sink.Files.Dir), look))
 	}
 	if !some {
 		return fault.New(fault.UsageInvalid, "%s writes no files", args[0])

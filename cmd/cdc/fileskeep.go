@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -171,54 +169,27 @@ func eachKept(c *cobra.Command, args []string, dryRun bool, plan func(context.Co
 			return errors.Join(plan(ctx, name, at), end(name))
 		})
 	}
-	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	with := func(name string, k *files.Keeper, err error) error {
+	with := func(ctx context.Context, name string, k *files.Keeper, err error) error {
 		if err != nil {
 			return err
 		}
 		return errors.Join(do(ctx, name, k), k.Close(), end(name))
 	}
-	if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
-		if len(args) > 1 {
-			return fault.New(fault.UsageInvalid, "%s is a folder, and has no streams", args[0])
-		}
-		if err := isKept(args[0]); err != nil {
+	return eachNamed(c, args, func(ctx context.Context, dir string) error {
+		if err := isKept(dir); err != nil {
 			return err
 		}
-		k, err := files.OpenKeeper(ctx, args[0], keeperOptions())
-		return with(args[0], k, err)
-	}
-	cfg, err := loadConfig(args[0])
-	if err != nil {
-		return err
-	}
-	if err := cfg.hasStream(args); err != nil {
-		return err
-	}
-	some := false
-	var failed error
-	for i := range cfg.Streams {
-		s := &cfg.Streams[i]
-		if s.Sink.Files == nil || len(args) > 1 && s.Name != args[1] {
-			continue
-		}
-		some = true
+		k, err := files.OpenKeeper(ctx, dir, keeperOptions())
+		return with(ctx, dir, k, err)
+	}, func(ctx context.Context, cfg *Config, s *StreamConfig) error {
 		if !s.Sink.Files.remote() {
 			if err := isKept(cfg.path(s.Sink.Files.Dir)); err != nil {
-				failed = errors.Join(failed, err)
-				continue
+				return err
 			}
 		}
 		k, err := cfg.keeper(ctx, s)
-		if failed = errors.Join(failed, with(s.Sink.Files.Dir, k, err)); ctx.Err() != nil {
-			return failed
-		}
-	}
-	if !some {
-		return fault.New(fault.UsageInvalid, "%s writes no files", args[0])
-	}
-	return failed
+		return with(ctx, s.Sink.Files.Dir, k, err)
+	})
 }
 
 // isKept makes sure that a folder is one of a files sink before anything is written into it.
