@@ -12,7 +12,7 @@ import (
 // Of three candidates one is the owner; one that comes does not take it from it; when it leaves another is at once, and when it is lost without a word
 // another is after the session.
 func TestElect(t *testing.T) {
-	testElect(t, options(newCluster(t).ListenAddrs(), "elected"), time.Second)
+	testElect(t, options(newCluster(t).ListenAddrs(), "elected"), 5*time.Second)
 }
 
 func testElect(t *testing.T, at Options, session time.Duration) {

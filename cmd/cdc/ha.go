@@ -43,6 +43,14 @@ func (c *Config) validateHA(out *[]settings.Problem, problem func(path, format s
 		if s.Files != nil && !s.Files.remote() {
 			problem(at+".files.dir", "is a folder of one machine, and with ha another one may go on: give hdfs://HOST:PORT/PATH or s3://BUCKET/PREFIX")
 		}
+		if k := s.Kafka; k != nil {
+			if k.ExactlyOnce == "off" {
+				problem(at+".kafka.exactly_once", "off does not go with ha: a process that stood still could write what it had in hand behind what the next owner has written; leave it out")
+			}
+			if k.Headers != nil && !*k.Headers {
+				problem(at+".kafka.headers", "false does not go with ha: a process that stood still could not be shut out; leave it out")
+			}
+		}
 		if s.Stdout != nil {
 			problem(at+".stdout", "is of one process, and with ha another one may go on: nobody would know what was written; take another sink")
 		}

@@ -26,6 +26,8 @@ func TestHARefused(t *testing.T) {
 		"s3":            {sink: "files: {dir: \"s3://b/c\"}"},
 		"local files":   {sink: "files: {dir: out}", want: "folder of one machine"},
 		"stdout":        {sink: "stdout: {}", want: "of one process"},
+		"not fenced":    {sink: "kafka: {brokers: [\"k1:9092\"], exactly_once: off}", want: "exactly_once"},
+		"no headers":    {sink: "kafka: {brokers: [\"k1:9092\"], headers: false}", want: "headers"},
 		"relay":         {source: "  relay: {dir: r}\n", sink: "null: {}", want: "does not go with ha"},
 		"empty":         {sink: "null: {}", ha: "ha: {}\n", want: "needs kafka"},
 		"no group":      {sink: "null: {}", ha: "ha: {kafka: {brokers: [\"k1\"]}}\n", want: "is missing"},

@@ -110,7 +110,7 @@ func openKafka(a *app, s *StreamConfig, budget *event.Budget, rec *checkpoint.Re
 		return nil, err
 	}
 	o.Stalled, o.State, o.Fresh = waits, rec.SinkState, rec.Saved == 0 && !rec.ByHand
-	o.TransactionalID = k.transactional(a.cfg, s.Name)
+	o.TransactionalID, o.Fence = k.transactional(a.cfg, s.Name), a.cfg.HA != nil
 	o.Guarded = func(state string) {
 		switch {
 		case strings.HasPrefix(state, "degraded"):

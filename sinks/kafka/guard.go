@@ -105,7 +105,7 @@ func (g *guard) open(ctx context.Context) error {
 		g.degrade("there is no transactional id")
 	}
 	if err != nil {
-		if f := fatal(err); f == nil || g.mode == onceRequired || f.Code == fault.SinkAccessDenied || f.Code == fault.SinkTLSVerify {
+		if f := fatal(err); f == nil || g.mode == onceRequired || g.s.opt.Fence || f.Code == fault.SinkAccessDenied || f.Code == fault.SinkTLSVerify {
 			return err
 		}
 		g.degrade("%s", short(err))
@@ -128,7 +128,7 @@ func (g *guard) join(ctx context.Context) error {
 		}
 		// Brokers that answer and have no coordinator for long are not going to: the topic of transactions cannot be made, as where there are fewer
 		// brokers than it is to have replicas.
-		if code := broker.ErrNone; errors.As(err, &code) && fatal(err) == nil && g.mode == onceAuto {
+		if code := broker.ErrNone; errors.As(err, &code) && fatal(err) == nil && g.mode == onceAuto && !g.s.opt.Fence {
 			if first.IsZero() {
 				first = time.Now()
 			}

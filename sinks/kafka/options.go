@@ -170,6 +170,9 @@ type Options struct {
 	// they are.
 	State []byte
 
+	// Fence refuses to write by a producer that no later process could shut out, whatever ExactlyOnce says.
+	Fence bool
+
 	// Fresh says that the stream begins for the first time: no earlier run has written anything.
 	Fresh bool
 

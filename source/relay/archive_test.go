@@ -234,6 +234,19 @@ func TestArchive(t *testing.T) {
 	}
 }
 
+// Where reading waits for room, what is archived goes, and so makes it.
+func TestArchiveFull(t *testing.T) {
+	s := record(t, 4)
+	at := t.TempDir()
+	r := opened(t, Options{Dir: t.TempDir(), Archive: at, Retain: time.Hour, MinFree: 100})
+	fill(t, r, s)
+	r.free = func(string) (uint64, error) { return 99, nil }
+	send(t.Context(), t, r, Shipping{Open: folderOf(t, at)})
+	if n, err := r.tidy(time.Now().Add(2 * time.Hour)); n != 3 || err != nil {
+		t.Errorf("%d files went: %v", n, err)
+	}
+}
+
 // TestArchiveKilled ends the process before and behind each operation of the archive, and between any two steps: what is there at any time is whole, and in the end
 // each file is there once.
 func TestArchiveKilled(t *testing.T) {

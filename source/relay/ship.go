@@ -170,9 +170,7 @@ func (r *Relay) ship(ctx context.Context, a Archive, s *segment, p *Shipping) er
 	size := s.size
 	r.shipping.Sending = s.title()
 	r.mu.Unlock()
-	if err := r.room(); err != nil {
-		return err
-	}
+	// Into what min_free keeps free, too: where reading waits for room, what is archived is what makes it.
 	packed, m, err := r.pack(ctx, s, size)
 	if err != nil {
 		return err

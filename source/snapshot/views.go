@@ -316,7 +316,7 @@ const lockTries = 5
 
 // locked asks for a lock until v has it, and says when the last try began.
 func (o *opening) locked(ctx context.Context, v *view, lock func() error) (began time.Time, err error) {
-	part := max(time.Second, (o.lock.Wait / lockTries).Truncate(time.Second)) // the server counts whole seconds
+	part := ((o.lock.Wait-1)/lockTries + time.Second).Truncate(time.Second) // the server counts whole seconds
 	if err := v.s.Exec(ctx, "SET SESSION lock_wait_timeout="+strconv.Itoa(int(part/time.Second))); err != nil {
 		return began, err
 	}
