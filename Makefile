@@ -42,7 +42,7 @@ test-unit: ## the tests that need no server
 	$(GO) test -tags invariants -timeout 10m $(TESTFLAGS) ./...
 
 test: provision ## the packages with tests on real servers; make check has run the others
-	$(GO) test -tags servers,invariants -p 3 -timeout 20m $(TESTFLAGS) ./internal/e2e ./source/live ./sinks/kafka ./schemas ./internal/testbed $(SERVER_TESTS)
+	$(GO) test -tags servers,invariants -p 3 -timeout 60m $(TESTFLAGS) ./internal/e2e ./source/live ./sinks/kafka ./schemas ./internal/testbed $(SERVER_TESTS)
 
 provision: ## download the servers that the tests run, into .cache/servers (or CDC_CACHE)
 	@scripts/check-deps.sh go apt maven python
