@@ -191,6 +191,7 @@ func (r *replayRun) settle(ctx context.Context) error {
 		if r.plan.Behind, err = gtid.Parse(r.flavor, r.state.Behind); err != nil {
 			return fault.New(fault.RecoveryBegun, "%s: %w", filepath.Join(r.dir, replayFile), err)
 		}
+		r.earliest() // the run before may have ended with nothing saved
 		return nil
 	}
 	if r.state, err = newReplayState(r.dir, r.asked); err != nil {
@@ -258,13 +259,19 @@ func (r *replayRun) ask(ctx context.Context) error {
 	if len(r.paths) > 0 {
 		return nil
 	}
-	if r.o.from == "" {
-		r.begin = live.Start{Kind: live.StartEarliest}
-		if !r.plan.Behind.Empty() {
-			r.begin = live.Start{Kind: live.StartGTIDs, GTIDs: r.plan.Behind}
-		}
-	}
+	r.earliest()
 	return r.askSource(ctx)
+}
+
+// earliest has a replay of a server without --from begin behind what the target has.
+func (r *replayRun) earliest() {
+	switch {
+	case len(r.paths) > 0 || r.o.from != "":
+	case r.plan.Behind.Empty():
+		r.begin = live.Start{Kind: live.StartEarliest}
+	default:
+		r.begin = live.Start{Kind: live.StartGTIDs, GTIDs: r.plan.Behind}
+	}
 }
 
 // askSource sees whether a server has the transactions that are to be left out.

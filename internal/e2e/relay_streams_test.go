@@ -78,10 +78,16 @@ func TestRelayStreams(t *testing.T) {
 
 	q := newPipe(t, s, settings{tables: `"shop.%"`, every: "20ms"})
 	args := []string{"replay", q.yaml}
-	k := start(t, args)
-	pause(t.Context(), 400*time.Millisecond)
-	k.signal(syscall.SIGKILL)
-	k.wait(t)
+	for _, moment := range []time.Duration{0, 300 * time.Millisecond} { // the first with nothing saved but what was asked for
+		k := start(t, args)
+		poll(t, "the replay begins", func() bool {
+			some, _ := filepath.Glob(filepath.Join(q.dir, "state", "replay-*", "replay.json"))
+			return len(some) > 0 || !k.running()
+		})
+		pause(t.Context(), moment)
+		k.signal(syscall.SIGKILL)
+		k.wait(t)
+	}
 	if r := run(t, args...); r.code != 0 && !strings.Contains(r.err, "CDC9111") {
 		t.Fatal(r.err)
 	}
