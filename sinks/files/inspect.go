@@ -2,7 +2,6 @@ package files
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,20 +90,20 @@ func (r *txnRef) where() string {
 // those that were removed for their age are in Expired. Each row that is kept is in one of the files, whatever is merged meanwhile; a file that was merged or removed
 // since may be gone when it is opened.
 func Manifests(ctx context.Context, at Reader, yield func(*Publication) error) error {
-	names, u, err := manifests(ctx, at)
+	numbers, u, err := manifests(ctx, at)
 	if err != nil {
 		return err
 	}
 	for name, err := range u.bad {
 		return fault.New(fault.SinkAltered, "%s: %w", name, err)
 	}
-	for _, m := range names {
-		p, err := readManifest(ctx, at, m.name)
+	for _, n := range numbers {
+		p, err := readManifest(ctx, at, manifestName(n))
 		if answered(ctx, err) {
 			return err
 		}
 		if err != nil {
-			return fault.New(fault.SinkAltered, "%s: %w", m.name, err)
+			return fault.New(fault.SinkAltered, "%s: %w", manifestName(n), err)
 		}
 		u.apply(p)
 		if err := yield(p); err != nil {
@@ -120,28 +119,51 @@ func answered(ctx context.Context, err error) bool {
 	return ok || err != nil && ctx.Err() != nil
 }
 
-type numbered struct {
-	number uint64
-	name   string
+// manifests gives the numbers of the manifests of a place, and what upkeeps did: both of one listing, since a file that an upkeep made is in no manifest. A listing is not of one
+// moment: of two manifests that appear meanwhile it may have the later one alone. So there are two, and the second counts up to what the first has, since all that comes before
+// that was there when the second began. The publications of which an upkeep has made a file were there before it, and count too.
+func manifests(ctx context.Context, at Reader) ([]uint64, *upkeeps, error) {
+	var all, kept [2][]uint64
+	for i := range all {
+		names, err := at.List(ctx, manifestDir)
+		if err != nil {
+			return nil, nil, classify("list", manifestDir, err)
+		}
+		all[i], kept[i] = numbersOf(names, manifestName), numbersOf(names, upkeepName)
+	}
+	u, err := upkeepsOf(ctx, at, upTo(kept[1], highest(kept[0])))
+	if err != nil {
+		return nil, nil, err
+	}
+	last := highest(all[0])
+	for _, l := range u.made {
+		last = max(last, l.Publication)
+	}
+	return upTo(all[1], last), u, nil
 }
 
-// manifests gives the manifests of a place, and what upkeeps did: both of one listing, since a file that an upkeep made is in no manifest.
-func manifests(ctx context.Context, at Reader) ([]numbered, *upkeeps, error) {
-	names, err := at.List(ctx, manifestDir)
-	if err != nil {
-		return nil, nil, classify("list", manifestDir, err)
-	}
-	var all []numbered
-	for _, name := range names {
-		base, ok := strings.CutSuffix(name, Extension)
-		n, err := strconv.ParseUint(base, 10, 64)
-		if full := path.Join(manifestDir, name); ok && err == nil && full == manifestName(n) {
-			all = append(all, numbered{n, full})
+// numbersOf gives the numbers of those of the names that name makes, in their order.
+func numbersOf(names []string, name func(uint64) string) []uint64 {
+	var all []uint64
+	for _, full := range names {
+		base, ok := strings.CutSuffix(strings.TrimPrefix(full, upkeepPrefix), Extension)
+		if n, err := strconv.ParseUint(base, 10, 64); ok && err == nil && path.Join(manifestDir, full) == name(n) {
+			all = append(all, n)
 		}
 	}
-	slices.SortFunc(all, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
-	u, err := upkeepsOf(ctx, at, names)
-	return all, u, err
+	slices.Sort(all)
+	return all
+}
+
+func highest(numbers []uint64) uint64 {
+	if len(numbers) == 0 {
+		return 0
+	}
+	return numbers[len(numbers)-1]
+}
+
+func upTo(numbers []uint64, last uint64) []uint64 {
+	return slices.DeleteFunc(numbers, func(n uint64) bool { return n > last })
 }
 
 func readManifest(ctx context.Context, at Reader, name string) (p *Publication, err error) {
@@ -225,21 +247,21 @@ func (i *inspector) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names, u, err := manifests(ctx, i.at)
+	numbers, u, err := manifests(ctx, i.at)
 	if err != nil {
 		return err
 	}
 	for name, err := range u.bad {
 		i.tell(name, "it cannot be read: %v", err)
 	}
-	for _, m := range names {
+	for _, n := range numbers {
 		i.sum.Publications++
-		p, err := readManifest(ctx, i.at, m.name)
+		p, err := readManifest(ctx, i.at, manifestName(n))
 		if answered(ctx, err) {
 			return err
 		}
 		if err != nil {
-			i.tell(m.name, "the manifest cannot be read: %v", err)
+			i.tell(manifestName(n), "the manifest cannot be read: %v", err)
 			continue
 		}
 		for n := range p.Files {
@@ -263,10 +285,7 @@ func (i *inspector) run(ctx context.Context) error {
 			return err
 		}
 	}
-	last := uint64(0)
-	if n := len(names); n > 0 {
-		last = names[n-1].number
-	}
+	last := highest(numbers)
 	for name, n := range visible {
 		switch g, ok := u.gone[name]; {
 		case n.number > last, n.upkeep > u.last, ok && g.upkeep == u.last: // at work, or finished when the next one begins

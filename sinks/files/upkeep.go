@@ -7,10 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
-	"slices"
-	"strconv"
-	"strings"
 
 	"cdc/gtid"
 )
@@ -65,18 +61,9 @@ type gone struct {
 	tail   bool   // it was the last piece of that
 }
 
-// upkeepsOf reads what the upkeeps of a place did. names is a listing of the manifests' folder.
-func upkeepsOf(ctx context.Context, at Reader, names []string) (*upkeeps, error) {
+// upkeepsOf reads what the upkeeps with these numbers did, which are in order.
+func upkeepsOf(ctx context.Context, at Reader, numbers []uint64) (*upkeeps, error) {
 	u := &upkeeps{gone: map[string]gone{}, made: map[string]*Listed{}, bad: map[string]error{}}
-	var numbers []uint64
-	for _, name := range names {
-		base, ok := strings.CutPrefix(strings.TrimSuffix(name, Extension), upkeepPrefix)
-		n, err := strconv.ParseUint(base, 10, 64)
-		if ok && err == nil && path.Join(manifestDir, name) == upkeepName(n) {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
 	for _, n := range numbers {
 		u.last = n
 		switch err := u.read(ctx, at, n); {
