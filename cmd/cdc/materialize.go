@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"cdc/recovery/materialize"
 	"cdc/schemas"
 	"cdc/sinks/files"
+	"cdc/transform"
 )
 
 func filesMaterialize() *cobra.Command {
@@ -88,7 +91,14 @@ func (o *materializeOptions) run(c *cobra.Command, args []string) error {
 	}
 	// Of several places, all are counted before one is read.
 	places := 0
-	if err := eachPlace(c, args, func(context.Context, string, files.Reader) error { places++; return nil }); err != nil {
+	var into func(schemas.Name) bool
+	count := func(context.Context, string) error { places++; return nil }
+	err := eachNamed(c, args, count, func(_ context.Context, _ *Config, s *StreamConfig) error {
+		places++
+		into = routedTo(s.Transforms)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if places > 1 {
@@ -99,6 +109,7 @@ func (o *materializeOptions) run(c *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
+		in.Into = into
 		began := time.Now()
 		shown := began
 		opener := &changeFiles{at: at, into: o.into, sums: in.sums, checked: map[string]bool{}}
@@ -117,6 +128,24 @@ func (o *materializeOptions) run(c *cobra.Command, args []string) error {
 		}
 		return o.show(c.OutOrStdout(), report, time.Since(began))
 	})
+}
+
+var inBraces = regexp.MustCompile(`\\\{[^}]*\\\}`)
+
+// routedTo gives what reports that a route of a stream can give a table this name; nil where there is none.
+func routedTo(steps []transform.Config) func(schemas.Name) bool {
+	var to []*regexp.Regexp
+	for i := range steps {
+		if r := steps[i].Route; r != nil && r.To != "" {
+			to = append(to, regexp.MustCompile("^(?i:"+inBraces.ReplaceAllString(regexp.QuoteMeta(r.To), ".*")+")$"))
+		}
+	}
+	if to == nil {
+		return nil
+	}
+	return func(n schemas.Name) bool {
+		return slices.ContainsFunc(to, func(r *regexp.Regexp) bool { return r.MatchString(n.String()) })
+	}
 }
 
 // tableFolder is where the files of a table lie in a version.

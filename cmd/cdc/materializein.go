@@ -29,7 +29,8 @@ type sum struct {
 	crc   string
 }
 
-// changelog reads place, manifests and statements. The place comes first: what is in it is in the manifests too, which are read behind it.
+// changelog reads place, manifests and statements. The place comes first: what is in it is in the manifests too, which are read behind it. Publications behind it count: files.Manifests
+// gives none without those before it, and a file that was merged since may have rows of before and behind it.
 func changelog(ctx context.Context, name string, at files.Reader) (*published, error) {
 	in := &published{sums: map[string]sum{}}
 	place, err := files.PlaceOf(ctx, at)

@@ -25,4 +25,7 @@
 // ALTER TABLE changes rows without logging them. Where the rows that were there can be derived exactly (wider types, new columns with a literal default, columns that are gone) they
 // are. Where they cannot, the rows are marked with the reason. A row that is written later, by a change or by a new snapshot of the table, loses the mark; if any is left in the
 // end, the run is refused with a fault.MaterializeColumns and the version that is there stays. Nothing is guessed.
+//
+// Some statements bring rows that no file has, or do not say what they did: a partition that is exchanged, a text that a transform has taken away, a table that has another name in the
+// files. There a mark on the rows that are there is not enough: the table itself is refused, with a fault.MaterializeBeginning, until it is seen to be created or emptied.
 package materialize

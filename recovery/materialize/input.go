@@ -17,6 +17,8 @@ type Input struct {
 	// Place are the transactions that the folder has, with rows or without, as of publication At.
 	Place *gtid.Set
 	At    uint64
+	// Into reports that a transform may bring rows of a table of another name to this one; nil where there is none, or it is not known.
+	Into func(schemas.Name) bool
 
 	Publications []Publication
 }

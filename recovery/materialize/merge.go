@@ -327,8 +327,8 @@ func (m *merger) convert(ctx context.Context, to, from *spill, was, st *stage) e
 		if c.from < 0 {
 			var ok bool
 			c.fill, ok = m.o.Format.Filled(def)
-			if why = st.added; why != "" && def.HasDefault {
-				why = ""
+			if why = st.added; def.HasDefault {
+				why = st.unsure[def.Name]
 			}
 			if !ok && why == "" {
 				why = "its value is not known in rows that were there when it was added"
@@ -402,6 +402,11 @@ func (m *merger) buckets(ctx context.Context, s *spill, bits int, number int, ha
 		for i, p := range s.parts {
 			if p == nil {
 				first := (number<<fanBits | i) << (more - fanBits)
+				if first == 0 && have[0] == nil { // from which readers know the columns, where no row is left
+					if err := m.write(0, bits, newBucket(4*m.o.Bucket)); err != nil {
+						return err
+					}
+				}
 				for n := range 1 << (more - fanBits) {
 					if b := have[first+n]; b != nil {
 						if err := m.link(b); err != nil {

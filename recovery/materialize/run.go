@@ -213,10 +213,17 @@ func (x *run) plan(ctx context.Context, in *Input, old *Version) (*Report, *time
 	slices.SortFunc(t.names, func(a, b schemas.Name) int { return strings.Compare(a.String(), b.String()) })
 	t.names = slices.DeleteFunc(t.names, func(n schemas.Name) bool { // created, and its columns are not known before the first row
 		l := t.tables[n]
-		return l.unseen == "" && l.old == nil && l.now() == nil
+		empty := l.unseen == "" && l.came == "" && l.old == nil && l.now() == nil
+		if empty && l.whole {
+			v.Created = append(v.Created, Created{Database: n.Database, Table: n.Table})
+		}
+		return empty
 	})
 	for _, n := range t.names {
 		l := t.tables[n]
+		if l.came == "" {
+			l.came = t.came
+		}
 		if err := x.beginning(n, l, in); err != nil {
 			return fail(err)
 		}
@@ -260,6 +267,9 @@ func follows(old *Version, in *Input, o *Options) error {
 func (x *run) beginning(n schemas.Name, l *lineage, in *Input) error {
 	at := fault.Where{Table: n.String()}
 	switch {
+	case l.came != "":
+		return fault.New(fault.MaterializeBeginning, "which rows it has is not in the files: %s", l.came).At(at).
+			Hint("leave the table out with --tables, or begin with an empty folder of the files sink and `snapshot: initial`, and another --into")
 	case x.FromEmpty || l.whole && l.unseen == "":
 		return nil
 	case l.unseen != "":

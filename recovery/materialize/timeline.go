@@ -3,6 +3,7 @@ package materialize
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -20,8 +21,10 @@ type stage struct {
 	table *schemas.Table
 	from  []int  // which column of the stage before each column was, by ordinal; -1 for a new one
 	why   string // why rows of the stage before may not be what they were; empty where they are
-	added string // why a new column's value is not known; empty where it is what Filled says
-	files []*File
+	added string // why a new column's value is not known, but for a literal default; empty where it is what Filled says
+	// unsure says, by name, why the value of a new column with a literal default is not known either: as the statement has the default, which files may have otherwise.
+	unsure map[string]string
+	files  []*File
 }
 
 // lineage is a table, whatever it was called.
@@ -29,7 +32,8 @@ type lineage struct {
 	old    *Rows // what the version before has of it
 	stages []stage
 	whole  bool   // it was seen to be created
-	unseen string // why it cannot be whole
+	unseen string // why it cannot be whole, if it was not empty before its first change
+	came   string // why there may be rows that no change has made, or rows that are gone
 	files  int
 }
 
@@ -47,6 +51,8 @@ type timeline struct {
 	catalog *schemas.Catalog
 	tables  map[schemas.Name]*lineage
 	names   []schemas.Name // of those that become rows, in their order
+	came    string         // why there may be rows in any table that are gone
+	routed  bool           // a statement has had other names than files
 }
 
 func newTimeline(o *Options, in *Input, old *Version) *timeline {
@@ -57,6 +63,9 @@ func newTimeline(o *Options, in *Input, old *Version) *timeline {
 	t := &timeline{o: o, in: in, catalog: schemas.NewCatalog(server.Flavor, server.Number()), tables: map[schemas.Name]*lineage{}}
 	if old == nil {
 		return t
+	}
+	for i := range old.Created {
+		t.tables[old.Created[i].name()] = &lineage{whole: true}
 	}
 	for i := range old.Tables {
 		r := &old.Tables[i]
@@ -221,8 +230,11 @@ func byName(old, t *schemas.Table) []int {
 	return from
 }
 
-// removing matches statements that take rows away, or put others in their place, without logging a row.
-var removing = regexp.MustCompile(`(?i)\b(DROP|TRUNCATE|EXCHANGE|DISCARD|IMPORT|CONVERT)\s+PARTITION\b|\bCONVERT\s+TABLE\b|\b(DISCARD|IMPORT)\s+TABLESPACE\b|^\s*ALTER\s+(ONLINE\s+|OFFLINE\s+)?IGNORE\b`)
+// removing matches statements that take rows away, or put others in their place, without logging a row; bringing those of them after which there may be rows that were never logged.
+var (
+	removing = regexp.MustCompile(`(?i)\b(DROP|TRUNCATE|EXCHANGE|DISCARD|IMPORT|CONVERT)\s+PARTITION\b|\bCONVERT\s+TABLE\b|\b(DISCARD|IMPORT)\s+TABLESPACE\b|^\s*ALTER\s+(ONLINE\s+|OFFLINE\s+)?IGNORE\b`)
+	bringing = regexp.MustCompile(`(?i)\b(EXCHANGE|IMPORT|CONVERT)\s+PARTITION\b|\bCONVERT\s+TABLE\b|\bIMPORT\s+TABLESPACE\b`)
+)
 
 // statement does to the tables what a statement did.
 func (t *timeline) statement(d *Statement, outline *schemas.Outline) error {
@@ -240,9 +252,28 @@ func (t *timeline) statement(d *Statement, outline *schemas.Outline) error {
 		return nil
 	}
 	shown := excerpt(d.Text)
-	if removing.MatchString(outline.Text) || outline.Text == "" && removing.MatchString(d.Text) {
+	text := outline.Text
+	if text == "" {
+		text = d.Text
+	}
+	removes := removing.MatchString(text)
+	if t.elsewhere(d, ddl, outline, removes) {
+		return nil
+	}
+	if removes {
+		why := "rows went or came without being logged by " + shown
 		for _, n := range append(slices.Clone(d.Names), refs(outline)...) {
-			t.doubt(n, "rows went or came without being logged by "+shown)
+			t.doubt(n, why)
+			if bringing.MatchString(text) {
+				t.lost(n, why, slices.Contains(d.Names, n))
+			}
+		}
+	}
+	if ddl.Kind == schemas.TruncateTable {
+		for _, n := range d.Names {
+			if l := t.tables[n]; l != nil {
+				l.came = ""
+			}
 		}
 	}
 	var moved *lineage
@@ -285,20 +316,25 @@ func (t *timeline) statement(d *Statement, outline *schemas.Outline) error {
 			case moved != nil:
 				t.add(n, moved)
 				moved = nil
-				if s := t.tables[n].now(); s != nil {
-					s = t.tables[n].begin(stage{table: e.Table, from: identity(e.Table)})
+				if l := t.tables[n]; l != nil && l.now() != nil {
+					s := l.begin(stage{table: e.Table, from: identity(e.Table)})
 					if e.Table.Origin == schemas.FromRename {
 						s.why = "MariaDB logs alike what renames a table and what renames a temporary one of its name: " + shown
 					}
 				}
 			default:
-				t.alter(n, e.Table, ddl, shown, outline.Text)
+				t.alter(n, e.Table, ddl, shown, outline)
 			}
 		}
 	}
 	if names := ddl.Names; ddl.Kind == schemas.RenameTables || ddl.Kind == schemas.AlterTable && len(names) == 2 {
+		there := map[schemas.Name]bool{} // in the end
 		for i := 1; i < len(names); i += 2 {
-			if t.tables[names[i]] == nil {
+			there[names[i-1]] = false
+			there[names[i]] = true
+		}
+		for i := 1; i < len(names); i += 2 {
+			if t.tables[names[i]] == nil && there[names[i]] {
 				if _, state := t.catalog.Table(names[i].Database, names[i].Table); state == schemas.Unknown && ddl.Kind == schemas.AlterTable {
 					continue // the other table is one of EXCHANGE PARTITION
 				}
@@ -308,10 +344,62 @@ func (t *timeline) statement(d *Statement, outline *schemas.Outline) error {
 	}
 	if len(ddl.Entries) == 0 && ddl.Columns != nil && len(ddl.Names) > 0 {
 		if def, state := t.catalog.Table(ddl.Names[0].Database, ddl.Names[0].Table); state == schemas.Known {
-			t.alter(schemas.Name{Database: def.Database, Table: def.Name}, def, ddl, shown, outline.Text) // which looks as before
+			t.alter(schemas.Name{Database: def.Database, Table: def.Name}, def, ddl, shown, outline) // which looks as before
 		}
 	}
 	return nil
+}
+
+// elsewhere looks for tables that a statement names otherwise than the files do, or of which it does not say what it did to them, and reports that there are some. A transform has
+// given them another name then, which the text does not have, or has taken a part of the text away.
+func (t *timeline) elsewhere(d *Statement, ddl *schemas.DDL, outline *schemas.Outline, removes bool) bool {
+	shown := excerpt(d.Text)
+	tables := named(d.Names)
+	if ddl.Kind == schemas.DropDatabases && (t.routed || t.in.Into != nil) {
+		for _, n := range ddl.Names {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(t.tables)), func(of schemas.Name) bool { return of.Database == n.Database }) {
+				t.came = "its rows may be of a table that went with " + shown
+			}
+		}
+	}
+	why := ""
+	switch {
+	case slices.EqualFunc(tables, named(ddl.Names), func(a, b schemas.Name) bool { return strings.EqualFold(a.String(), b.String()) }):
+		if t.in.Into == nil || !slices.ContainsFunc(tables, t.in.Into) {
+			return false
+		}
+		why = "rows of several tables are in it, and one of them was changed by " + shown
+	case len(named(ddl.Names)) == 0:
+		why = "it is not said what became of it: " + shown
+	default:
+		t.routed = true
+		why = "the stream gives it another name than it has in " + shown
+	}
+	for _, n := range tables {
+		switch one := len(tables) == 1 && !removes; {
+		case ddl.Kind == schemas.CreateTable && !outline.Replace: // which brings no row that is not logged, and takes none
+		case one && (ddl.Kind == schemas.AlterTable || ddl.Kind == schemas.CreateIndex || ddl.Kind == schemas.DropIndex):
+			t.doubt(n, why)
+		default:
+			t.lost(n, why, true)
+		}
+	}
+	return len(tables) > 0
+}
+
+// named gives those of the names that are of tables.
+func named(names []schemas.Name) []schemas.Name {
+	return slices.DeleteFunc(slices.Clone(names), func(n schemas.Name) bool { return n.Table == "" })
+}
+
+// lost says that rows of a table came or went which no file has. One that has no row yet is made where add says so.
+func (t *timeline) lost(n schemas.Name, why string, add bool) {
+	if t.tables[n] == nil && add {
+		t.add(n, &lineage{})
+	}
+	if l := t.tables[n]; l != nil && l.came == "" {
+		l.came = why
+	}
 }
 
 func (t *timeline) add(n schemas.Name, l *lineage) {
@@ -359,16 +447,42 @@ var (
 	// literals and what else may follow DEFAULT without making a value of its own.
 	constant = regexp.MustCompile(`(?i)\bDEFAULT\s*(=\s*)?('|"|[0-9+-]|NULL\b|TRUE\b|FALSE\b|CHARACTER\b|CHARSET\b|COLLATE\b|[xb]')`)
 	defaults = regexp.MustCompile(`(?i)\bDEFAULT\b`)
+	// numbers as defaults, which a server prints in its own way where the column is a text; plain is one that it prints as it is.
+	numbers = regexp.MustCompile(`(?i)\bDEFAULT\s*(?:=\s*)?((?:[xb]')?[0-9+.-][^\s,)]*|[xb]')`)
+	plain   = regexp.MustCompile(`^(0|[1-9][0-9]{0,17})$`)
 )
 
+// hidden stands in statements for literals that a transform does not let through.
+const hidden = "***"
+
+// unsure says of which columns the rows may have another value than the literal default in an ALTER TABLE, and why.
+func unsure(def *schemas.Table, o *schemas.Outline) map[string]string {
+	odd := len(o.Introducers) > 0
+	for _, m := range numbers.FindAllStringSubmatch(o.Text, -1) {
+		odd = odd || !plain.MatchString(m[1])
+	}
+	masked := strings.Contains(o.Text, "'"+hidden+"'")
+	why := map[string]string{}
+	for i := range def.Columns {
+		switch c := &def.Columns[i]; {
+		case masked && strings.Contains(c.Default, hidden):
+			why[c.Name] = "its default is hidden"
+		case odd && !c.Type.IsInteger() && c.Type != schemas.Decimal:
+			why[c.Name] = "its default is not written as the server keeps it"
+		}
+	}
+	return why
+}
+
 // alter begins a stage after an ALTER TABLE, where it may have changed rows.
-func (t *timeline) alter(n schemas.Name, def *schemas.Table, ddl *schemas.DDL, shown, text string) {
+func (t *timeline) alter(n schemas.Name, def *schemas.Table, ddl *schemas.DDL, shown string, outline *schemas.Outline) {
 	l := t.tables[n]
 	if l == nil || l.now() == nil {
 		return
 	}
 	was := l.now().table
-	s := stage{table: def, from: ddl.Columns}
+	text := outline.Text
+	s := stage{table: def, from: ddl.Columns, unsure: unsure(def, outline)}
 	switch {
 	case len(s.from) != len(def.Columns):
 		s.from, s.why, s.added = byName(was, def), "it is not known what they are since "+shown, "it is not known what is in it"

@@ -25,6 +25,8 @@ type Version struct {
 	Published   int64  `json:"published"`   // when that was decided on, microseconds since 1970
 	GTIDs       string `json:"gtids,omitempty"`
 	Tables      []Rows `json:"tables"`
+	// Created are tables of which the CREATE TABLE was seen, but neither columns nor a row yet.
+	Created []Created `json:"created,omitempty"`
 }
 
 // Rows is a table in a version.
@@ -37,6 +39,14 @@ type Rows struct {
 	Bytes    int64          `json:"bytes"` // of rows, before they are compressed
 	Files    []Bucket       `json:"files"`
 }
+
+// Created is the name of a table.
+type Created struct {
+	Database string `json:"database"`
+	Table    string `json:"table"`
+}
+
+func (c *Created) name() schemas.Name { return schemas.Name{Database: c.Database, Table: c.Table} }
 
 func (r *Rows) name() schemas.Name { return schemas.Name{Database: r.Database, Table: r.Table} }
 
