@@ -362,7 +362,7 @@ func (t *timeline) elsewhere(d *Statement, ddl *schemas.DDL, outline *schemas.Ou
 			}
 		}
 	}
-	why := ""
+	var why string
 	switch {
 	case slices.EqualFunc(tables, named(ddl.Names), func(a, b schemas.Name) bool { return strings.EqualFold(a.String(), b.String()) }):
 		if t.in.Into == nil || !slices.ContainsFunc(tables, t.in.Into) {
