@@ -61,39 +61,12 @@ func (s *replayState) name(stream string) string {
 
 // save writes the state, so that it survives a power failure.
 func (s *replayState) save() error {
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write the state of the replay: %w", err)
-	}
-	fail := func(err error) error { return fault.New(fault.RecoverySpace, "write the state of the replay: %w", err) }
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return fail(err)
-	}
-	path := filepath.Join(s.dir, replayFile)
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fail(err)
-	}
-	_, err = f.Write(append(text, '\n'))
+	err := os.MkdirAll(s.dir, 0o700)
 	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
+		err = writeDurably(filepath.Join(s.dir, replayFile), s)
 	}
 	if err != nil {
-		return fail(err)
-	}
-	d, err := os.Open(s.dir)
-	if err != nil {
-		return fail(err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fail(err)
+		return fault.New(fault.RecoverySpace, "write the state of the replay: %w", err)
 	}
 	return nil
 }
